@@ -1,0 +1,12 @@
+//! FFmpeg as a typed, contained subprocess.
+//!
+//! Options become a [`Command`] (pure), a command becomes a process that cannot read what it
+//! was not given, cannot outlive its parent and cannot hang for ever ([`Tools::run`]), and what
+//! was made is read back as [`Facts`] ([`Tools::probe`]). This crate knows no job, no database
+//! and no HTTP.
+
+mod args;
+mod facts;
+
+pub use args::Command;
+pub use facts::{AudioStream, Color, Facts, OtherStream, Ratio, Rotation, Stream, VideoStream};

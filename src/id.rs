@@ -1,0 +1,74 @@
+//! Names of things: `job_01h2xcejqtf2nbrexx3vqjhp41`.
+//!
+//! Every id is a [TypeID](https://github.com/jetify-com/typeid/tree/main/spec): a prefix that
+//! says what it names, and a UUIDv7 in lower-case base32, so that ids sort by the time they
+//! were made and one kind of id cannot be passed for another.
+
+use type_safe_id::{StaticType, TypeSafeId};
+use uuid::{NoContext, Timestamp as UuidTimestamp, Uuid};
+
+use crate::clock::Timestamp;
+
+macro_rules! ids {
+    ($($(#[$doc:meta])+ $name:ident = $tag:ident($prefix:literal);)+) => {$(
+        #[doc = concat!("The type behind the prefix `", $prefix, "_`.")]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $tag;
+
+        impl StaticType for $tag {
+            const TYPE: &'static str = $prefix;
+        }
+
+        $(#[$doc])+
+        pub type $name = TypeSafeId<$tag>;
+    )+};
+}
+
+ids! {
+    /// A job: what was asked.
+    JobId = JobTag("job");
+    /// A task or a stage of one.
+    TaskId = TaskTag("task");
+    /// Jobs submitted together for one input.
+    BatchId = BatchTag("batch");
+    /// The end of a job, told to receivers as `webhook-id`.
+    EventId = EventTag("evt");
+    /// One event on its way to one receiver.
+    DeliveryId = DeliveryTag("dlv");
+    /// One worker process, from its start to its end.
+    WorkerId = WorkerTag("wrk");
+}
+
+/// A new id made at `now`: later ids sort after earlier ones.
+#[must_use]
+pub fn fresh<T: StaticType + Default>(now: Timestamp) -> TypeSafeId<T> {
+    let millis = now.millis().max(0).unsigned_abs();
+    let time = UuidTimestamp::from_unix(
+        NoContext,
+        millis / 1000,
+        u32::try_from(millis % 1000).unwrap_or(0) * 1_000_000,
+    );
+    TypeSafeId::from_uuid(Uuid::new_v7(time))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_has_its_prefix_and_26_characters_and_reads_back() {
+        let id: JobId = fresh(Timestamp::from_millis(1_764_000_000_000));
+        let text = id.to_string();
+        assert!(text.starts_with("job_"), "{text}");
+        assert_eq!(text.len(), "job_".len() + 26);
+        assert_eq!(text.parse::<JobId>().ok(), Some(id));
+        assert!(text.parse::<TaskId>().is_err());
+    }
+
+    #[test]
+    fn ids_sort_by_the_time_they_were_made() {
+        let early: JobId = fresh(Timestamp::from_millis(1));
+        let late: JobId = fresh(Timestamp::from_millis(2));
+        assert!(early.to_string() < late.to_string());
+    }
+}

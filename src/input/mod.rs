@@ -1,0 +1,1 @@
+//! Inputs: fetched through the guard, shared by all tasks of an input.

@@ -1,0 +1,54 @@
+//! A file that was made.
+
+use serde::{Deserialize, Serialize};
+
+/// What a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "each name says it all")]
+pub enum FileKind {
+    Video,
+    Audio,
+    Image,
+    Animation,
+}
+
+/// A file that was made, with its facts read from the file itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct File {
+    /// Where it is in storage: `{job}/{attempt}/{name}`, made by the server alone.
+    pub key: String,
+    /// What it is.
+    pub kind: FileKind,
+    /// Its container or image format, as in the options: `mp4`, `webp`, `aac`.
+    pub format: String,
+    /// Its media type, from what was made and never from what was sent.
+    pub content_type: String,
+    /// Size in bytes.
+    pub filesize: u64,
+    /// Width in pixels.
+    pub width: Option<u32>,
+    /// Height in pixels.
+    pub height: Option<u32>,
+    /// Length in seconds.
+    pub duration: Option<f64>,
+    /// Pictures a second.
+    pub fps: Option<f64>,
+    /// Bits a second, of the whole file.
+    pub bitrate: Option<u64>,
+    /// What the streams are coded in.
+    pub codecs: Option<Codecs>,
+    /// SHA-256 of its bytes in lower-case hex.
+    pub sha256: String,
+}
+
+/// What the streams of a file are coded in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Codecs {
+    /// The picture's codec.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub video: Option<String>,
+    /// The sound's codec.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub audio: Option<String>,
+}

@@ -1,0 +1,151 @@
+//! What may be asked of each kind: wire options in, values that cannot be wrong out.
+//!
+//! One struct a kind, one file a struct. serde checks names and single values, `validate` what
+//! depends on two of them; after [`Options::decode`] nothing is "maybe valid". The command
+//! line's flags go through the same function, so both speak of the same errors.
+
+mod animation;
+mod audio;
+mod image;
+mod value;
+mod video;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::task::Kind;
+
+pub use animation::{AnimationFormat, AnimationOptions};
+pub use audio::{AudioBitrate, AudioFormat, AudioOptions};
+pub use image::{ImageFormat, ImageOptions};
+pub use value::{Color, Fit, FrameRate, Length, MAX_SIDE, Position, Quality, Seconds};
+pub use video::{VideoBitrate, VideoCodec, VideoFormat, VideoOptions};
+
+/// The valid options of a job, by kind.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Options {
+    /// A video file.
+    Video(VideoOptions),
+    /// An audio file.
+    Audio(AudioOptions),
+    /// A still image.
+    Image(ImageOptions),
+    /// A short silent loop.
+    Animation(AnimationOptions),
+}
+
+impl Options {
+    /// Reads the wire's `options` of a `kind`.
+    ///
+    /// # Errors
+    ///
+    /// The first option that is unknown, of the wrong type, out of range, or at odds with another.
+    pub fn decode(kind: Kind, options: &Map<String, Value>) -> Result<Self, OptionError> {
+        match kind {
+            Kind::Video => read::<VideoOptions>(options, VideoOptions::validate).map(Self::Video),
+            Kind::Audio => read::<AudioOptions>(options, AudioOptions::validate).map(Self::Audio),
+            Kind::Image => read::<ImageOptions>(options, ImageOptions::validate).map(Self::Image),
+            Kind::Animation => {
+                read::<AnimationOptions>(options, AnimationOptions::validate).map(Self::Animation)
+            }
+        }
+    }
+
+    /// The kind that these are the options of.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Video(_) => Kind::Video,
+            Self::Audio(_) => Kind::Audio,
+            Self::Image(_) => Kind::Image,
+            Self::Animation(_) => Kind::Animation,
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(
+    options: &Map<String, Value>,
+    validate: impl FnOnce(&T) -> Result<(), OptionError>,
+) -> Result<T, OptionError> {
+    let decoded: T = serde_path_to_error::deserialize(Value::Object(options.clone()))
+        .map_err(|error| OptionError::from_serde(&error, options))?;
+    validate(&decoded)?;
+    Ok(decoded)
+}
+
+/// An option that cannot be accepted, in words for the person who sent it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct OptionError {
+    /// The option's name; a path such as `sprite.columns` for a nested one.
+    pub field: String,
+    /// What is wrong, naming the value and what is allowed.
+    pub message: String,
+    /// What to do about it, when there is something to say.
+    pub hint: Option<String>,
+}
+
+impl OptionError {
+    pub(crate) fn new(field: &str, message: impl Into<String>) -> Self {
+        Self { field: field.to_owned(), message: message.into(), hint: None }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    fn from_serde(
+        error: &serde_path_to_error::Error<serde_json::Error>,
+        options: &Map<String, Value>,
+    ) -> Self {
+        let field = error.path().to_string();
+        let message = error.inner().to_string();
+        match options.get(&field) {
+            Some(value) if !message.starts_with("unknown field") => {
+                Self::new(&field, format!("`{field}` cannot be {}: {message}", shown(value)))
+            }
+            _ => Self::unknown_or_missing(&field, &message, options),
+        }
+    }
+
+    /// serde tells an unknown or a missing field only in its message, between backquotes.
+    fn unknown_or_missing(field: &str, message: &str, options: &Map<String, Value>) -> Self {
+        let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+        let Some((&name, known)) = quoted.split_first() else {
+            return Self::new(field, message);
+        };
+        if !options.contains_key(name) {
+            return Self::new(name, format!("`{name}` is required"));
+        }
+        let unknown =
+            Self::new(name, format!("there is no option `{name}`; there are {}", known.join(", ")));
+        match closest(name, known.iter().copied()) {
+            Some(meant) => unknown.hint(format!("did you mean `{meant}`?")),
+            None => unknown,
+        }
+    }
+}
+
+/// The one of `known` that `typed` is probably a slip of.
+#[must_use]
+pub fn closest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|name| (strsim::jaro_winkler(typed, name), name))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, name)| name)
+}
+
+/// A value as it is named in an error: whole when short, cut when long.
+fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(60) {
+        Some((cut, _)) => format!("{}…", &text[..cut]),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests;

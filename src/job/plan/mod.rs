@@ -1,0 +1,1 @@
+//! From options and probed facts to ffmpeg commands. Pure.

@@ -1,0 +1,94 @@
+//! A valid request for a job.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::Options;
+
+/// What was asked, with nothing left that could be wrong in itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobSpec {
+    /// Where the media is.
+    pub input: InputUrl,
+    /// What to make of it.
+    pub options: Options,
+    /// The options as they were sent: shown unchanged, defaults not filled in.
+    pub raw_options: Map<String, Value>,
+    /// The caller's own words, returned unchanged; at most 16 KiB.
+    pub metadata: Map<String, Value>,
+    /// Where the end of the job is pushed to.
+    pub webhook_url: Option<Url>,
+}
+
+/// An `http` or `https` URL, with the text as it was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputUrl {
+    text: String,
+    url: Url,
+}
+
+/// Why a text cannot be an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum InputError {
+    #[error("this is not a URL")]
+    NotAUrl,
+    #[error("only http and https URLs can be fetched")]
+    Scheme,
+    #[error("a URL must not hold a user name or password")]
+    UserInfo,
+    #[error("a URL must not hold spaces, control characters or backslashes")]
+    Characters,
+    #[error("a URL is at most 8192 characters long")]
+    TooLong,
+}
+
+impl InputUrl {
+    /// The longest URL in bytes.
+    pub const MAX_LEN: usize = 8192;
+
+    /// Reads a URL as it was sent.
+    ///
+    /// The address guard has the last word when the URL is fetched; what is refused here could
+    /// never pass it (`reliability.md` section 4: raw backslashes, control characters, userinfo).
+    ///
+    /// # Errors
+    ///
+    /// See [`InputError`].
+    pub fn parse(text: &str) -> Result<Self, InputError> {
+        if text.len() > Self::MAX_LEN {
+            return Err(InputError::TooLong);
+        }
+        if text.contains(|c: char| c.is_control() || c.is_whitespace() || c == '\\') {
+            return Err(InputError::Characters);
+        }
+        let url = Url::parse(text).map_err(|_| InputError::NotAUrl)?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(InputError::Scheme);
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(InputError::UserInfo);
+        }
+        Ok(Self { text: text.to_owned(), url })
+    }
+
+    /// The text as it was sent.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The parsed URL.
+    #[must_use]
+    pub const fn url(&self) -> &Url {
+        &self.url
+    }
+}
+
+impl fmt::Display for InputUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}

@@ -1,0 +1,3 @@
+//! Reelway.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The one HTTP client that reaches out, and the guard in front of it.

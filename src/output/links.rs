@@ -1,0 +1,156 @@
+//! Links to outputs: signed, with an end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use sha2::Sha256;
+use url::Url;
+
+use crate::clock::{Clock, Timestamp};
+
+/// The longest life of a link (reliability.md section 5: at most seven days).
+pub const MAX_LINK_LIFE: Duration = Duration::from_hours(7 * 24);
+
+/// Makes and checks links of the form `{public url}/files/{key}?expires={unix s}&signature={hex}`.
+///
+/// The signature is an HMAC-SHA256 over `GET`, the key and the expiry: a link opens one file,
+/// for reading, until its time is over.
+#[derive(Clone, Debug)]
+pub struct Links {
+    public_url: Url,
+    secret: Arc<SecretString>,
+    life: Duration,
+    clock: Arc<dyn Clock>,
+}
+
+/// The query of a signed link.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct SignedQuery {
+    /// Unix seconds after which the link is void.
+    pub expires: Option<i64>,
+    /// HMAC in lower-case hex.
+    pub signature: Option<String>,
+}
+
+/// Why a link does not open its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LinkError {
+    /// There is no signature.
+    #[error("the link is not signed")]
+    Unsigned,
+    /// The signature is not ours, or not for this file and time.
+    #[error("the link's signature is wrong")]
+    Forged,
+    /// The link was good once.
+    #[error("the link has expired")]
+    Expired,
+}
+
+impl Links {
+    /// Links below `public_url` that live for `life`, at most [`MAX_LINK_LIFE`].
+    #[must_use]
+    pub fn new(
+        public_url: Url,
+        secret: SecretString,
+        life: Duration,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { public_url, secret: Arc::new(secret), life: life.min(MAX_LINK_LIFE), clock }
+    }
+
+    /// A link to the file with this storage key, valid from now for the usual life.
+    #[must_use]
+    pub fn link(&self, key: &str) -> String {
+        self.link_until(key, self.clock.now().plus(self.life))
+    }
+
+    /// A link that lives as long as a link can: for readers of the `media_jobs` relation.
+    #[must_use]
+    pub fn lasting_link(&self, key: &str) -> String {
+        self.link_until(key, self.clock.now().plus(MAX_LINK_LIFE))
+    }
+
+    fn link_until(&self, key: &str, end: Timestamp) -> String {
+        let mut url = self.public_url.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().push("files").extend(key.split('/'));
+        }
+        let expires = end.secs();
+        let signature = hex::encode(self.mac(key, expires).finalize().into_bytes());
+        url.query_pairs_mut()
+            .append_pair("expires", &expires.to_string())
+            .append_pair("signature", &signature);
+        url.into()
+    }
+
+    /// Whether the query opens the file with this key.
+    ///
+    /// # Errors
+    ///
+    /// See [`LinkError`].
+    pub fn check(&self, key: &str, query: &SignedQuery) -> Result<(), LinkError> {
+        let (Some(expires), Some(signature)) = (query.expires, &query.signature) else {
+            return Err(LinkError::Unsigned);
+        };
+        let signature = hex::decode(signature).map_err(|_| LinkError::Forged)?;
+        self.mac(key, expires).verify_slice(&signature).map_err(|_| LinkError::Forged)?;
+        if self.clock.now().secs() > expires { Err(LinkError::Expired) } else { Ok(()) }
+    }
+
+    fn mac(&self, key: &str, expires: i64) -> Hmac<Sha256> {
+        #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.secret.expose_secret().as_bytes())
+            .expect("any key length");
+        mac.update(format!("GET\n{key}\n{expires}").as_bytes());
+        mac
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+
+    fn links() -> (Links, Arc<ManualClock>) {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_764_000_000_000)));
+        let base = Url::parse("https://media.example.com/base/").expect("a URL");
+        let links = Links::new(base, "secret".into(), Duration::from_secs(60), clock.clone());
+        (links, clock)
+    }
+
+    fn query(link: &str) -> SignedQuery {
+        let url = Url::parse(link).expect("a link");
+        let pairs: std::collections::HashMap<_, _> = url.query_pairs().into_owned().collect();
+        SignedQuery {
+            expires: pairs["expires"].parse().ok(),
+            signature: Some(pairs["signature"].clone()),
+        }
+    }
+
+    #[test]
+    fn a_link_opens_its_file_until_its_time_is_over() {
+        let (links, clock) = links();
+        let link = links.link("job_1/1/video.mp4");
+        assert!(
+            link.starts_with("https://media.example.com/base/files/job_1/1/video.mp4?expires="),
+            "{link}"
+        );
+        let query = query(&link);
+        assert_eq!(links.check("job_1/1/video.mp4", &query), Ok(()));
+        assert_eq!(links.check("job_2/1/video.mp4", &query), Err(LinkError::Forged));
+        clock.advance(Duration::from_secs(61));
+        assert_eq!(links.check("job_1/1/video.mp4", &query), Err(LinkError::Expired));
+    }
+
+    #[test]
+    fn a_link_cannot_be_made_to_live_longer() {
+        let (links, _) = links();
+        let mut query = query(&links.link("a"));
+        query.expires = query.expires.map(|at| at + 1000);
+        assert_eq!(links.check("a", &query), Err(LinkError::Forged));
+        assert_eq!(links.check("a", &SignedQuery::default()), Err(LinkError::Unsigned));
+    }
+}

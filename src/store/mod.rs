@@ -1,0 +1,167 @@
+//! The one place where state is kept.
+//!
+//! [`Store`] has the verbs of a job's life, not of its tables. Every verb is one transaction;
+//! what belongs together (the end of a task, of its job, its outputs and its webhook) commits
+//! together. `tests/store` runs one conformance suite over every implementation.
+
+mod hints;
+mod model;
+pub mod sqlite;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::clock::Timestamp;
+use crate::id::{BatchId, DeliveryId, JobId, WorkerId};
+use crate::job::{File, Job};
+use crate::task::{Failure, Next, RetryPolicy, Stages};
+
+pub use hints::Hints;
+pub use model::{
+    AttemptOutcome, AttemptRecord, BatchView, Beat, BeatReply, CancelOutcome, Claim, DeletedJob,
+    Delivery, DeliveryFilter, DeliveryState, DueDelivery, EventKind, Garbage, Idempotency,
+    JobFilter, JobPage, Lease, Pressure, Published, SettleDelivery, Settled, StoreError,
+    StoreResult, Submission, Submitted, Want,
+};
+
+/// How long a claim is held without a heartbeat (DESIGN.md section 3, decision 3).
+pub const LEASE: Duration = Duration::from_secs(30);
+
+/// Where jobs, tasks, outputs and events are kept.
+///
+/// Times are those of the store's own clock, so that workers whose clocks differ agree.
+#[async_trait]
+pub trait Store: Send + Sync + std::fmt::Debug {
+    // ---- request: jobs come in and are looked at --------------------------------------------
+
+    /// Writes all jobs of a submission, or none.
+    async fn submit(&self, submission: Submission) -> StoreResult<Submitted>;
+
+    /// The job, unless it is unknown or deleted.
+    async fn job(&self, id: JobId) -> StoreResult<Option<Job>>;
+
+    /// A page of jobs, newest first unless the filter says otherwise.
+    async fn jobs(&self, filter: &JobFilter) -> StoreResult<JobPage>;
+
+    /// The jobs submitted together, in the order in which they were sent.
+    async fn batch(&self, id: BatchId) -> StoreResult<Option<BatchView>>;
+
+    /// Cancels a job that waits at once, and asks the worker of a running one to stop.
+    async fn cancel(&self, id: JobId) -> StoreResult<CancelOutcome>;
+
+    /// Puts a failed or cancelled job back into the queue with all its tries.
+    ///
+    /// Fails with [`StoreError::Transition`] when the job is in any other state.
+    async fn retry(&self, id: JobId) -> StoreResult<Option<Job>>;
+
+    /// Hides the job for good, cancels it if it has not ended, and dooms its outputs.
+    async fn delete(&self, id: JobId) -> StoreResult<Option<DeletedJob>>;
+
+    /// How much work waits and runs.
+    async fn pressure(&self) -> StoreResult<Pressure>;
+
+    // ---- claim: tasks on leases -------------------------------------------------------------
+
+    /// Takes up to `want` tasks that are due, in the order of their turn, on leases of [`LEASE`].
+    async fn claim(&self, worker: WorkerId, want: Want) -> StoreResult<Vec<Claim>>;
+
+    /// Renews all leases of a worker at once, carrying progress up and cancellation down.
+    ///
+    /// Answers in the order of `beats`.
+    async fn beat(&self, beats: &[Beat]) -> StoreResult<Vec<BeatReply>>;
+
+    /// Ends a task well: its outputs become visible, its job succeeds, its event is written.
+    ///
+    /// A lost lease changes nothing and is told as [`Settled::Lost`].
+    async fn finish(
+        &self,
+        lease: Lease,
+        stages: Stages,
+        outputs: Vec<Published>,
+    ) -> StoreResult<Settled>;
+
+    /// Ends an attempt badly: the task is queued again or fails, as `next` says.
+    ///
+    /// A job whose cancellation was asked for is cancelled instead.
+    async fn fail(
+        &self,
+        lease: Lease,
+        stages: Stages,
+        failure: Failure,
+        next: Next,
+    ) -> StoreResult<Settled>;
+
+    /// Ends a task because its cancellation was asked for.
+    async fn end_cancelled(&self, lease: Lease, stages: Stages) -> StoreResult<Settled>;
+
+    /// Hands a task back untouched: the claim does not count as a try.
+    async fn hand_back(&self, lease: Lease) -> StoreResult<Settled>;
+
+    /// Queues again, or fails as poison, every task whose lease has run out.
+    ///
+    /// `chance` from 0 to 1 spreads the retries. Returns how many tasks were found.
+    async fn rescue(&self, policy: &RetryPolicy, chance: f64) -> StoreResult<usize>;
+
+    /// At start: lets all leases run out that no living process can hold any more.
+    ///
+    /// A store with one process knows that they are all its dead predecessor's. A store with
+    /// many processes cannot know and does nothing.
+    async fn recover(&self) -> StoreResult<usize>;
+
+    // ---- output: what may be seen -----------------------------------------------------------
+
+    /// The published file with this storage key, if any.
+    async fn output(&self, key: &str) -> StoreResult<Option<File>>;
+
+    /// Storage prefixes that nobody refers to any more and whose time has come, oldest first.
+    async fn garbage(&self, limit: u32) -> StoreResult<Vec<Garbage>>;
+
+    /// Forgets a prefix after its objects are gone.
+    async fn garbage_removed(&self, garbage: &Garbage) -> StoreResult<()>;
+
+    // ---- webhook: the outbox ----------------------------------------------------------------
+
+    /// Takes up to `limit` deliveries that are due, on leases of `lease`, fairly: no destination
+    /// gets more than `per_destination` at once (counting those already taken), and one that has
+    /// been failing no more than one.
+    async fn claim_deliveries(
+        &self,
+        limit: u32,
+        per_destination: u32,
+        lease: Duration,
+    ) -> StoreResult<Vec<DueDelivery>>;
+
+    /// Writes down how an attempt went and what follows.
+    async fn settle_delivery(&self, settle: SettleDelivery) -> StoreResult<Settled>;
+
+    /// When the next delivery is due, if any waits.
+    async fn next_delivery_at(&self) -> StoreResult<Option<Timestamp>>;
+
+    /// The delivery log, newest first.
+    async fn deliveries(&self, filter: &DeliveryFilter) -> StoreResult<Vec<Delivery>>;
+
+    /// Sends a delivery again from the first attempt on, and trusts its destination again.
+    async fn replay(&self, id: DeliveryId) -> StoreResult<Option<Delivery>>;
+
+    /// Sends again every failed or held delivery made since `since`; returns how many.
+    async fn replay_failed(&self, since: Timestamp) -> StoreResult<u64>;
+
+    // ---- housekeeping -----------------------------------------------------------------------
+
+    /// The secret called `name`; keeps `fresh` under that name when there is none yet.
+    async fn secret(&self, name: &str, fresh: &str) -> StoreResult<String>;
+
+    /// Forgets idempotency keys older than `keys_before` and deliveries ended before
+    /// `deliveries_before`; returns how many rows went.
+    async fn tidy(&self, keys_before: Timestamp, deliveries_before: Timestamp) -> StoreResult<u64>;
+
+    /// Whether the store answers.
+    async fn ping(&self) -> StoreResult<()>;
+
+    /// Where to wait for something to happen, as a hint beside a poll.
+    fn hints(&self) -> &Hints;
+
+    /// Waits for writes under way and closes.
+    async fn close(&self);
+}

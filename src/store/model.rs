@@ -1,0 +1,413 @@
+//! What goes into the store's verbs and what comes out.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::clock::Timestamp;
+use crate::id::{BatchId, DeliveryId, EventId, JobId, TaskId, WorkerId};
+use crate::job::view::JobView;
+use crate::job::{File, InvalidTransition, Job, Kind, Status};
+use crate::task::{Lane, Stages};
+
+/// What a verb returns.
+pub type StoreResult<T> = Result<T, StoreError>;
+
+/// Why a verb failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database refused or could not be reached.
+    #[error("the database did not answer as it should")]
+    Database(#[from] sqlx::Error),
+    /// The database could not be brought to this version's shape.
+    #[error("the database could not be migrated")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// A row says something that this version cannot read.
+    #[error("{table}.{column} of {row} cannot be read")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// The row's key.
+        row: String,
+        /// What was wrong with the value.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The job cannot do this in its present state.
+    #[error(transparent)]
+    Transition(#[from] InvalidTransition),
+}
+
+// ---- request --------------------------------------------------------------------------------
+
+/// Jobs to be accepted together.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// At least one.
+    pub jobs: Vec<Job>,
+    /// Set when the client named the request.
+    pub idempotency: Option<Idempotency>,
+    /// Refuse when more than this many tasks already wait.
+    pub max_queued: u64,
+}
+
+/// The client's name of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idempotency {
+    /// The header's value.
+    pub key: String,
+    /// SHA-256 of route and body in hex.
+    pub body_hash: String,
+    /// What to answer: kept, and given again to the same request.
+    pub response: String,
+}
+
+/// What became of a submission.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Submitted {
+    /// The jobs are on disk.
+    Accepted,
+    /// The same request was accepted before; this was the answer.
+    Replayed(String),
+    /// The key was used before with another body.
+    Conflict,
+    /// Too many tasks wait.
+    QueueFull,
+}
+
+/// Which jobs to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JobFilter {
+    /// Only this kind.
+    pub kind: Option<Kind>,
+    /// Only this status.
+    pub status: Option<Status>,
+    /// Only jobs of this input, as it was sent.
+    pub input: Option<String>,
+    /// Only jobs of this batch.
+    pub batch_id: Option<BatchId>,
+    /// Only jobs that stand after this one in the list's order.
+    pub after: Option<JobId>,
+    /// Only jobs that stand before this one in the list's order.
+    pub before: Option<JobId>,
+    /// Oldest first.
+    pub ascending: bool,
+    /// How many at most.
+    pub limit: u32,
+}
+
+/// A page of jobs in the order asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobPage {
+    /// The jobs.
+    pub jobs: Vec<Job>,
+    /// Whether there are more in the direction of travel.
+    pub has_more: bool,
+}
+
+/// Jobs that were submitted together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BatchView {
+    /// Its name.
+    pub id: BatchId,
+    /// Its jobs, in the order in which they were sent.
+    pub jobs: Vec<Job>,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+}
+
+/// What a wish to cancel came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CancelOutcome {
+    /// There is no such job.
+    Unknown,
+    /// The job is cancelled.
+    Cancelled(Box<Job>),
+    /// The job runs; its worker will be told at its next heartbeat.
+    Asked(Box<Job>),
+    /// The job had already ended; nothing was changed.
+    AlreadyEnded(Box<Job>),
+}
+
+/// A job that was deleted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeletedJob {
+    /// The job as it was before.
+    pub job: Job,
+}
+
+/// How much work waits and runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Pressure {
+    /// Tasks that wait for a worker.
+    pub queued: u64,
+    /// Tasks in a worker's hands.
+    pub processing: u64,
+    /// Deliveries that wait for their time or their receiver.
+    pub deliveries_pending: u64,
+}
+
+// ---- claim ----------------------------------------------------------------------------------
+
+/// How many tasks a worker has room for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Want {
+    /// In the heavy lane.
+    pub heavy: u32,
+    /// In the light lane.
+    pub light: u32,
+}
+
+impl Want {
+    /// Room in one lane.
+    #[must_use]
+    pub const fn of(&self, lane: Lane) -> u32 {
+        match lane {
+            Lane::Heavy => self.heavy,
+            Lane::Light => self.light,
+        }
+    }
+}
+
+/// The right to work on a task, until it runs out or is spent.
+///
+/// Not `Clone`: the verbs that end an attempt consume it. `attempt` fences: a write with an
+/// older number than the row's changes nothing.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a lease must be spent by finish, fail, end_cancelled or hand_back"]
+pub struct Lease {
+    /// The task.
+    pub task: TaskId,
+    /// The task's job.
+    pub job: JobId,
+    /// Who holds it.
+    pub worker: WorkerId,
+    /// The number of this claim, from 1.
+    pub attempt: u32,
+}
+
+/// A task taken by a worker.
+#[derive(Debug)]
+pub struct Claim {
+    /// The right to work on it.
+    pub lease: Lease,
+    /// The job as it was at the claim.
+    pub job: Job,
+    /// The lane whose slot it takes.
+    pub lane: Lane,
+    /// How many claims of the task count against its tries, this one included.
+    pub tries: u32,
+}
+
+/// A sign of life for one task.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Beat {
+    /// The task.
+    pub task: TaskId,
+    /// The beating worker.
+    pub worker: WorkerId,
+    /// Its claim's number.
+    pub attempt: u32,
+    /// How far it is.
+    pub stages: Stages,
+}
+
+/// What the store says to a [`Beat`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BeatReply {
+    /// The lease is renewed.
+    Held,
+    /// The lease is renewed, and somebody wants the job to stop.
+    CancelAsked,
+    /// The task is not this claim's any more: stop, write nothing.
+    Lost,
+}
+
+/// Whether a write that needed a lease was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Settled {
+    /// It was.
+    Done,
+    /// The lease had been lost; nothing was changed.
+    Lost,
+}
+
+/// A file in storage that the end of its task makes visible.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Published {
+    /// The file.
+    pub file: File,
+    /// A link for readers of the `media_jobs` relation, valid for as long as links can be.
+    pub url: String,
+}
+
+/// Objects in storage that nobody refers to any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Garbage {
+    /// All objects under it go.
+    pub prefix: String,
+}
+
+// ---- webhook --------------------------------------------------------------------------------
+
+/// What an event tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EventKind {
+    /// The job's outputs are there.
+    #[serde(rename = "job.succeeded")]
+    JobSucceeded,
+    /// The job has failed.
+    #[serde(rename = "job.failed")]
+    JobFailed,
+    /// The job was cancelled.
+    #[serde(rename = "job.cancelled")]
+    JobCancelled,
+}
+
+impl EventKind {
+    /// The event's `type` on the wire.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::JobSucceeded => "job.succeeded",
+            Self::JobFailed => "job.failed",
+            Self::JobCancelled => "job.cancelled",
+        }
+    }
+}
+
+/// Where a delivery is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryState {
+    /// Waits for its time.
+    Pending,
+    /// The receiver answered 2xx.
+    Delivered,
+    /// All attempts are used up.
+    Failed,
+    /// The destination is disabled; kept for replay.
+    Held,
+}
+
+impl DeliveryState {
+    /// The state's name on the wire and in the database.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+            Self::Held => "held",
+        }
+    }
+}
+
+/// A delivery whose time has come, on a lease.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DueDelivery {
+    /// Its name.
+    pub id: DeliveryId,
+    /// The event: the same at every attempt.
+    pub event: EventId,
+    /// What happened.
+    pub kind: EventKind,
+    /// Grows with each end of the job.
+    pub seq: u32,
+    /// The job as it was at that moment, unlinked.
+    pub job: JobView,
+    /// Where it goes.
+    pub url: Url,
+    /// The number of this attempt, from 1; fences like a task's.
+    pub attempt: u32,
+    /// Since when the destination has failed without a success between.
+    pub failing_since: Option<Timestamp>,
+}
+
+/// How an attempt went and what follows: one value for [`super::Store::settle_delivery`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct SettleDelivery {
+    /// The delivery.
+    pub id: DeliveryId,
+    /// The attempt's number as claimed.
+    pub attempt: u32,
+    /// What was seen.
+    pub record: AttemptRecord,
+    /// What follows.
+    pub outcome: AttemptOutcome,
+}
+
+/// What follows an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttemptOutcome {
+    /// The receiver has it.
+    Delivered,
+    /// Another attempt after this long.
+    RetryIn(Duration),
+    /// No attempt is left.
+    Failed,
+    /// The receiver wants no more, now or ever (410, or failing for days): this delivery and all
+    /// that wait for the same destination are held.
+    Disable,
+}
+
+/// One attempt in the delivery log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AttemptRecord {
+    /// When it was made.
+    pub at: Timestamp,
+    /// How long it took in milliseconds.
+    pub duration_ms: u64,
+    /// The receiver's status code.
+    pub status: Option<u16>,
+    /// The class of error when there was no status: `dns`, `connect`, `tls`, `timeout`,
+    /// `blocked_address`, `reset`, `invalid_url`.
+    pub error: Option<String>,
+    /// The beginning of the receiver's answer, as text; at most 16 KiB.
+    pub response: Option<String>,
+}
+
+/// A delivery in the log.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Delivery {
+    /// Its name.
+    pub id: DeliveryId,
+    /// The event's name: the receiver's `webhook-id`.
+    pub event_id: EventId,
+    /// What happened.
+    #[serde(rename = "type")]
+    pub kind: EventKind,
+    /// The job.
+    pub job_id: JobId,
+    /// Where it goes.
+    pub url: String,
+    /// Where it is in its life.
+    pub state: DeliveryState,
+    /// Attempts made.
+    pub attempt: u32,
+    /// When the next attempt is due.
+    pub next_attempt_at: Option<Timestamp>,
+    /// When it was written.
+    pub created_at: Timestamp,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// The attempts, first to last.
+    pub attempts: Vec<AttemptRecord>,
+}
+
+/// Which deliveries to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeliveryFilter {
+    /// Only this one.
+    pub id: Option<DeliveryId>,
+    /// Only of this job.
+    pub job_id: Option<JobId>,
+    /// Only in this state.
+    pub state: Option<DeliveryState>,
+    /// How many at most.
+    pub limit: u32,
+}

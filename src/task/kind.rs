@@ -1,0 +1,39 @@
+//! What a job makes.
+
+use serde::{Deserialize, Serialize};
+
+/// What a job makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A video file.
+    Video,
+    /// An audio file.
+    Audio,
+    /// A still image.
+    Image,
+    /// A short silent loop.
+    Animation,
+}
+
+impl Kind {
+    /// Every kind, in the order in which they are named to users.
+    pub const ALL: [Self; 4] = [Self::Video, Self::Audio, Self::Image, Self::Animation];
+
+    /// The kind's name on the wire.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Video => "video",
+            Self::Audio => "audio",
+            Self::Image => "image",
+            Self::Animation => "animation",
+        }
+    }
+
+    /// The kind called `name`, if there is one.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
