@@ -7,6 +7,7 @@
 
 mod args;
 mod facts;
+pub mod policy;
 
 pub use args::Command;
 pub use facts::{AudioStream, Color, Facts, OtherStream, Ratio, Rotation, Stream, VideoStream};
