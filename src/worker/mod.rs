@@ -1,1 +1,187 @@
-//! worker.
+//! The story of one claimed task, from input to output.
+//!
+//! A claim comes in; its lease is spent, whatever happens. The engine under it knows neither
+//! store nor lease, and is the same that the one-shot commands run.
+
+mod engine;
+mod failure;
+mod scratch;
+mod sweeper;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::claim::{BEAT, FENCE, Held, Interrupt, Perform};
+use crate::clock::Clock;
+use crate::input::{Downloads, InputFile};
+use crate::job::{Job, Kind};
+use crate::output::{Links, Storage};
+use crate::store::{Claim, Lease, Published, Settled, Store, StoreResult};
+use crate::task::{Failure, RetryPolicy, StageKind};
+
+pub use engine::{Engine, EngineSettings, Made};
+pub use failure::WorkError;
+pub use scratch::{Room, Scratch};
+pub use sweeper::{SweepError, Sweeper};
+
+/// Does the work of claims.
+#[derive(Debug)]
+pub struct Worker {
+    /// Where ends are written.
+    pub store: Arc<dyn Store>,
+    /// Where inputs come from.
+    pub downloads: Downloads,
+    /// Makes outputs of inputs.
+    pub engine: Engine,
+    /// Where outputs go.
+    pub storage: Storage,
+    /// How outputs are reached.
+    pub links: Links,
+    /// Where work in progress lies.
+    pub scratch: Scratch,
+    /// When failed work is tried again.
+    pub retries: RetryPolicy,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Perform for Worker {
+    #[tracing::instrument(
+        name = "task",
+        skip_all,
+        fields(job.id = %claim.lease.job, task.id = %claim.lease.task, task.attempt = claim.lease.attempt)
+    )]
+    async fn perform(&self, claim: Claim, held: Held) {
+        let kind = claim.job.spec.options.kind();
+        let begun = self.clock.now();
+        tracing::info!(kind = kind.name(), "task claimed");
+        let outcome = self.work(&claim, &held).await;
+        let settled = self.settle(&claim, &held, outcome).await;
+        let duration_ms = self.clock.now().since(begun).as_millis() as u64;
+        match settled {
+            Ok(Settled::Done) => tracing::info!(duration_ms, "task settled"),
+            Ok(Settled::Lost) => {
+                tracing::warn!(duration_ms, "the lease was lost; another attempt goes on");
+                self.discard(&claim.lease).await;
+            }
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, duration_ms, "the end of the task could not be written");
+            }
+        }
+    }
+}
+
+impl Worker {
+    /// Input, facts, ffmpeg, output: what a job is made of.
+    async fn work(&self, claim: &Claim, held: &Held) -> Result<Vec<Published>, WorkError> {
+        let Claim { job, lease, .. } = claim;
+        let options = &job.spec.options;
+
+        held.begin(StageKind::Import);
+        let input = self.import(job, held).await?;
+
+        held.begin(StageKind::Probe);
+        let facts = self.engine.probe(&input, held.stop()).await?;
+
+        held.begin(StageKind::Encode(options.kind()));
+        let room = self.scratch.room(lease.task, lease.attempt)?;
+        let report = |percent| held.advance(percent);
+        let made =
+            self.engine.make(options, &facts, &input, room.path(), report, held.stop()).await?;
+
+        held.begin(StageKind::Export);
+        let published = self.publish(lease, &made).await?;
+        held.succeed();
+        Ok(vec![published])
+    }
+
+    async fn import(&self, job: &Job, held: &Held) -> Result<Arc<InputFile>, WorkError> {
+        let report = |bytes: u64, of: Option<u64>| {
+            if let Some(total) = of.filter(|total| *total > 0) {
+                held.advance(bytes as f32 / total as f32 * 100.0);
+            }
+        };
+        let input = self.downloads.get(&job.spec.input, job.created_at, report, held.stop()).await?;
+        Ok(input)
+    }
+
+    /// Under a key that no other attempt writes: it is seen only when the store says so.
+    async fn publish(&self, lease: &Lease, made: &Made) -> Result<Published, WorkError> {
+        let key = format!("{}/{}", attempt_prefix(lease), made.name);
+        let stored = self.storage.put(&key, &made.path).await?;
+        let url = self.links.lasting_link(&key);
+        Ok(Published { file: made.file(key, stored), url })
+    }
+
+    /// Spends the lease on what became of the work.
+    async fn settle(
+        &self,
+        claim: &Claim,
+        held: &Held,
+        outcome: Result<Vec<Published>, WorkError>,
+    ) -> StoreResult<Settled> {
+        let lease = &claim.lease;
+        match (outcome, held.interrupted()) {
+            (Ok(outputs), _) => {
+                let finish = || self.store.finish(lease, held.stages(), outputs.clone());
+                persist(finish).await
+            }
+            (Err(_), Some(Interrupt::Lost)) => Ok(Settled::Lost),
+            (Err(_), Some(Interrupt::Shutdown)) => persist(|| self.store.hand_back(lease)).await,
+            (Err(_), Some(Interrupt::Cancelled)) => {
+                held.cancel();
+                persist(|| self.store.end_cancelled(lease, held.stages())).await
+            }
+            (Err(error), None) => self.settle_failure(claim, held, &error.into_failure()).await,
+        }
+    }
+
+    async fn settle_failure(
+        &self,
+        claim: &Claim,
+        held: &Held,
+        failure: &Failure,
+    ) -> StoreResult<Settled> {
+        let next = self.retries.after(failure, claim.tries, rand::random());
+        tracing::warn!(error.kind = failure.kind.name(), error = %failure, ?next, "task failed");
+        held.fail(failure);
+        let fail = || self.store.fail(&claim.lease, held.stages(), failure.clone(), next);
+        persist(fail).await
+    }
+
+    /// Removes what a lost attempt has put into storage; nobody refers to it.
+    async fn discard(&self, lease: &Lease) {
+        if let Err(error) = self.storage.remove(&attempt_prefix(lease)).await {
+            // The rescue that took the lease has doomed the prefix too: the sweep will find it.
+            tracing::warn!(error = &error as &dyn std::error::Error, "leftovers stay for the sweep");
+        }
+    }
+}
+
+/// Where an attempt's outputs lie in storage.
+fn attempt_prefix(lease: &Lease) -> String {
+    format!("{}/{}", lease.job, lease.attempt)
+}
+
+/// Tries to write an end for as long as the lease can still be ours: a database that restarts
+/// must not cost an hour's work.
+async fn persist<F, R>(write: F) -> StoreResult<Settled>
+where
+    F: Fn() -> R,
+    R: Future<Output = StoreResult<Settled>>,
+{
+    let give_up = Instant::now() + FENCE;
+    loop {
+        match write().await {
+            Err(error) if Instant::now() < give_up => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "an end is written again");
+                sleep(BEAT / 5).await;
+            }
+            settled => return settled,
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Composition: the one place where long-lived things are made.
+//!
+//! [`App::open`] builds every part once, in the order in which they depend on each other, and
+//! hands each only what it needs. [`App::serve`] lets them run until it is told to stop, and
+//! stops them in the order in which nothing is lost.
+
+mod lock;
+mod serve;
+mod shutdown;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::id::{WorkerId, fresh};
+use crate::input::{Downloads, FetchLimits, Fetcher};
+use crate::outbound::{Client, Guard};
+use crate::output::{Links, Storage};
+use crate::store::Store;
+use crate::store::sqlite::SqliteStore;
+use crate::task::RetryPolicy;
+use crate::webhook::{Deliverer, Secret};
+use crate::worker::{Engine, EngineSettings, Scratch, Worker};
+
+pub use lock::DataDir;
+pub use shutdown::Shutdown;
+
+/// The name under which the store keeps the secret that signs webhooks.
+const WEBHOOK_SECRET: &str = "webhook";
+
+/// The name under which the store keeps the secret that signs links.
+const LINK_SECRET: &str = "links";
+
+/// How long an input stays on the worker after its last task, for those that follow.
+const KEEP_INPUTS: Duration = Duration::from_mins(1);
+
+/// Every long-lived part, ready to run.
+#[derive(Debug)]
+pub struct App {
+    config: Config,
+    clock: Arc<dyn Clock>,
+    store: Arc<dyn Store>,
+    storage: Storage,
+    guard: Guard,
+    client: Client,
+    tools: ffmpeg::Tools,
+    webhook_secrets: Vec<Secret>,
+    link_secret: SecretString,
+    worker_id: WorkerId,
+    _data_dir: DataDir,
+}
+
+impl App {
+    /// Opens the data folder, the database, the storage and the tools.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be opened, and what to do about it.
+    pub async fn open(config: Config) -> anyhow::Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let data_dir = DataDir::lock(&config.data_dir)?;
+        let tools = tools(&config).await?;
+        let store = open_store(&config, clock.clone()).await?;
+        let storage = Storage::local(&config.storage)
+            .with_context(|| format!("outputs cannot be kept in {}", config.storage.display()))?;
+        let guard = Guard::new(config.allow_networks.clone());
+        Ok(Self {
+            worker_id: fresh(clock.now()),
+            webhook_secrets: webhook_secrets(&config, store.as_ref()).await?,
+            link_secret: store.secret(LINK_SECRET, Secret::generate().expose()).await?.into(),
+            client: Client::system(guard.clone()),
+            guard,
+            storage,
+            store,
+            tools,
+            clock,
+            config,
+            _data_dir: data_dir,
+        })
+    }
+
+    fn links(&self, public_url: &Url) -> Links {
+        let (secret, life) = (self.link_secret.clone(), self.config.link_life);
+        Links::new(public_url.clone(), secret, life, self.clock.clone())
+    }
+
+    fn worker(&self, links: Links) -> anyhow::Result<Worker> {
+        let scratch = Scratch::open(&self.config.data_dir.join("scratch"), self.worker_id)
+            .context("there is no room for work in progress in the data folder")?;
+        let limits = FetchLimits { max_bytes: self.config.limits.input_bytes, ..Default::default() };
+        let fetcher = Fetcher::new(self.client.clone(), limits);
+        let inputs = scratch.inputs()?;
+        Ok(Worker {
+            store: self.store.clone(),
+            downloads: Downloads::new(fetcher, inputs, KEEP_INPUTS, self.clock.clone()),
+            engine: Engine::new(self.tools.clone(), engine_settings(&self.config)),
+            storage: self.storage.clone(),
+            links,
+            scratch,
+            retries: RetryPolicy::default(),
+            clock: self.clock.clone(),
+        })
+    }
+
+    fn deliverer(&self, links: Links) -> Deliverer {
+        Deliverer::new(
+            self.store.clone(),
+            self.client.clone(),
+            links,
+            self.webhook_secrets.clone(),
+            self.clock.clone(),
+        )
+    }
+}
+
+/// The programs, checked.
+///
+/// # Errors
+///
+/// One of them is missing or too old.
+pub async fn tools(config: &Config) -> Result<ffmpeg::Tools, ffmpeg::ToolsError> {
+    let limits = ffmpeg::Limits { wall: config.limits.task, ..ffmpeg::Limits::default() };
+    let config::Tools { ffmpeg, ffprobe } = &config.tools;
+    ffmpeg::Tools::find(ffmpeg.as_deref(), ffprobe.as_deref(), limits).await
+}
+
+use crate::config;
+
+/// What the engine may do under these settings.
+#[must_use]
+pub fn engine_settings(config: &Config) -> EngineSettings {
+    EngineSettings {
+        max_duration_secs: config.limits.input_duration.as_secs_f64(),
+        ..EngineSettings::default()
+    }
+}
+
+/// The database of these settings.
+///
+/// # Errors
+///
+/// It cannot be opened or migrated.
+pub async fn open_store(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Store>> {
+    let store = SqliteStore::open(&config.database, clock)
+        .await
+        .with_context(|| format!("the database {} cannot be opened", config.database.display()))?;
+    Ok(Arc::new(store))
+}
+
+/// The secrets that sign webhooks: those of the settings, else the server's own, made once.
+///
+/// # Errors
+///
+/// The store fails, or a secret cannot be one.
+pub async fn webhook_secrets(config: &Config, store: &dyn Store) -> anyhow::Result<Vec<Secret>> {
+    let said = &config.webhook.secrets;
+    if said.is_empty() {
+        let kept = store.secret(WEBHOOK_SECRET, Secret::generate().expose()).await?;
+        return Ok(vec![Secret::parse(&kept)?]);
+    }
+    let parse = |secret: &SecretString| Secret::parse(secret.expose_secret());
+    Ok(said.iter().map(parse).collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,164 @@
+//! Running: what starts, what stops, and in which order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use url::Url;
+
+use super::{App, Shutdown};
+use crate::claim::{Claimer, Heart, Interrupt, Rescuer, Slots};
+use crate::request::{self, AppState, Auth, Readiness, RequestLimits};
+use crate::task::RetryPolicy;
+use crate::worker::{Sweeper, Worker};
+
+/// How long clients have to take their answers after the end was asked for.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
+/// How long work has to come to its end once it was told to stop: SIGTERM, SIGKILL, and the
+/// writing of it.
+const LAST_WORK: Duration = Duration::from_secs(10);
+
+impl App {
+    /// Listens, works and delivers until `shutdown`.
+    ///
+    /// # Errors
+    ///
+    /// The address cannot be listened on, or a part cannot be started.
+    pub async fn serve(self, shutdown: Shutdown) -> anyhow::Result<()> {
+        let bind = self.config.http.bind;
+        let listener = TcpListener::bind(bind).await.with_context(|| {
+            format!("{bind} cannot be listened on; choose another port with PORT or --port")
+        })?;
+        let address = listener.local_addr()?;
+        let public_url = match &self.config.http.public_url {
+            Some(url) => url.clone(),
+            None => Url::parse(&format!("http://{address}"))?,
+        };
+        let recovered = self.store.recover().await?;
+        let workers = Workers::start(&self, &public_url, &shutdown)?;
+        let agents = self.agents(&public_url, &shutdown);
+        tracing::info!(
+            %address, %public_url, ffmpeg = self.tools.version(), recovered,
+            slots = self.config.worker.slots, "reelway is ready"
+        );
+
+        self.answer(listener, &public_url, &shutdown).await;
+        workers.end(&shutdown).await?;
+        agents.join_all().await;
+        self.store.close().await;
+        tracing::info!("ended");
+        Ok(())
+    }
+
+    /// The loops beside the work; each ends by itself when the soft end is asked for.
+    fn agents(&self, public_url: &Url, shutdown: &Shutdown) -> JoinSet<()> {
+        let stop = || shutdown.soft().clone();
+        let (store, storage, clock) = (&self.store, &self.storage, &self.clock);
+        let rescuer = Rescuer { store: store.clone(), policy: RetryPolicy::default() };
+        let deliverer = self.deliverer(self.links(public_url));
+        let sweeper =
+            Sweeper { store: store.clone(), storage: storage.clone(), clock: clock.clone() };
+
+        let mut agents = JoinSet::new();
+        let (rescuing, delivering, sweeping) = (stop(), stop(), stop());
+        agents.spawn(async move { rescuer.run(rescuing).await });
+        agents.spawn(async move { deliverer.run(delivering).await });
+        agents.spawn(async move { sweeper.run(sweeping).await });
+        agents
+    }
+
+    /// Answers requests until the soft end, and lets those under way come to theirs.
+    async fn answer(&self, listener: TcpListener, public_url: &Url, shutdown: &Shutdown) {
+        let soft = shutdown.soft().clone();
+        let router = request::router(self.state(public_url, &soft));
+        let served = axum::serve(listener, router)
+            .with_graceful_shutdown(soft.clone().cancelled_owned())
+            .into_future();
+        let bounded = async {
+            soft.cancelled().await;
+            tokio::time::sleep(LAST_ANSWERS).await;
+        };
+        tokio::select! {
+            result = served => {
+                if let Err(error) = result {
+                    tracing::error!(%error, "the listener failed");
+                }
+            }
+            () = bounded => tracing::warn!("some clients did not take their answers"),
+        }
+    }
+
+    fn state(&self, public_url: &Url, shutdown: &CancellationToken) -> AppState {
+        AppState {
+            store: self.store.clone(),
+            storage: self.storage.clone(),
+            links: self.links(public_url),
+            clock: self.clock.clone(),
+            guard: self.guard.clone(),
+            auth: Auth::new(&self.config.http.api_keys),
+            limits: RequestLimits {
+                max_queued: self.config.http.max_queued,
+                default_webhook_url: self.config.webhook.url.clone(),
+                ..RequestLimits::default()
+            },
+            readiness: Readiness {
+                ffmpeg_version: self.tools.version().to_owned(),
+                slots: self.config.worker.slots,
+            },
+            shutdown: shutdown.clone(),
+        }
+    }
+}
+
+/// The work of this process.
+struct Workers {
+    heart: Arc<Heart>,
+    tracker: TaskTracker,
+    claiming: JoinHandle<()>,
+    beating: JoinHandle<()>,
+    last_beat: CancellationToken,
+}
+
+impl Workers {
+    fn start(app: &App, public_url: &Url, shutdown: &Shutdown) -> anyhow::Result<Self> {
+        let heart = Heart::new(app.store.clone(), app.clock.clone());
+        let tracker = TaskTracker::new();
+        let claimer = Claimer::<Worker> {
+            store: app.store.clone(),
+            worker: app.worker_id,
+            slots: Slots::new(app.config.worker.slots, app.config.worker.light_slots),
+            heart: heart.clone(),
+            perform: Arc::new(app.worker(app.links(public_url))?),
+            tracker: tracker.clone(),
+        };
+        let (soft, last_beat) = (shutdown.soft().clone(), CancellationToken::new());
+        let claiming = tokio::spawn(async move { claimer.run(soft).await });
+        let (beat, end) = (heart.clone(), last_beat.clone());
+        let beating = tokio::spawn(async move { beat.run(end).await });
+        Ok(Self { heart, tracker, claiming, beating, last_beat })
+    }
+
+    /// Waits for the work under way, with its heart beating; at the hard end it is handed back.
+    async fn end(self, shutdown: &Shutdown) -> anyhow::Result<()> {
+        // A claim that is being made when the end comes still becomes work.
+        self.claiming.await.context("the claimer")?;
+        self.tracker.close();
+        tokio::select! {
+            () = self.tracker.wait() => {}
+            () = shutdown.hard().cancelled() => {
+                self.heart.interrupt_all(Interrupt::Shutdown);
+                if timeout(LAST_WORK, self.tracker.wait()).await.is_err() {
+                    tracing::error!("some work did not stop; its leases will run out");
+                }
+            }
+        }
+        self.last_beat.cancel();
+        self.beating.await.context("the heart")
+    }
+}

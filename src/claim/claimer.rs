@@ -1,0 +1,136 @@
+//! Takes what there is room for.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::heart::Heart;
+use super::hold::Held;
+use crate::id::WorkerId;
+use crate::store::{Claim, Store, Want};
+use crate::task::Lane;
+
+/// How long the queue is left alone when it was empty and nobody hints: between these two.
+const POLL: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(5));
+
+/// What is done with a claim.
+pub trait Perform: Send + Sync + 'static {
+    /// Works on the claim and spends its lease.
+    fn perform(&self, claim: Claim, held: Held) -> impl Future<Output = ()> + Send;
+}
+
+/// Room for work, by lane.
+#[derive(Clone, Debug)]
+pub struct Slots {
+    heavy: Arc<Semaphore>,
+    light: Arc<Semaphore>,
+    freed: Arc<Notify>,
+}
+
+impl Slots {
+    /// Room for so many tasks of each lane.
+    #[must_use]
+    pub fn new(heavy: u32, light: u32) -> Self {
+        let room = |slots: u32| Arc::new(Semaphore::new(slots as usize));
+        Self { heavy: room(heavy), light: room(light), freed: Arc::default() }
+    }
+
+    fn free(&self) -> Want {
+        let free = |room: &Semaphore| u32::try_from(room.available_permits()).unwrap_or(u32::MAX);
+        Want { heavy: free(&self.heavy), light: free(&self.light) }
+    }
+
+    /// Takes a slot that [`Slots::free`] has just shown; the claimer alone takes any.
+    fn take(&self, lane: Lane) -> Option<Taken> {
+        let room = match lane {
+            Lane::Heavy => &self.heavy,
+            Lane::Light => &self.light,
+        };
+        let permit = room.clone().try_acquire_owned().ok()?;
+        Some(Taken { permit: Some(permit), freed: self.freed.clone() })
+    }
+}
+
+/// A slot in use.
+struct Taken {
+    permit: Option<OwnedSemaphorePermit>,
+    freed: Arc<Notify>,
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        // First the room, then the call: the claimer counts when it hears it.
+        drop(self.permit.take());
+        self.freed.notify_one();
+    }
+}
+
+/// Takes tasks from the store as long as there is room, and sets them to work.
+#[derive(Debug)]
+pub struct Claimer<P> {
+    /// Where tasks come from.
+    pub store: Arc<dyn Store>,
+    /// Who we are.
+    pub worker: WorkerId,
+    /// Room for work.
+    pub slots: Slots,
+    /// Keeps the leases.
+    pub heart: Arc<Heart>,
+    /// Does the work.
+    pub perform: Arc<P>,
+    /// The work under way, for whoever waits for its end.
+    pub tracker: TaskTracker,
+}
+
+impl<P: Perform> Claimer<P> {
+    /// Claims until `stop`; what has been claimed goes on, in the tracker.
+    pub async fn run(&self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            if self.round().await > 0 {
+                continue;
+            }
+            let pause = POLL.0 + (POLL.1 - POLL.0).mul_f64(rand::random());
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.store.hints().task_due.notified() => {}
+                () = self.slots.freed.notified() => {}
+                () = sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Claims once for all free slots; returns how many tasks were taken.
+    async fn round(&self) -> usize {
+        let want = self.slots.free();
+        if want == Want::default() {
+            return 0;
+        }
+        let asked = Instant::now();
+        match self.store.claim(self.worker, want).await {
+            Ok(claims) => {
+                let taken = claims.len();
+                claims.into_iter().for_each(|claim| self.start(claim, asked));
+                taken
+            }
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "nothing can be claimed");
+                0
+            }
+        }
+    }
+
+    fn start(&self, claim: Claim, asked: Instant) {
+        let slot = self.slots.take(claim.lane);
+        let held = self.heart.hold(&claim.lease, asked);
+        let perform = self.perform.clone();
+        self.tracker.spawn(async move {
+            perform.perform(claim, held).await;
+            drop(slot);
+        });
+    }
+}

@@ -1,0 +1,147 @@
+//! Makes an output of an input: the same for a server's task and a one-shot command.
+
+use std::path::{Path, PathBuf};
+
+use ffmpeg::{Facts, Tools};
+use tokio_util::sync::CancellationToken;
+
+use super::WorkError;
+use crate::input::InputFile;
+use crate::job::plan::{self, Plan, Step, Workspace};
+use crate::job::{Codecs, File, FileKind, Options};
+use crate::output::Stored;
+use crate::task::{ErrorKind, Failure};
+
+/// What the engine may do.
+pub type EngineSettings = plan::Settings;
+
+/// Turns inputs into outputs with ffmpeg.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    tools: Tools,
+    settings: EngineSettings,
+}
+
+/// A file that was made, not yet stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Made {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its name in storage, made by the plan.
+    pub name: &'static str,
+    kind: FileKind,
+    format: &'static str,
+    content_type: &'static str,
+    facts: Facts,
+}
+
+impl Engine {
+    /// An engine on these tools.
+    #[must_use]
+    pub const fn new(tools: Tools, settings: EngineSettings) -> Self {
+        Self { tools, settings }
+    }
+
+    /// The facts of an input, read once however many tasks ask.
+    ///
+    /// # Errors
+    ///
+    /// The file is not media or breaks a limit, or the work was stopped.
+    pub async fn probe(&self, input: &InputFile, stop: &CancellationToken) -> Result<Facts, WorkError> {
+        Ok(self.tools.probe(input.path(), stop).await?)
+    }
+
+    /// Makes what `options` ask for in `folder`, telling per cent to `report`.
+    ///
+    /// # Errors
+    ///
+    /// The input does not have what is asked, ffmpeg fails, or the work was stopped.
+    pub async fn make(
+        &self,
+        options: &Options,
+        facts: &Facts,
+        input: &InputFile,
+        folder: &Path,
+        report: impl Fn(f32) + Send + Sync,
+        stop: &CancellationToken,
+    ) -> Result<Made, WorkError> {
+        let workspace = Workspace { input: input.path().to_owned(), folder: folder.to_owned() };
+        let plan = plan::plan(options, facts, &workspace, &self.settings)?;
+        self.run(&plan.steps, &report, stop).await?;
+        if is_empty(&plan.output).await
+            && let Some(steps) = &plan.fallback
+        {
+            self.run(steps, &report, stop).await?;
+        }
+        if is_empty(&plan.output).await {
+            let words = "ffmpeg ended well and wrote nothing";
+            return Err(Failure::new(ErrorKind::OutputEmpty, words).into());
+        }
+        self.read_back(plan, stop).await
+    }
+
+    async fn run(
+        &self,
+        steps: &[Step],
+        report: &(impl Fn(f32) + Send + Sync),
+        stop: &CancellationToken,
+    ) -> Result<(), WorkError> {
+        let mut before = 0.0;
+        for Step { command, share } in steps {
+            let expected = command.expected_secs.filter(|secs| *secs > 0.0);
+            let on_progress = |progress: ffmpeg::Progress| {
+                if let Some(expected) = expected {
+                    let done = (progress.out_secs / expected).clamp(0.0, 1.0) as f32;
+                    report((before + share * done) * 100.0);
+                }
+            };
+            self.tools.run(command, on_progress, stop).await?;
+            before += share;
+        }
+        Ok(())
+    }
+
+    /// Facts come from the file that was made, never from what was asked.
+    async fn read_back(&self, plan: Plan, stop: &CancellationToken) -> Result<Made, WorkError> {
+        let facts = self.tools.probe(&plan.output, stop).await?;
+        Ok(Made {
+            path: plan.output,
+            name: plan.file_name,
+            kind: plan.file_kind,
+            format: plan.format,
+            content_type: plan.content_type,
+            facts,
+        })
+    }
+}
+
+impl Made {
+    /// The wire's File of it, as it is stored under `key`.
+    #[must_use]
+    pub fn file(&self, key: String, stored: Stored) -> File {
+        let (video, audio) = (self.facts.video(), self.facts.audio());
+        let size = video.map(ffmpeg::VideoStream::display_size);
+        let moves = self.kind != FileKind::Image;
+        File {
+            key,
+            kind: self.kind,
+            format: self.format.to_owned(),
+            content_type: self.content_type.to_owned(),
+            filesize: stored.size_bytes,
+            width: size.map(|(width, _)| width),
+            height: size.map(|(_, height)| height),
+            duration: self.facts.duration.filter(|_| moves),
+            fps: video.filter(|_| moves).and_then(|video| video.fps).map(ffmpeg::Ratio::value),
+            bitrate: self.facts.bit_rate.filter(|_| moves),
+            codecs: moves.then(|| Codecs {
+                video: video.map(|video| video.codec.clone()),
+                audio: audio.map(|audio| audio.codec.clone()),
+            }),
+            sha256: stored.sha256,
+        }
+    }
+}
+
+async fn is_empty(path: &Path) -> bool {
+    tokio::fs::metadata(path).await.map_or(true, |file| file.len() == 0)
+}

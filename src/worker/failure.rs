@@ -1,0 +1,103 @@
+//! From what went wrong below to what a user is told.
+
+use std::io;
+
+use ffmpeg::{Cause, RunError};
+
+use crate::input::FetchError;
+use crate::output::StorageError;
+use crate::task::{ErrorKind, Failure};
+
+/// Why work ended without outputs.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkError {
+    /// It was told to stop.
+    #[error("stopped")]
+    Stopped,
+    /// It failed.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+impl WorkError {
+    /// The failure; work that was stopped without a reason counts as our own fault.
+    #[must_use]
+    pub fn into_failure(self) -> Failure {
+        match self {
+            Self::Failed(failure) => failure,
+            Self::Stopped => Failure::new(ErrorKind::InternalError, "the work was stopped"),
+        }
+    }
+}
+
+impl From<FetchError> for WorkError {
+    fn from(error: FetchError) -> Self {
+        match error {
+            FetchError::Stopped => Self::Stopped,
+            FetchError::Failed(failure) => Self::Failed(failure),
+        }
+    }
+}
+
+impl From<io::Error> for WorkError {
+    fn from(error: io::Error) -> Self {
+        tracing::error!(%error, "the scratch folder cannot be used");
+        Self::Failed(match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => disk_full(),
+            _ => Failure::new(ErrorKind::InternalError, "the server's work folder cannot be used"),
+        })
+    }
+}
+
+impl From<StorageError> for WorkError {
+    fn from(error: StorageError) -> Self {
+        tracing::error!(error = &error as &dyn std::error::Error, "an output cannot be stored");
+        let full = "the storage did not take the output";
+        Self::Failed(Failure::new(ErrorKind::OutputFailed, full).hint("the server's log says why"))
+    }
+}
+
+impl From<RunError> for WorkError {
+    fn from(error: RunError) -> Self {
+        let (kind, message, log) = match error {
+            RunError::Stopped => return Self::Stopped,
+            RunError::Missing { program, source } => {
+                tracing::error!(%program, error = %source, "a program cannot be started");
+                (ErrorKind::FfmpegMissing, format!("{program} cannot be started"), vec![])
+            }
+            RunError::Stalled { secs, log } => {
+                (ErrorKind::FfmpegStalled, format!("no progress for {secs} s; it was stopped"), log)
+            }
+            RunError::TimedOut { secs, log } => {
+                (ErrorKind::FfmpegTimedOut, format!("not done after {secs} s; it was stopped"), log)
+            }
+            RunError::Crashed { signal, log } => {
+                (ErrorKind::FfmpegCrashed, format!("ffmpeg was ended by signal {signal}"), log)
+            }
+            RunError::Output(source) => {
+                tracing::error!(error = %source, "ffprobe's answer cannot be read");
+                (ErrorKind::InternalError, "the file's facts cannot be read".to_owned(), vec![])
+            }
+            RunError::Refused { cause: Cause::NoSpace, .. } => return Self::Failed(disk_full()),
+            RunError::Refused { cause, log } => (kind_of(cause), cause.message().to_owned(), log),
+        };
+        Self::Failed(Failure::new(kind, message).log(log))
+    }
+}
+
+fn disk_full() -> Failure {
+    Failure::new(ErrorKind::DiskFull, "the server's disk is full")
+        .hint("free space in the data folder; the task is tried again")
+}
+
+const fn kind_of(cause: Cause) -> ErrorKind {
+    match cause {
+        Cause::NotMedia | Cause::UnsupportedCodec => ErrorKind::InputUnsupported,
+        Cause::Corrupt => ErrorKind::InputCorrupt,
+        Cause::TooManyPixels | Cause::TooManyStreams | Cause::OutOfMemory => ErrorKind::InputOverLimit,
+        Cause::NoSpace => ErrorKind::DiskFull,
+        Cause::FileTooLarge => ErrorKind::OutputTooLarge,
+        Cause::NothingWritten => ErrorKind::OutputEmpty,
+        Cause::Unknown => ErrorKind::FfmpegFailed,
+    }
+}

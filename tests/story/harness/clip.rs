@@ -1,0 +1,30 @@
+//! Media made on the spot.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Two seconds of moving picture and sound, 640 × 360.
+pub(crate) fn short_clip(folder: &Path) -> PathBuf {
+    make(folder, "short.mp4", "testsrc2=size=640x360:rate=25:duration=2", 2)
+}
+
+/// A clip whose encoding takes long enough to be interrupted: noise is hard work.
+pub(crate) fn long_clip(folder: &Path) -> PathBuf {
+    let noise = "testsrc2=size=1280x720:rate=30:duration=40,noise=alls=40:allf=t";
+    make(folder, "long.mp4", noise, 40)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test makes its own media")]
+fn make(folder: &Path, name: &str, picture: &str, secs: u32) -> PathBuf {
+    let path = folder.join(name);
+    let sound = format!("sine=frequency=440:duration={secs}");
+    let status = Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-f", "lavfi", "-i", picture])
+        .args(["-f", "lavfi", "-i", &sound, "-c:v", "libx264", "-preset", "ultrafast"])
+        .args(["-crf", "30", "-pix_fmt", "yuv420p", "-c:a", "aac", "-y"])
+        .arg(&path)
+        .status()
+        .expect("ffmpeg is installed");
+    assert!(status.success(), "ffmpeg could not make {name}");
+    path
+}

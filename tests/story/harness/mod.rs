@@ -1,0 +1,37 @@
+//! What a story needs: a server to kill, a source that counts, a receiver that may be down.
+
+mod clip;
+mod receiver;
+mod server;
+mod source;
+
+use std::time::Duration;
+
+pub(crate) use clip::{long_clip, short_clip};
+pub(crate) use receiver::{Push, Receiver};
+pub(crate) use server::{Server, WEBHOOK_SECRET, processes_naming};
+pub(crate) use source::Source;
+
+/// How long a story waits for anything before it is a failure.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits for something that happens in another process and cannot call us: looks, again and
+/// again, until it is so.
+pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let found = tokio::time::timeout(PATIENCE, async {
+        let mut ticks = tokio::time::interval(Duration::from_millis(50));
+        loop {
+            ticks.tick().await;
+            if let Some(found) = look().await {
+                return found;
+            }
+        }
+    });
+    found.await.unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"))
+}
+
+/// A plain client for talking to our own server.
+#[expect(clippy::disallowed_methods, reason = "tests talk to their own server on loopback")]
+pub(crate) fn client() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().expect("a client")
+}
