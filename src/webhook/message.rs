@@ -143,6 +143,7 @@ mod tests {
             job: JobView::of(&job),
             url: Url::parse("https://app.example.com/hook").expect("a URL"),
             attempt,
+            tries: attempt,
             failing_since: None,
         }
     }

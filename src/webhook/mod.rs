@@ -6,11 +6,12 @@
 //! [`message`] are pure; [`Deliverer`] is the shell around them. It never follows a redirect,
 //! never lets one receiver hold another back, and never forgets an event.
 
-//mod deliver;
+mod attempt;
+mod deliver;
 pub mod message;
 pub mod schedule;
 pub mod sign;
 
-//pub use deliver::{Deliverer, Limits};
+pub use deliver::{Deliverer, Limits};
 pub use message::Message;
 pub use sign::{Proof, Secret, SecretError, Secrets, VerifyError, verify};

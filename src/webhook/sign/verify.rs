@@ -71,6 +71,7 @@ pub enum VerifyError {
 
 /// A header by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is the header of its name")]
 pub enum HeaderField {
     WebhookId,
     WebhookTimestamp,
