@@ -40,6 +40,7 @@ create index jobs_by_state on jobs (state, id);
 create table tasks (
     id text primary key,
     job_id text not null references jobs (id),
+    position integer not null default 0,
     lane text not null constraint tasks_lane_valid check (lane in ('heavy', 'light')),
     state text not null
         constraint tasks_state_valid
@@ -57,7 +58,7 @@ create table tasks (
     check ((lease_owner is not null and lease_until is not null) = (state = 'processing'))
 ) strict;
 
-create index tasks_of_job on tasks (job_id);
+create index tasks_of_job on tasks (job_id, position);
 create index tasks_due on tasks (lane, run_at, id) where state = 'queued';
 -- lease_until is not indexed: every heartbeat would have to move the entry.
 create index tasks_running on tasks (id) where state = 'processing';
@@ -76,6 +77,8 @@ create table garbage (
     prefix text primary key,
     not_before integer not null
 ) strict;
+
+create index garbage_due on garbage (not_before);
 
 create table idempotency (
     key text primary key,

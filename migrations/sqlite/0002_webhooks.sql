@@ -26,14 +26,19 @@ create table deliveries (
     state text not null
         constraint deliveries_state_valid
         check (state in ('pending', 'delivered', 'failed', 'held')),
+    -- attempt fences: it grows with every claim and never shrinks. tries starts again at a replay.
     attempt integer not null default 0,
+    tries integer not null default 0,
     run_at integer not null,
     lease_until integer,
     created_at integer not null,
-    finished_at integer
+    finished_at integer,
+    constraint deliveries_finished_unless_pending
+    check ((finished_at is null) = (state = 'pending'))
 ) strict;
 
-create index deliveries_due on deliveries (run_at) where state = 'pending';
+create index deliveries_due on deliveries (destination, run_at, id) where state = 'pending';
+create index deliveries_of_destination on deliveries (destination);
 create index deliveries_of_event on deliveries (event_id);
 create index deliveries_by_state on deliveries (state, id);
 

@@ -1,5 +1,6 @@
 //! What goes into the store's verbs and what comes out.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,14 @@ pub enum StoreError {
     /// The database could not be brought to this version's shape.
     #[error("the database could not be migrated")]
     Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The database's file or folder could not be made.
+    #[error("the database file {} cannot be created", path.display())]
+    Create {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// A row says something that this version cannot read.
     #[error("{table}.{column} of {row} cannot be read")]
     Corrupt {
@@ -50,7 +59,7 @@ pub struct Submission {
     pub jobs: Vec<Job>,
     /// Set when the client named the request.
     pub idempotency: Option<Idempotency>,
-    /// Refuse when more than this many tasks already wait.
+    /// Refuse when more than this many tasks would wait, the new ones included.
     pub max_queued: u64,
 }
 
@@ -278,6 +287,14 @@ impl EventKind {
             Self::JobCancelled => "job.cancelled",
         }
     }
+
+    /// The kind of event called `name`, if there is one.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::JobSucceeded, Self::JobFailed, Self::JobCancelled]
+            .into_iter()
+            .find(|kind| kind.name() == name)
+    }
 }
 
 /// Where a delivery is in its life.
@@ -305,6 +322,14 @@ impl DeliveryState {
             Self::Held => "held",
         }
     }
+
+    /// The state called `name`, if there is one.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Pending, Self::Delivered, Self::Failed, Self::Held]
+            .into_iter()
+            .find(|state| state.name() == name)
+    }
 }
 
 /// A delivery whose time has come, on a lease.
@@ -322,8 +347,11 @@ pub struct DueDelivery {
     pub job: JobView,
     /// Where it goes.
     pub url: Url,
-    /// The number of this attempt, from 1; fences like a task's.
+    /// The number of this attempt, from 1; fences like a task's and grows for ever.
     pub attempt: u32,
+    /// How many attempts there were since the delivery was made or last replayed, this one
+    /// included: its place in the schedule.
+    pub tries: u32,
     /// Since when the destination has failed without a success between.
     pub failing_since: Option<Timestamp>,
 }

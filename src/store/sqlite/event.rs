@@ -1,0 +1,214 @@
+//! The end of a job becomes an event, and the event a delivery: written where the job ends,
+//! listed for whoever wants to see what was sent.
+
+use std::collections::HashMap;
+
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+use url::Url;
+
+use super::SqliteStore;
+use super::row::{corrupt, from_json, number, parse, to_json, unknown};
+use crate::clock::Timestamp;
+use crate::id::{DeliveryId, EventId, fresh};
+use crate::job::view::JobView;
+use crate::job::{Job, Status};
+use crate::store::{
+    AttemptRecord, Delivery, DeliveryFilter, DeliveryState, EventKind, StoreResult,
+};
+
+/// Writes the event of a job that has just ended, and its delivery when somebody waits for it.
+///
+/// The job's `seq` grows; the caller writes the job.
+pub(super) async fn write(
+    conn: &mut SqliteConnection,
+    job: &mut Job,
+    now: Timestamp,
+) -> StoreResult<()> {
+    let Some(kind) = kind(job.state.status()) else { return Ok(()) };
+    job.seq += 1;
+    let id: EventId = fresh(now);
+    sqlx::query(
+        "
+        insert into events (id, job_id, kind, seq, body, created_at)
+        values ($1, $2, $3, $4, $5, $6)
+        ",
+    )
+    .bind(id.to_string())
+    .bind(job.id.to_string())
+    .bind(kind.name())
+    .bind(i64::from(job.seq))
+    .bind(to_json(&JobView::of(job))?)
+    .bind(now.millis())
+    .execute(&mut *conn)
+    .await?;
+    match &job.spec.webhook_url {
+        Some(url) => post(conn, id, url, now).await,
+        None => Ok(()),
+    }
+}
+
+const fn kind(status: Status) -> Option<EventKind> {
+    match status {
+        Status::Queued | Status::Processing => None,
+        Status::Succeeded => Some(EventKind::JobSucceeded),
+        Status::Failed => Some(EventKind::JobFailed),
+        Status::Cancelled => Some(EventKind::JobCancelled),
+    }
+}
+
+async fn post(
+    conn: &mut SqliteConnection,
+    event: EventId,
+    url: &Url,
+    now: Timestamp,
+) -> StoreResult<()> {
+    let id: DeliveryId = fresh(now);
+    let destination = destination(url);
+    sqlx::query("insert into destinations (id) values ($1) on conflict (id) do nothing")
+        .bind(destination.clone())
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query(
+        "
+        insert into deliveries (
+            id, event_id, destination, url, state, run_at, created_at, finished_at
+        )
+        select
+            $1, $2, id, $4,
+            case when disabled_at is null then 'pending' else 'held' end,
+            $5, $5,
+            case when disabled_at is null then null else $5 end
+        from destinations
+        where id = $3
+        ",
+    )
+    .bind(id.to_string())
+    .bind(event.to_string())
+    .bind(destination)
+    .bind(url.to_string())
+    .bind(now.millis())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Scheme, host, port and path: receivers differ by these, not by their query.
+fn destination(url: &Url) -> String {
+    let mut url = url.clone();
+    url.set_query(None);
+    url.set_fragment(None);
+    url.into()
+}
+
+#[derive(sqlx::FromRow)]
+struct DeliveryRow {
+    id: String,
+    event_id: String,
+    kind: String,
+    job_id: String,
+    url: String,
+    state: String,
+    attempt: i64,
+    run_at: i64,
+    created_at: i64,
+    finished_at: Option<i64>,
+}
+
+pub(super) async fn deliveries(
+    store: &SqliteStore,
+    filter: &DeliveryFilter,
+) -> StoreResult<Vec<Delivery>> {
+    let mut tx = store.read().await?;
+    list(&mut tx, filter).await
+}
+
+/// The deliveries that a filter leaves, newest first, each with its attempts.
+pub(super) async fn list(
+    conn: &mut SqliteConnection,
+    filter: &DeliveryFilter,
+) -> StoreResult<Vec<Delivery>> {
+    let rows: Vec<DeliveryRow> = select(filter).build_query_as().fetch_all(&mut *conn).await?;
+    let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+    let mut attempts = attempts_of(conn, &to_json(&ids)?).await?;
+    rows.into_iter()
+        .map(|row| {
+            let attempts = attempts.remove(&row.id).unwrap_or_default();
+            row.read(attempts)
+        })
+        .collect()
+}
+
+fn select(filter: &DeliveryFilter) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new(
+        "
+        select
+            deliveries.id, deliveries.event_id, events.kind, events.job_id, deliveries.url,
+            deliveries.state, deliveries.attempt, deliveries.run_at, deliveries.created_at,
+            deliveries.finished_at
+        from deliveries
+        join events on events.id = deliveries.event_id
+        where true",
+    );
+    if let Some(id) = filter.id {
+        query.push(" and deliveries.id = ").push_bind(id.to_string());
+    }
+    if let Some(job_id) = filter.job_id {
+        query.push(" and events.job_id = ").push_bind(job_id.to_string());
+    }
+    if let Some(state) = filter.state {
+        query.push(" and deliveries.state = ").push_bind(state.name());
+    }
+    query.push(" order by deliveries.id desc limit ").push_bind(i64::from(filter.limit));
+    query
+}
+
+async fn attempts_of(
+    conn: &mut SqliteConnection,
+    ids: &str,
+) -> StoreResult<HashMap<String, Vec<AttemptRecord>>> {
+    let rows: Vec<(String, String)> = sqlx::query_as(
+        "
+        select delivery_id, record
+        from delivery_attempts
+        where delivery_id in (select value from json_each($1))
+        order by delivery_id, position
+        ",
+    )
+    .bind(ids.to_owned())
+    .fetch_all(conn)
+    .await?;
+    let mut attempts: HashMap<String, Vec<AttemptRecord>> = HashMap::new();
+    for (id, record) in rows {
+        let record = from_json(&record, "delivery_attempts", "record", &id)?;
+        attempts.entry(id).or_default().push(record);
+    }
+    Ok(attempts)
+}
+
+impl DeliveryRow {
+    fn read(self, attempts: Vec<AttemptRecord>) -> StoreResult<Delivery> {
+        let row = &self.id;
+        let state = DeliveryState::from_name(&self.state)
+            .ok_or_else(|| unknown("deliveries", "state", row, &self.state))?;
+        let is_pending = state == DeliveryState::Pending;
+        Ok(Delivery {
+            id: parse(row, "deliveries", "id", row)?,
+            event_id: parse(&self.event_id, "deliveries", "event_id", row)?,
+            kind: EventKind::from_name(&self.kind)
+                .ok_or_else(|| unknown("events", "kind", &self.event_id, &self.kind))?,
+            job_id: parse(&self.job_id, "events", "job_id", &self.event_id)?,
+            url: self.url,
+            state,
+            attempt: number(self.attempt, "deliveries", "attempt", row)?,
+            next_attempt_at: is_pending.then(|| Timestamp::from_millis(self.run_at)),
+            created_at: Timestamp::from_millis(self.created_at),
+            finished_at: self.finished_at.map(Timestamp::from_millis),
+            attempts,
+        })
+    }
+}
+
+/// A delivery's body as it is kept: the job as it was, without links.
+pub(super) fn body(text: &str, event: &str) -> StoreResult<JobView> {
+    serde_json::from_str(text).map_err(|error| corrupt("events", "body", event, error))
+}

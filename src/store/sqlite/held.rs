@@ -1,0 +1,126 @@
+//! A task with its job, between two states: read, changed by the domain's tables, written back.
+
+use sqlx::SqliteConnection;
+
+use super::row::{Stored, corrupt, load_one, number, parse, run_at, to_json, unknown};
+use crate::clock::Timestamp;
+use crate::job::JobEvent;
+use crate::store::{Beat, Lease, StoreResult};
+use crate::task::{Task, TaskEvent};
+
+/// What stands in front of every write to a task that somebody works on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fence {
+    pub(super) task: String,
+    pub(super) owner: String,
+    pub(super) attempt: u32,
+}
+
+impl Fence {
+    pub(super) fn of(lease: &Lease) -> Self {
+        Self {
+            task: lease.task.to_string(),
+            owner: lease.worker.to_string(),
+            attempt: lease.attempt,
+        }
+    }
+
+    pub(super) fn of_beat(beat: &Beat) -> Self {
+        Self { task: beat.task.to_string(), owner: beat.worker.to_string(), attempt: beat.attempt }
+    }
+}
+
+/// A job and the one of its tasks that this is about.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) stored: Stored,
+    position: usize,
+    fence: Option<Fence>,
+}
+
+impl Held {
+    /// The task with this id and its job, and who holds it now, if anybody.
+    pub(super) async fn load(conn: &mut SqliteConnection, task: &str) -> StoreResult<Option<Self>> {
+        let row: Option<(String, i64, Option<String>)> =
+            sqlx::query_as("select job_id, attempt, lease_owner from tasks where id = $1")
+                .bind(task.to_owned())
+                .fetch_optional(&mut *conn)
+                .await?;
+        let Some((job, attempt, owner)) = row else { return Ok(None) };
+        let attempt = number(attempt, "tasks", "attempt", task)?;
+        let fence = owner.map(|owner| Fence { task: task.to_owned(), owner, attempt });
+        let stored = load_one(conn, parse(&job, "tasks", "job_id", task)?).await?;
+        let stored = stored.ok_or_else(|| unknown("tasks", "job_id", task, &job))?;
+        let position = stored.job.tasks.iter().position(|of_job| of_job.id.to_string() == task);
+        let position = position.ok_or_else(|| unknown("tasks", "id", task, task))?;
+        Ok(Some(Self { stored, position, fence }))
+    }
+
+    /// The same, only if it is in the hands that `fence` says.
+    pub(super) async fn load_fenced(
+        conn: &mut SqliteConnection,
+        fence: &Fence,
+    ) -> StoreResult<Option<Self>> {
+        let held = Self::load(conn, &fence.task).await?;
+        Ok(held.filter(|held| held.fence.as_ref() == Some(fence)))
+    }
+
+    pub(super) fn task(&self) -> &Task {
+        &self.stored.job.tasks[self.position]
+    }
+
+    pub(super) fn task_mut(&mut self) -> &mut Task {
+        &mut self.stored.job.tasks[self.position]
+    }
+
+    /// Changes the task's state. A state that does not allow it came from a broken row.
+    pub(super) fn on_task(&mut self, event: TaskEvent, at: Timestamp) -> StoreResult<()> {
+        let task = self.task_mut();
+        task.state = task
+            .state
+            .on(event, at)
+            .map_err(|error| corrupt("tasks", "state", &task.id.to_string(), error))?;
+        Ok(())
+    }
+
+    /// Changes the job's state as the change of its task demands.
+    pub(super) fn on_job(&mut self, event: JobEvent, at: Timestamp) -> StoreResult<()> {
+        let job = &mut self.stored.job;
+        job.state = job
+            .state
+            .clone()
+            .on(event, at)
+            .map_err(|error| corrupt("jobs", "state", &job.id.to_string(), error))?;
+        job.updated_at = at;
+        Ok(())
+    }
+
+    /// Where the attempt puts its files: no other attempt ever writes there.
+    pub(super) fn prefix(&self) -> String {
+        format!("{}/{}", self.stored.job.id, self.task().attempt)
+    }
+
+    /// Writes the task as it leaves its holder's hands. False when it is not in them any more.
+    pub(super) async fn let_go(&self, conn: &mut SqliteConnection) -> StoreResult<bool> {
+        let Some(fence) = &self.fence else { return Ok(false) };
+        let task = self.task();
+        let written = sqlx::query(
+            "
+            update tasks
+            set state = $4, run_at = coalesce($5, run_at), tries = $6, stages = $7,
+                lease_owner = null, lease_until = null
+            where id = $1 and attempt = $2 and lease_owner = $3 and state = 'processing'
+            ",
+        )
+        .bind(fence.task.clone())
+        .bind(i64::from(fence.attempt))
+        .bind(fence.owner.clone())
+        .bind(task.state.name())
+        .bind(run_at(task.state))
+        .bind(i64::from(task.tries))
+        .bind(to_json(&task.stages)?)
+        .execute(conn)
+        .await?;
+        Ok(written.rows_affected() == 1)
+    }
+}

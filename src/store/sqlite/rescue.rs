@@ -1,0 +1,77 @@
+//! Workers are lost, and their tasks are found again.
+
+use std::time::Duration;
+
+use super::SqliteStore;
+use super::claim::read_or_set_aside;
+use super::ending::{End, end_attempt, hint};
+use crate::clock::Timestamp;
+use crate::store::StoreResult;
+use crate::task::{ErrorKind, Failure, Next, RetryPolicy};
+
+/// How long what a lost attempt stored is left alone: its worker may only seem dead, and would
+/// store more after a sweep that came too early.
+pub(super) const ZOMBIE: Duration = Duration::from_hours(1);
+
+pub(super) async fn rescue(
+    store: &SqliteStore,
+    policy: &RetryPolicy,
+    chance: f64,
+) -> StoreResult<usize> {
+    let mut tx = store.write().await?;
+    let now = store.now();
+    let lost: Vec<String> = sqlx::query_scalar(
+        "select id from tasks where state = 'processing' and lease_until <= $1 order by id",
+    )
+    .bind(now.millis())
+    .fetch_all(&mut *tx)
+    .await?;
+    let mut changed = Vec::new();
+    for task in &lost {
+        if let Some(held) = read_or_set_aside(&mut tx, task, now).await? {
+            let end = after_loss(policy, held.task().tries, chance, now);
+            changed.extend(end_attempt(&mut tx, held, end, now.plus(ZOMBIE), now).await?);
+        }
+    }
+    tx.commit().await?;
+    for job in &changed {
+        hint(&store.hints, job);
+    }
+    Ok(lost.len())
+}
+
+/// One process has the file: whoever held a lease when it starts is dead.
+pub(super) async fn recover(store: &SqliteStore) -> StoreResult<usize> {
+    let mut tx = store.write().await?;
+    sqlx::query(
+        "update tasks set lease_until = $1 where state = 'processing' and lease_until > $1",
+    )
+    .bind(store.now().millis())
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    // Nobody else was hit by the same fall, so nothing needs to be spread: the shortest waits.
+    rescue(store, &RetryPolicy::default(), 0.0).await
+}
+
+fn after_loss(policy: &RetryPolicy, tries: u32, chance: f64, now: Timestamp) -> End {
+    match policy.after_loss(tries, chance) {
+        Next::RetryIn(wait) => End::Again {
+            failure: Failure::new(
+                ErrorKind::InternalError,
+                "the worker was lost during this attempt; the job is tried again",
+            ),
+            run_at: now.plus(wait),
+        },
+        Next::End => End::Failed(
+            Failure::new(
+                ErrorKind::Poison,
+                format!("the worker was lost {tries} times while it had this job in its hands"),
+            )
+            .hint(
+                "the input may need more memory or time than a worker has; \
+                 look at the server's log, then retry the job",
+            ),
+        ),
+    }
+}

@@ -1,0 +1,148 @@
+//! What people ask of a job that is there: cancel it, try it again, delete it.
+
+use sqlx::SqliteConnection;
+
+use super::ending::hint;
+use super::keep::doom;
+use super::rescue::ZOMBIE;
+use super::row::{Stored, corrupt, load_one, run_at, save_job, to_json};
+use super::{SqliteStore, event};
+use crate::clock::Timestamp;
+use crate::id::JobId;
+use crate::job::{Job, JobEvent, Status};
+use crate::store::{CancelOutcome, DeletedJob, Hints, StoreResult};
+use crate::task::{Stages, Task, TaskEvent};
+
+pub(super) async fn cancel(store: &SqliteStore, id: JobId) -> StoreResult<CancelOutcome> {
+    let mut tx = store.write().await?;
+    let Some(mut stored) = load_visible(&mut tx, id).await? else {
+        return Ok(CancelOutcome::Unknown);
+    };
+    let outcome = match stored.job.state.status() {
+        Status::Succeeded | Status::Failed | Status::Cancelled => {
+            return Ok(CancelOutcome::AlreadyEnded(Box::new(stored.job)));
+        }
+        Status::Queued => {
+            end_unclaimed(&mut tx, &mut stored, store.now()).await?;
+            CancelOutcome::Cancelled(Box::new(stored.job.clone()))
+        }
+        Status::Processing => {
+            ask(&mut stored, store.now());
+            CancelOutcome::Asked(Box::new(stored.job.clone()))
+        }
+    };
+    save_job(&mut tx, &stored).await?;
+    tx.commit().await?;
+    hint(&store.hints, &stored.job);
+    hint_worker(&store.hints, &stored);
+    Ok(outcome)
+}
+
+pub(super) async fn retry(store: &SqliteStore, id: JobId) -> StoreResult<Option<Job>> {
+    let mut tx = store.write().await?;
+    let now = store.now();
+    let Some(mut stored) = load_visible(&mut tx, id).await? else { return Ok(None) };
+    let job = &mut stored.job;
+    job.state = job.state.clone().on(JobEvent::Reopened, now)?;
+    job.progress = 0.0;
+    job.updated_at = now;
+    for task in &mut job.tasks {
+        on_task(task, TaskEvent::Reopened, now)?;
+        task.tries = 0;
+        task.stages = Stages::default();
+        save_free_task(&mut tx, task).await?;
+    }
+    stored.cancel_asked_at = None;
+    save_job(&mut tx, &stored).await?;
+    tx.commit().await?;
+    hint(&store.hints, &stored.job);
+    Ok(Some(stored.job))
+}
+
+pub(super) async fn delete(store: &SqliteStore, id: JobId) -> StoreResult<Option<DeletedJob>> {
+    let mut tx = store.write().await?;
+    let now = store.now();
+    let Some(mut stored) = load_visible(&mut tx, id).await? else { return Ok(None) };
+    let before = stored.job.clone();
+    let mut doomed_at = now;
+    match before.state.status() {
+        Status::Queued => end_unclaimed(&mut tx, &mut stored, now).await?,
+        Status::Processing => {
+            ask(&mut stored, now);
+            doomed_at = now.plus(ZOMBIE);
+        }
+        Status::Succeeded | Status::Failed | Status::Cancelled => {}
+    }
+    stored.deleted_at = Some(now);
+    stored.job.updated_at = now;
+    save_job(&mut tx, &stored).await?;
+    sqlx::query("delete from outputs where job_id = $1")
+        .bind(id.to_string())
+        .execute(&mut *tx)
+        .await?;
+    doom(&mut tx, &id.to_string(), doomed_at).await?;
+    tx.commit().await?;
+    hint(&store.hints, &stored.job);
+    hint_worker(&store.hints, &stored);
+    Ok(Some(DeletedJob { job: before }))
+}
+
+async fn load_visible(conn: &mut SqliteConnection, id: JobId) -> StoreResult<Option<Stored>> {
+    Ok(load_one(conn, id).await?.filter(|stored| stored.deleted_at.is_none()))
+}
+
+/// Notes that the worker shall stop; it hears of it when it beats.
+fn ask(stored: &mut Stored, now: Timestamp) {
+    if stored.cancel_asked_at.is_none() {
+        stored.cancel_asked_at = Some(now);
+        stored.job.updated_at = now;
+    }
+}
+
+fn hint_worker(hints: &Hints, stored: &Stored) {
+    if stored.job.state.status() == Status::Processing {
+        hints.cancel_asked.notify_one();
+    }
+}
+
+/// Cancels a job that nobody works on.
+async fn end_unclaimed(
+    conn: &mut SqliteConnection,
+    stored: &mut Stored,
+    now: Timestamp,
+) -> StoreResult<()> {
+    let job = &mut stored.job;
+    job.state = job.state.clone().on(JobEvent::Cancelled, now)?;
+    job.updated_at = now;
+    for task in &mut job.tasks {
+        on_task(task, TaskEvent::Cancelled, now)?;
+        save_free_task(conn, task).await?;
+    }
+    event::write(conn, job, now).await
+}
+
+fn on_task(task: &mut Task, event: TaskEvent, now: Timestamp) -> StoreResult<()> {
+    task.state = task
+        .state
+        .on(event, now)
+        .map_err(|error| corrupt("tasks", "state", &task.id.to_string(), error))?;
+    Ok(())
+}
+
+async fn save_free_task(conn: &mut SqliteConnection, task: &Task) -> StoreResult<()> {
+    sqlx::query(
+        "
+        update tasks
+        set state = $2, run_at = coalesce($3, run_at), tries = $4, stages = $5
+        where id = $1 and lease_owner is null
+        ",
+    )
+    .bind(task.id.to_string())
+    .bind(task.state.name())
+    .bind(run_at(task.state))
+    .bind(i64::from(task.tries))
+    .bind(to_json(&task.stages)?)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
