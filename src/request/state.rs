@@ -60,7 +60,7 @@ pub struct RequestLimits {
     pub max_body_bytes: usize,
     /// The most tasks in one batch.
     pub max_tasks: usize,
-    /// Submissions are refused with 429 while more tasks than this wait.
+    /// A submission is refused with 429 when more tasks than this would wait.
     pub max_queued: u64,
     /// The most event streams open at once.
     pub max_event_streams: usize,
