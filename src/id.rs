@@ -35,6 +35,8 @@ ids! {
     EventId = EventTag("evt");
     /// One event on its way to one receiver.
     DeliveryId = DeliveryTag("dlv");
+    /// One HTTP request, as in `x-request-id`.
+    RequestId = RequestTag("req");
     /// One worker process, from its start to its end.
     WorkerId = WorkerTag("wrk");
 }

@@ -1,1 +1,34 @@
-//! request.
+//! HTTP in: a valid job out, or a 4xx that says what to do.
+//!
+//! What comes in is bytes from anyone; what goes out to the store is [`crate::job::JobSpec`],
+//! which cannot be wrong in itself. Every answer that is not a success is a [`Problem`], and
+//! every answer has an `x-request-id`. Handlers hold no state and do no work: they never fetch
+//! an input, run ffmpeg or call a webhook.
+
+mod accept;
+mod auth;
+mod batches;
+mod body;
+mod deliveries;
+mod envelope;
+mod events;
+mod fields;
+mod files;
+mod health;
+mod idempotency;
+mod jobs;
+mod list;
+mod problem;
+mod process;
+mod range;
+mod router;
+mod segment;
+mod state;
+mod submit;
+
+pub use auth::Auth;
+pub use health::{Readiness, Slots};
+pub use problem::Problem;
+pub use range::Ranged;
+pub use router::router;
+pub use state::{AppState, MayReach, ReadinessProbe, RequestLimits};

@@ -1,0 +1,72 @@
+//! Valid jobs onto the disk, all of a request or none, once however often it is sent.
+
+use axum::http::header::{CONTENT_TYPE, LOCATION};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+
+use super::{AppState, Problem, idempotency};
+use crate::job::Job;
+use crate::store::{Submission, Submitted};
+
+/// When to come back after the queue was full.
+const QUEUE_FULL_RETRY_SECS: u32 = 10;
+
+/// What to write and what to answer when it is written.
+pub(super) struct Acceptance {
+    /// The route that was called: an `Idempotency-Key` is good for one route.
+    pub(super) route: &'static str,
+    /// At least one.
+    pub(super) jobs: Vec<Job>,
+    /// The status of the answer.
+    pub(super) status: StatusCode,
+    /// The path of what was made.
+    pub(super) location: Option<String>,
+    /// The answer, JSON.
+    pub(super) answer: String,
+}
+
+/// Writes the jobs. The answer leaves only when they are on disk.
+pub(super) async fn accept(
+    state: &AppState,
+    headers: &HeaderMap,
+    body: &[u8],
+    acceptance: Acceptance,
+) -> Result<Response, Problem> {
+    let Acceptance { route, jobs, status, location, answer } = acceptance;
+    let idempotency = idempotency::named(headers, route, body, &answer)?;
+    let max_queued = state.limits.max_queued;
+    match state.store.submit(Submission { jobs, idempotency, max_queued }).await? {
+        Submitted::Accepted => {
+            let mut response = json(status, answer);
+            if let Some(location) = location {
+                let location = HeaderValue::try_from(location).map_err(Problem::internal)?;
+                response.headers_mut().insert(LOCATION, location);
+            }
+            Ok(response)
+        }
+        Submitted::Replayed(earlier) => {
+            let mut response = json(StatusCode::OK, earlier);
+            response.headers_mut().insert(idempotency::REPLAYED, HeaderValue::from_static("true"));
+            Ok(response)
+        }
+        Submitted::Conflict => Err(conflict()),
+        Submitted::QueueFull => Err(queue_full()),
+    }
+}
+
+fn json(status: StatusCode, body: String) -> Response {
+    (status, [(CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+fn conflict() -> Problem {
+    let message = "this `Idempotency-Key` was used before for another request";
+    Problem::new(StatusCode::CONFLICT, "idempotency_conflict", message)
+        .hint("use a new key for every new request, and the same body with the same key")
+}
+
+fn queue_full() -> Problem {
+    let message = "too many tasks wait already; nothing of this request was accepted";
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, "queue_full", message)
+        .hint("send it again after the time in `Retry-After`")
+        .retry_after(QUEUE_FULL_RETRY_SECS)
+}

@@ -1,0 +1,170 @@
+//! `GET|HEAD /files/{key}`: the bytes of an output, whole or in part.
+//!
+//! The key is only ever looked up among the published outputs, so that nothing else in storage
+//! can be reached; what may not be seen is refused before it is looked up. Files are made from
+//! strangers' media: no browser may guess their type, run them or tell others where they are.
+
+use axum::body::Body;
+use axum::extract::{Query, Request, State};
+use axum::http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, RANGE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use futures::TryStreamExt as _;
+use headers::{ETag, HeaderMapExt as _, IfNoneMatch, IfRange};
+
+use super::segment::Segment;
+use super::{AppState, Problem, Ranged};
+use crate::job::File;
+use crate::output::{LinkError, SignedQuery, StorageError};
+
+/// A file never changes, but its job may be deleted.
+const MAX_AGE: &str = "private, max-age=3600";
+
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
+/// `GET|HEAD /files/{key}`.
+pub(super) async fn serve(
+    State(state): State<AppState>,
+    Segment(key): Segment,
+    request: Request,
+) -> Result<Response, Problem> {
+    authorize(&state, &key, &request)?;
+    let file = state.store.output(&key).await?.ok_or_else(unknown)?;
+    let etag: ETag = format!("\"{}\"", file.sha256).parse().map_err(Problem::internal)?;
+    let mut response = answer(&state, &file, &etag, request.method(), request.headers()).await?;
+    describe(response.headers_mut(), &file)?;
+    response.headers_mut().typed_insert(etag);
+    Ok(response)
+}
+
+/// A key of the server, or a link signed for this file. A link is looked at only when it is
+/// needed, so that a caller with a key can follow one that has expired.
+fn authorize(state: &AppState, key: &str, request: &Request) -> Result<(), Problem> {
+    let Err(refused) = state.auth.check(request.headers()) else { return Ok(()) };
+    let query = Query::<SignedQuery>::try_from_uri(request.uri());
+    let link = match query {
+        Ok(Query(query)) => state.links.check(key, &query),
+        Err(_) => Err(LinkError::Forged),
+    };
+    link.map_err(|error| match error {
+        LinkError::Unsigned => refused,
+        LinkError::Expired => unauthorized("link_expired", "this link has expired")
+            .hint("ask for the job again: every answer has fresh links"),
+        LinkError::Forged => unauthorized("link_invalid", "this link was not made by this server")
+            .hint("use the link as it is, with its whole query"),
+    })
+}
+
+fn unauthorized(kind: &'static str, message: &'static str) -> Problem {
+    Problem::new(StatusCode::UNAUTHORIZED, kind, message)
+}
+
+/// Status, length and bytes; what holds for every answer is added by [`describe`].
+async fn answer(
+    state: &AppState,
+    file: &File,
+    etag: &ETag,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let size = file.filesize;
+    let known = headers.typed_get::<IfNoneMatch>();
+    if known.is_some_and(|known| !known.precondition_passes(etag)) {
+        return Ok(StatusCode::NOT_MODIFIED.into_response());
+    }
+    let range = match ranged(headers, etag, size) {
+        Ranged::Unsatisfiable => return not_satisfiable(size),
+        Ranged::Part(range) => Some(range),
+        Ranged::Whole => None,
+    };
+    let length = range.as_ref().map_or(size, |range| range.end - range.start);
+    let content_range =
+        range.as_ref().map(|range| format!("bytes {}-{}/{size}", range.start, range.end - 1));
+    let body = if method == Method::HEAD {
+        Body::empty()
+    } else {
+        let key = file.key.clone();
+        let bytes = state.storage.get(&key, range).await.map_err(unreadable)?;
+        Body::from_stream(bytes.inspect_err(move |error| {
+            tracing::error!(output.key = key, %error, "an output broke off while it was read");
+        }))
+    };
+    let mut response = Response::new(body);
+    response.headers_mut().insert(CONTENT_LENGTH, length.into());
+    if let Some(content_range) = content_range {
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        response.headers_mut().insert(CONTENT_RANGE, value(content_range)?);
+    }
+    Ok(response)
+}
+
+fn ranged(headers: &HeaderMap, etag: &ETag, size: u64) -> Ranged {
+    // A range of another version of the file would be glued to the wrong bytes.
+    let changed = headers
+        .typed_get::<IfRange>()
+        .is_some_and(|condition| condition.is_modified(Some(etag), None));
+    match headers.get(RANGE).and_then(|range| range.to_str().ok()) {
+        Some(range) if !changed => Ranged::parse(range, size),
+        _ => Ranged::Whole,
+    }
+}
+
+fn not_satisfiable(size: u64) -> Result<Response, Problem> {
+    let message = format!("the file has {size} bytes and none in this range");
+    let problem = Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable", message);
+    let mut response = problem.into_response();
+    response.headers_mut().insert(CONTENT_RANGE, value(format!("bytes */{size}"))?);
+    Ok(response)
+}
+
+fn describe(headers: &mut HeaderMap, file: &File) -> Result<(), Problem> {
+    if !headers.contains_key(CONTENT_TYPE) {
+        headers.insert(CONTENT_TYPE, value(file.content_type.clone())?);
+    }
+    headers.insert(CONTENT_DISPOSITION, value(disposition(file))?);
+    for (name, value) in [
+        (ACCEPT_RANGES, "bytes"),
+        (CACHE_CONTROL, MAX_AGE),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"),
+        // Links are made to be used on other origins' pages.
+        (RESOURCE_POLICY, "cross-origin"),
+        (REFERRER_POLICY, "no-referrer"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    Ok(())
+}
+
+/// Shown in place when it can do nothing but be seen or heard, else saved to disk.
+fn disposition(file: &File) -> String {
+    let inline =
+        ["video/", "audio/", "image/"].iter().any(|family| file.content_type.starts_with(family))
+            && !file.content_type.contains("svg");
+    let name = file.key.rsplit('/').next().unwrap_or_default();
+    let name: String = name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' })
+        .collect();
+    format!("{}; filename=\"{name}\"", if inline { "inline" } else { "attachment" })
+}
+
+fn value(text: String) -> Result<HeaderValue, Problem> {
+    HeaderValue::try_from(text).map_err(Problem::internal)
+}
+
+fn unreadable(error: StorageError) -> Problem {
+    match error {
+        // Its job was deleted a moment ago and the sweep came first.
+        StorageError::Store(object_store::Error::NotFound { .. }) => unknown(),
+        error => Problem::internal(error),
+    }
+}
+
+fn unknown() -> Problem {
+    Problem::not_found("file_not_found", "there is no such file")
+        .hint("the job may have been deleted, with its outputs")
+}

@@ -1,0 +1,157 @@
+//! `/jobs`: the media API's way in, and what can be done with a job afterwards.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::http::header::LINK;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::accept::{Acceptance, accept};
+use super::body::Sent;
+use super::list::Listing;
+use super::segment::Segment;
+use super::submit::{self, Rules};
+use super::{AppState, Problem};
+use crate::id::{JobId, fresh};
+use crate::job::Job;
+use crate::job::view::JobView;
+use crate::store::{CancelOutcome, StoreError};
+
+/// Whether there are more jobs in the direction of travel.
+const HAS_MORE: HeaderName = HeaderName::from_static("has-more");
+
+/// How often a job is looked at beside the hints: another process may do the work.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// `POST /jobs`.
+pub(super) async fn create(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    sent: Sent,
+) -> Result<Response, Problem> {
+    let spec = submit::one(&sent.object, None, &Rules::from(&state))?;
+    let now = state.clock.now();
+    let job = Job::accepted(fresh(now), None, spec, now);
+    let acceptance = Acceptance {
+        route: "/jobs",
+        status: StatusCode::CREATED,
+        location: Some(format!("/jobs/{}", job.id)),
+        answer: serde_json::to_string(&state.view(&job)).map_err(Problem::internal)?,
+        jobs: vec![job],
+    };
+    accept(&state, &headers, &sent.bytes, acceptance).await
+}
+
+/// `GET /jobs`: a bare list, with the ways on in the headers.
+pub(super) async fn list(
+    State(state): State<AppState>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    let listing = Listing::parse(query.as_deref().unwrap_or_default())?;
+    let page = state.store.jobs(&listing.filter).await?;
+    let jobs: Vec<JobView> = page.jobs.iter().map(|job| state.view(job)).collect();
+    let mut response = Json(jobs).into_response();
+    let more = HeaderValue::from_static(if page.has_more { "true" } else { "false" });
+    response.headers_mut().insert(HAS_MORE, more);
+    if let Some(links) = listing.links(&page) {
+        let links = HeaderValue::try_from(links).map_err(Problem::internal)?;
+        response.headers_mut().insert(LINK, links);
+    }
+    Ok(response)
+}
+
+/// `GET /jobs/{id}`.
+pub(super) async fn show(
+    State(state): State<AppState>,
+    Segment(id): Segment,
+) -> Result<Json<JobView>, Problem> {
+    let job = state.store.job(job_id(&id)?).await?.ok_or_else(unknown)?;
+    Ok(Json(state.view(&job)))
+}
+
+/// `POST /jobs/{id}/cancel`: the job as it is when it has stopped, or when patience has run out.
+///
+/// A job that has ended already is answered unchanged: to ask twice is no error.
+pub(super) async fn cancel(
+    State(state): State<AppState>,
+    Segment(id): Segment,
+) -> Result<Json<JobView>, Problem> {
+    let id = job_id(&id)?;
+    // Listens before it asks, or the answer could come between.
+    let changes = state.store.hints().changes();
+    let job = match state.store.cancel(id).await? {
+        CancelOutcome::Unknown => return Err(unknown()),
+        CancelOutcome::Cancelled(job) | CancelOutcome::AlreadyEnded(job) => *job,
+        CancelOutcome::Asked(job) => ended(&state, changes, *job).await?,
+    };
+    Ok(Json(state.view(&job)))
+}
+
+/// The job once it has ended, or as it is after the longest wait.
+async fn ended(
+    state: &AppState,
+    mut changes: Receiver<JobId>,
+    mut job: Job,
+) -> Result<Job, Problem> {
+    let patience = Instant::now() + state.limits.cancel_wait;
+    while !job.state.status().is_final() && !state.shutdown.is_cancelled() {
+        let look = timeout(LOOK_EVERY, changed(&mut changes, job.id));
+        if timeout_at(patience, look).await.is_err() {
+            break;
+        }
+        job = state.store.job(job.id).await?.ok_or_else(unknown)?;
+    }
+    Ok(job)
+}
+
+/// Waits for a hint that the job has changed; a hint that was missed counts as one.
+pub(super) async fn changed(changes: &mut Receiver<JobId>, id: JobId) {
+    loop {
+        match changes.recv().await {
+            Ok(other) if other != id => {}
+            Ok(_) | Err(RecvError::Lagged(_)) => return,
+            // The store is gone and will tell nothing more: the caller's own poll has to do.
+            Err(RecvError::Closed) => std::future::pending().await,
+        }
+    }
+}
+
+/// `POST /jobs/{id}/retry`: back into the queue with all its tries.
+pub(super) async fn retry(
+    State(state): State<AppState>,
+    Segment(id): Segment,
+) -> Result<Json<JobView>, Problem> {
+    match state.store.retry(job_id(&id)?).await {
+        Ok(Some(job)) => Ok(Json(state.view(&job))),
+        Ok(None) => Err(unknown()),
+        Err(StoreError::Transition(refused)) => {
+            Err(Problem::new(StatusCode::CONFLICT, "job_not_retryable", refused.to_string())
+                .hint("only a failed or cancelled job can be retried; submit it again instead"))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// `DELETE /jobs/{id}`: stops it if it runs, removes its outputs, shows it to nobody any more.
+pub(super) async fn delete(
+    State(state): State<AppState>,
+    Segment(id): Segment,
+) -> Result<StatusCode, Problem> {
+    state.store.delete(job_id(&id)?).await?.ok_or_else(unknown)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What is no id of a job is the id of no job.
+pub(super) fn job_id(text: &str) -> Result<JobId, Problem> {
+    text.parse().map_err(|_| unknown())
+}
+
+pub(super) fn unknown() -> Problem {
+    Problem::not_found("job_not_found", "there is no job with this id")
+        .hint("ids begin with `job_`; a deleted job is no longer shown")
+}

@@ -1,0 +1,199 @@
+//! The query of a list: which rows, in which order, how many, and the ways on from a page.
+//!
+//! Pure. A parameter that is not known is ignored unless it is a slip of a known one; a wrong
+//! value is always refused, because a list of the wrong rows looks like a right one.
+
+use std::str::FromStr;
+
+use url::form_urlencoded;
+
+use super::Problem;
+use super::fields::slip;
+use crate::id::{BatchId, JobId};
+use crate::job::{Kind, Status};
+use crate::store::{DeliveryFilter, DeliveryState, JobFilter, JobPage};
+
+/// How many rows a page has at most.
+const MAX_LIMIT: u32 = 100;
+
+/// How many rows a page has when nothing is said.
+const DEFAULT_LIMIT: u32 = 20;
+
+/// The query of `GET /jobs`.
+#[derive(Debug)]
+pub(super) struct Listing {
+    /// What was asked for.
+    pub(super) filter: JobFilter,
+    /// The parameters that stay the same from page to page.
+    kept: Vec<(String, String)>,
+}
+
+impl Listing {
+    /// Reads a query string.
+    pub(super) fn parse(query: &str) -> Result<Self, Problem> {
+        let mut filter = JobFilter { limit: DEFAULT_LIMIT, ..JobFilter::default() };
+        let mut kept = Vec::new();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()).into_owned() {
+            match name.as_str() {
+                "kind" => filter.kind = Some(one_of(&name, &value, Kind::ALL, Kind::name)?),
+                "status" => filter.status = Some(one_of(&name, &value, Status::ALL, Status::name)?),
+                "input" => filter.input = Some(value.clone()),
+                "batch_id" => filter.batch_id = Some(id::<BatchId>(&name, &value)?),
+                "after" => filter.after = Some(id::<JobId>(&name, &value)?),
+                "before" => filter.before = Some(id::<JobId>(&name, &value)?),
+                "limit" => filter.limit = limit(&value)?,
+                "order" => {
+                    let (_, ascending) = one_of(&name, &value, ORDERS, |(name, _)| name)?;
+                    filter.ascending = ascending;
+                }
+                _ => refuse_slip(&name, JOB_PARAMETERS)?,
+            }
+            if JOB_PARAMETERS.contains(&name.as_str()) && name != "after" && name != "before" {
+                kept.push((name, value));
+            }
+        }
+        Ok(Self { filter, kept })
+    }
+
+    /// The value of the `Link` header: where the next and the previous page are.
+    ///
+    /// Whoever travels backwards came from a page that is still ahead, and the other way round.
+    pub(super) fn links(&self, page: &JobPage) -> Option<String> {
+        let (first, last) = (page.jobs.first()?, page.jobs.last()?);
+        let backwards = self.filter.before.is_some() && self.filter.after.is_none();
+        let (has_next, has_prev) = if backwards {
+            (true, page.has_more)
+        } else {
+            (page.has_more, self.filter.after.is_some())
+        };
+        let next = has_next.then(|| self.link("after", last.id, "next"));
+        let prev = has_prev.then(|| self.link("before", first.id, "prev"));
+        let links: Vec<String> = next.into_iter().chain(prev).collect();
+        (!links.is_empty()).then(|| links.join(", "))
+    }
+
+    fn link(&self, cursor: &str, id: JobId, rel: &str) -> String {
+        let query = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(&self.kept)
+            .append_pair(cursor, &id.to_string())
+            .finish();
+        format!("</jobs?{query}>; rel=\"{rel}\"")
+    }
+}
+
+const JOB_PARAMETERS: &[&str] =
+    &["kind", "status", "input", "batch_id", "limit", "after", "before", "order"];
+
+const ORDERS: [(&str, bool); 2] = [("desc", false), ("asc", true)];
+
+const DELIVERY_STATES: [DeliveryState; 4] =
+    [DeliveryState::Pending, DeliveryState::Delivered, DeliveryState::Failed, DeliveryState::Held];
+
+const DELIVERY_PARAMETERS: &[&str] = &["job_id", "state", "limit"];
+
+/// Reads the query of `GET /webhooks/deliveries`.
+pub(super) fn deliveries(query: &str) -> Result<DeliveryFilter, Problem> {
+    let mut filter = DeliveryFilter { limit: DEFAULT_LIMIT, ..DeliveryFilter::default() };
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        match &*name {
+            "job_id" | "job" => filter.job_id = Some(id::<JobId>(&name, &value)?),
+            "state" => {
+                filter.state = Some(one_of(&name, &value, DELIVERY_STATES, DeliveryState::name)?);
+            }
+            "limit" => filter.limit = limit(&value)?,
+            _ => refuse_slip(&name, DELIVERY_PARAMETERS)?,
+        }
+    }
+    Ok(filter)
+}
+
+fn one_of<T: Copy, const N: usize>(
+    name: &str,
+    value: &str,
+    all: [T; N],
+    name_of: impl Fn(T) -> &'static str,
+) -> Result<T, Problem> {
+    all.into_iter().find(|item| name_of(*item) == value).ok_or_else(|| {
+        let message = format!("`{name}` must be one of {}", all.map(name_of).join(", "));
+        Problem::invalid_input(name, message)
+    })
+}
+
+fn id<T: FromStr>(name: &str, value: &str) -> Result<T, Problem> {
+    value.parse().map_err(|_| {
+        let message = format!("`{name}` is not an id of the kind that belongs here");
+        Problem::invalid_input(name, message)
+    })
+}
+
+fn limit(value: &str) -> Result<u32, Problem> {
+    match value.parse() {
+        Ok(limit) if (1..=MAX_LIMIT).contains(&limit) => Ok(limit),
+        _ => {
+            let message = format!("`limit` must be a whole number from 1 to {MAX_LIMIT}");
+            Err(Problem::invalid_input("limit", message))
+        }
+    }
+}
+
+fn refuse_slip(name: &str, known: &[&'static str]) -> Result<(), Problem> {
+    match slip(name, known) {
+        None => Ok(()),
+        Some(meant) => {
+            let message = format!("there is no parameter `{name}`");
+            Err(Problem::invalid_input(name, message).hint(format!("did you mean `{meant}`?")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn every_parameter_is_read() {
+        let job = "job_01h2xcejqtf2nbrexx3vqjhp41";
+        let query = format!(
+            "kind=image&status=failed&input=http%3A%2F%2Fa.example%2F%3Fa%3D1&limit=7&order=asc\
+             &batch_id=batch_01h2xcejqtf2nbrexx3vqjhp41&after={job}&before={job}"
+        );
+        let filter = Listing::parse(&query).expect("a query").filter;
+        assert_eq!(filter.kind, Some(Kind::Image));
+        assert_eq!(filter.status, Some(Status::Failed));
+        assert_eq!(filter.input.as_deref(), Some("http://a.example/?a=1"));
+        assert_eq!((filter.limit, filter.ascending), (7, true));
+        assert!(filter.batch_id.is_some() && filter.after.is_some() && filter.before.is_some());
+    }
+
+    #[test]
+    fn a_wrong_value_is_refused_and_an_unknown_parameter_is_not() {
+        for wrong in [
+            "kind=film",
+            "status=done",
+            "limit=0",
+            "limit=101",
+            "limit=x",
+            "order=up",
+            "after=task_01h2xcejqtf2nbrexx3vqjhp41",
+            "before=1",
+            "batch_id=job_01h2xcejqtf2nbrexx3vqjhp41",
+            "stauts=failed",
+        ] {
+            assert!(Listing::parse(wrong).is_err(), "{wrong}");
+        }
+        let listing = Listing::parse("page=3&sort=x").expect("a query");
+        assert_eq!(listing.filter.limit, DEFAULT_LIMIT);
+        assert!(listing.kept.is_empty());
+        assert!(deliveries("state=lost").is_err());
+        assert_eq!(deliveries("state=held").expect("a query").state, Some(DeliveryState::Held));
+    }
+
+    proptest! {
+        #[test]
+        fn no_query_makes_the_reader_panic(query in ".{0,100}") {
+            let _outcomes = (Listing::parse(&query), deliveries(&query));
+        }
+    }
+}

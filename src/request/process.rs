@@ -1,0 +1,64 @@
+//! `POST /process`: the pipeline's own way in, for one job or several of one input.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use serde_json::json;
+
+use super::accept::{Acceptance, accept};
+use super::body::Sent;
+use super::fields::Fields;
+use super::submit::{self, Rules};
+use super::{AppState, Problem};
+use crate::id::{BatchId, JobId, fresh};
+use crate::job::{Job, Kind};
+
+/// The pipeline's word for a job under way, whether a worker has it already or not.
+const UNDER_WAY: &str = "processing";
+
+/// Accepts one job, or a batch when there are `tasks`.
+pub(super) async fn process(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    sent: Sent,
+) -> Result<Response, Problem> {
+    let rules = Rules::from(&state);
+    let (jobs, answer) = if Fields::new("", &sent.object).has("tasks") {
+        batch(&state, &sent, &rules)?
+    } else {
+        single(&state, &sent, &rules)?
+    };
+    let acceptance = Acceptance {
+        route: "/process",
+        jobs,
+        status: StatusCode::OK,
+        location: None,
+        answer: answer.to_string(),
+    };
+    accept(&state, &headers, &sent.bytes, acceptance).await
+}
+
+type Asked = (Vec<Job>, serde_json::Value);
+
+fn single(state: &AppState, sent: &Sent, rules: &Rules<'_>) -> Result<Asked, Problem> {
+    let spec = submit::one(&sent.object, Some(Kind::Video), rules)?;
+    let now = state.clock.now();
+    let job = Job::accepted(fresh(now), None, spec, now);
+    let answer = json!({"task_id": job.id, "status": UNDER_WAY});
+    Ok((vec![job], answer))
+}
+
+fn batch(state: &AppState, sent: &Sent, rules: &Rules<'_>) -> Result<Asked, Problem> {
+    let specs = submit::batch(&sent.object, rules)?;
+    let now = state.clock.now();
+    let batch_id: BatchId = fresh(now);
+    // Ids made in the same millisecond are in no order, and lists of jobs follow their ids.
+    let mut ids: Vec<JobId> = specs.iter().map(|_| fresh(now)).collect();
+    ids.sort_by_cached_key(ToString::to_string);
+    let accepted = |(id, spec)| Job::accepted(id, Some(batch_id), spec, now);
+    let jobs: Vec<Job> = ids.into_iter().zip(specs).map(accepted).collect();
+    let task = |job: &Job| json!({"task_id": job.id, "kind": job.spec.options.kind(), "status": UNDER_WAY});
+    let tasks: Vec<_> = jobs.iter().map(task).collect();
+    let answer = json!({"batch_id": batch_id, "tasks": tasks});
+    Ok((jobs, answer))
+}

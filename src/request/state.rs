@@ -1,0 +1,84 @@
+//! What the handlers are given.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use super::{Auth, Readiness};
+use crate::clock::Clock;
+use crate::job::Job;
+use crate::job::view::JobView;
+use crate::output::{Links, Storage};
+use crate::store::Store;
+
+/// Whether inputs and webhooks may be at this address: the guard's answer.
+pub type MayReach = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
+
+/// Asks the rest of the process how ready it is; must not block.
+pub type ReadinessProbe = Arc<dyn Fn() -> Readiness + Send + Sync>;
+
+/// What the handlers are given. Cheap to clone.
+#[derive(Clone)]
+pub struct AppState {
+    /// Where jobs are kept.
+    pub store: Arc<dyn Store>,
+    /// Where outputs are kept.
+    pub storage: Storage,
+    /// Makes and checks links to outputs.
+    pub links: Links,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Who may call.
+    pub auth: Auth,
+    /// How much a caller may ask for.
+    pub limits: RequestLimits,
+    /// Where pushes go when a job names no `webhook_url` of its own.
+    pub default_webhook_url: Option<Url>,
+    /// Refuses literal private addresses when a job is submitted, not only when it runs.
+    pub may_reach: MayReach,
+    /// What `/readyz` says about this process.
+    pub readiness: ReadinessProbe,
+    /// Cancelled when the server stops: open event streams end, `/readyz` says no.
+    pub shutdown: CancellationToken,
+}
+
+impl AppState {
+    /// The job as it goes onto the wire, with fresh links.
+    #[must_use]
+    pub fn view(&self, job: &Job) -> JobView {
+        JobView::of(job).linked(|key| self.links.link(key))
+    }
+}
+
+/// How much a caller may ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestLimits {
+    /// The largest JSON body in bytes.
+    pub max_body_bytes: usize,
+    /// The most tasks in one batch.
+    pub max_tasks: usize,
+    /// A submission is refused with 429 when more tasks than this would wait.
+    pub max_queued: u64,
+    /// The most event streams open at once.
+    pub max_event_streams: usize,
+    /// How long a request may take until its answer begins, event streams apart.
+    pub answer_within: Duration,
+    /// How long `cancel` waits for a running job to stop before it answers.
+    pub cancel_wait: Duration,
+}
+
+impl Default for RequestLimits {
+    fn default() -> Self {
+        Self {
+            max_body_bytes: 1 << 20,
+            max_tasks: 50,
+            max_queued: 10_000,
+            max_event_streams: 256,
+            answer_within: Duration::from_secs(30),
+            cancel_wait: Duration::from_secs(3),
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! From a JSON object to [`JobSpec`]s: the second step of reading a request.
+//!
+//! Pure: no clock, no store, no network. After it nothing about a job is "maybe valid"; whether
+//! its input is there and what it holds is found out by the worker.
+
+use std::net::IpAddr;
+
+use axum::http::StatusCode;
+use serde_json::{Map, Value};
+use url::{Host, Url};
+
+use super::fields::Fields;
+use super::{AppState, Problem};
+use crate::job::options::closest;
+use crate::job::{InputError, InputUrl, JobSpec, Kind, Options};
+
+/// The most that a caller may keep in `metadata`, in bytes of JSON.
+const MAX_METADATA_BYTES: usize = 16 << 10;
+
+/// What may be in a request for one job.
+const KNOWN: &[&str] =
+    &["input", "url", "kind", "options", "metadata", "webhook_url", "output", "connection_id"];
+
+/// What may be in a request for several.
+const KNOWN_OF_BATCH: &[&str] = &["input", "url", "tasks", "metadata", "webhook_url"];
+
+/// What may be in each of them.
+const KNOWN_OF_TASK: &[&str] = &["kind", "options"];
+
+/// What a request is measured against.
+pub(super) struct Rules<'a> {
+    /// Whether inputs and webhooks may be at this address.
+    pub(super) may_reach: &'a (dyn Fn(IpAddr) -> bool + Send + Sync),
+    /// Where pushes go when a job names no `webhook_url`.
+    pub(super) default_webhook_url: Option<&'a Url>,
+    /// The most tasks in a batch.
+    pub(super) max_tasks: usize,
+}
+
+impl<'a> From<&'a AppState> for Rules<'a> {
+    fn from(state: &'a AppState) -> Self {
+        Self {
+            may_reach: &*state.may_reach,
+            default_webhook_url: state.default_webhook_url.as_ref(),
+            max_tasks: state.limits.max_tasks,
+        }
+    }
+}
+
+/// Reads a request for one job; `default_kind` is what it makes when it does not say.
+pub(super) fn one(
+    object: &Map<String, Value>,
+    default_kind: Option<Kind>,
+    rules: &Rules<'_>,
+) -> Result<JobSpec, Problem> {
+    let fields = Fields::new("", object);
+    fields.refuse_slips(KNOWN)?;
+    refuse_destinations(&fields)?;
+    let shared = Shared::read(&fields, default_kind.is_some(), rules)?;
+    let (options, raw_options) = options(&fields, default_kind)?;
+    Ok(shared.job(options, raw_options))
+}
+
+/// Reads a request for several jobs of one input, in the order in which they were sent.
+pub(super) fn batch(
+    object: &Map<String, Value>,
+    rules: &Rules<'_>,
+) -> Result<Vec<JobSpec>, Problem> {
+    let fields = Fields::new("", object);
+    fields.refuse_slips(KNOWN_OF_BATCH)?;
+    refuse_destinations(&fields)?;
+    for name in KNOWN_OF_TASK {
+        if fields.has(name) {
+            let message = format!("`{name}` cannot stand beside `tasks`");
+            return Err(Problem::invalid_input(*name, message)
+                .hint("put it into each of the tasks that it is for"));
+        }
+    }
+    let tasks = fields.list("tasks")?.ok_or_else(|| fields.missing("tasks"))?;
+    if tasks.is_empty() || tasks.len() > rules.max_tasks {
+        let message =
+            format!("`tasks` must have 1 to {} entries, not {}", rules.max_tasks, tasks.len());
+        return Err(Problem::invalid_input("tasks", message));
+    }
+    let shared = Shared::read(&fields, true, rules)?;
+    let read = |(index, task)| {
+        let (options, raw_options) = task_of_batch(index, task)?;
+        Ok(shared.clone().job(options, raw_options))
+    };
+    tasks.iter().enumerate().map(read).collect()
+}
+
+fn task_of_batch(index: usize, task: &Value) -> Result<(Options, Map<String, Value>), Problem> {
+    let Value::Object(object) = task else {
+        let path = format!("tasks[{index}]");
+        let message = format!("`{path}` must be an object such as {{\"kind\": \"image\"}}");
+        return Err(Problem::invalid_input(path, message));
+    };
+    let prefix = format!("tasks[{index}].");
+    let fields = Fields::new(&prefix, object);
+    fields.refuse_slips(KNOWN_OF_TASK)?;
+    for name in ["input", "url", "metadata", "webhook_url"] {
+        if fields.has(name) {
+            let path = fields.path(name);
+            let message = format!("`{path}` cannot stand inside `tasks`");
+            return Err(Problem::invalid_input(path, message)
+                .hint(format!("put `{name}` beside `tasks`: it is shared by all of them")));
+        }
+    }
+    options(&fields, None)
+}
+
+/// What the jobs of one request have in common.
+#[derive(Clone)]
+struct Shared {
+    input: InputUrl,
+    metadata: Map<String, Value>,
+    webhook_url: Option<Url>,
+}
+
+impl Shared {
+    fn read(fields: &Fields<'_>, prefers_url: bool, rules: &Rules<'_>) -> Result<Self, Problem> {
+        Ok(Self {
+            input: input(fields, prefers_url, rules)?,
+            metadata: metadata(fields)?,
+            webhook_url: webhook_url(fields, rules)?,
+        })
+    }
+
+    fn job(self, options: Options, raw_options: Map<String, Value>) -> JobSpec {
+        let Self { input, metadata, webhook_url } = self;
+        JobSpec { input, options, raw_options, metadata, webhook_url }
+    }
+}
+
+/// The pipeline calls it `url` and the media API `input`; each takes the other's name too.
+fn input(fields: &Fields<'_>, prefers_url: bool, rules: &Rules<'_>) -> Result<InputUrl, Problem> {
+    let names = if prefers_url { ["url", "input"] } else { ["input", "url"] };
+    let name = names.into_iter().find(|name| fields.has(name)).unwrap_or(names[0]);
+    let text = fields.text(name)?.ok_or_else(|| fields.missing(name))?;
+    let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
+    if scheme.eq_ignore_ascii_case("s3") {
+        let message = "this server has no s3 inputs configured";
+        return Err(Problem::invalid_input(name, message)
+            .hint("send an https URL, for example a presigned one"));
+    }
+    reachable(name, text, "fetched", rules)
+}
+
+fn webhook_url(fields: &Fields<'_>, rules: &Rules<'_>) -> Result<Option<Url>, Problem> {
+    match fields.text("webhook_url")? {
+        None => Ok(rules.default_webhook_url.cloned()),
+        Some(text) => {
+            reachable("webhook_url", text, "called", rules).map(|url| Some(url.url().clone()))
+        }
+    }
+}
+
+/// A URL that this server may go to, as far as that can be told without asking the network.
+fn reachable(
+    name: &'static str,
+    text: &str,
+    what: &str,
+    rules: &Rules<'_>,
+) -> Result<InputUrl, Problem> {
+    let url = InputUrl::parse(text).map_err(|error| refused(name, error, what))?;
+    let address = match url.url().host() {
+        Some(Host::Ipv4(address)) => IpAddr::V4(address),
+        Some(Host::Ipv6(address)) => IpAddr::V6(address),
+        Some(Host::Domain(_)) | None => return Ok(url),
+    };
+    if (rules.may_reach)(address) {
+        return Ok(url);
+    }
+    let message = format!("`{name}` is at a private address, which this server does not reach");
+    Err(Problem::invalid_input(name, message)
+        .hint("use a public URL, or allow the network with REELWAY_ALLOW_NETWORKS"))
+}
+
+fn refused(name: &'static str, error: InputError, what: &str) -> Problem {
+    let message = match error {
+        InputError::Scheme => format!("only http and https URLs can be {what}"),
+        error => error.to_string(),
+    };
+    Problem::invalid_input(name, format!("`{name}` cannot be used: {message}"))
+}
+
+fn metadata(fields: &Fields<'_>) -> Result<Map<String, Value>, Problem> {
+    let metadata = fields.object("metadata")?.cloned().unwrap_or_default();
+    let size = serde_json::to_vec(&metadata).map_err(Problem::internal)?.len();
+    if size > MAX_METADATA_BYTES {
+        let message =
+            format!("`metadata` is {size} bytes of JSON; {MAX_METADATA_BYTES} are allowed");
+        return Err(Problem::invalid_input("metadata", message)
+            .hint("keep the data on your side and send an id of it"));
+    }
+    Ok(metadata)
+}
+
+/// The kind and the options that belong to it.
+fn options(
+    fields: &Fields<'_>,
+    default_kind: Option<Kind>,
+) -> Result<(Options, Map<String, Value>), Problem> {
+    let kind = match fields.text("kind")? {
+        Some(name) => Kind::from_name(name).ok_or_else(|| unknown_kind(fields, name))?,
+        None => default_kind.ok_or_else(|| {
+            fields.missing("kind").hint(format!("the kinds are {}", kinds().join(", ")))
+        })?,
+    };
+    let raw = fields.object("options")?.cloned().unwrap_or_default();
+    let options = Options::decode(kind, &raw)
+        .map_err(|error| Problem::invalid_option(&fields.path("options"), error))?;
+    Ok((options, raw))
+}
+
+fn unknown_kind(fields: &Fields<'_>, name: &str) -> Problem {
+    let shown: String = name.chars().take(40).collect();
+    let message = format!("there is no kind `{shown}`; there are {}", kinds().join(", "));
+    let problem =
+        Problem::new(StatusCode::BAD_REQUEST, "invalid_kind", message).field(fields.path("kind"));
+    match closest(&shown, kinds()) {
+        Some(meant) => problem.hint(format!("did you mean `{meant}`?")),
+        None => problem,
+    }
+}
+
+fn kinds() -> [&'static str; Kind::ALL.len()] {
+    Kind::ALL.map(Kind::name)
+}
+
+/// To take these and do nothing with them would lose what the caller waits for.
+fn refuse_destinations(fields: &Fields<'_>) -> Result<(), Problem> {
+    for name in ["output", "connection_id"] {
+        if fields.has(name) {
+            let message = format!("`{name}` cannot be chosen: outputs go to this server's storage");
+            return Err(Problem::invalid_input(name, message)
+                .hint("leave it out and fetch `output.url` when the job has succeeded"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn rules() -> Rules<'static> {
+        Rules {
+            may_reach: &|address| !address.is_loopback() && address != IpAddr::from([10, 0, 0, 1]),
+            default_webhook_url: None,
+            max_tasks: 3,
+        }
+    }
+
+    fn object(value: Value) -> Map<String, Value> {
+        let Value::Object(object) = value else { panic!("an object") };
+        object
+    }
+
+    fn read(value: Value) -> Result<JobSpec, Problem> {
+        one(&object(value), None, &rules())
+    }
+
+    #[test]
+    fn a_literal_private_address_is_refused_however_it_is_written() {
+        for url in [
+            "http://127.0.0.1/a",
+            "http://0x7f.1/a",
+            "http://2130706433/a",
+            "http://[::1]:80/a",
+            "http://10.0.0.1./a",
+        ] {
+            for value in [
+                json!({"input": url, "kind": "video"}),
+                json!({"input": "http://a.example/", "kind": "video", "webhook_url": url}),
+            ] {
+                let problem = read(value).expect_err(url);
+                assert_eq!(problem.kind(), "invalid_input", "{url}");
+                assert!(format!("{problem:?}").contains("private address"), "{problem:?}");
+            }
+        }
+        read(json!({"input": "http://192.0.2.7/a", "kind": "video"})).expect("a public address");
+    }
+
+    #[test]
+    fn the_options_are_kept_as_they_were_sent() {
+        let sent = json!({"width": "50%", "quality": "low"});
+        let spec = read(json!({"url": "http://a.example/b", "kind": "image", "options": sent}))
+            .expect("a job");
+        assert_eq!(Value::Object(spec.raw_options), sent);
+        assert_eq!(spec.input.as_str(), "http://a.example/b");
+    }
+
+    #[test]
+    fn null_is_the_same_as_nothing() {
+        let spec = read(json!({
+            "input": "http://a.example/", "url": null, "kind": "video", "options": null,
+            "metadata": null, "webhook_url": null, "output": null, "connection_id": null
+        }))
+        .expect("a job");
+        assert!(spec.raw_options.is_empty() && spec.metadata.is_empty());
+        assert_eq!(spec.webhook_url, None);
+    }
+
+    #[test]
+    fn metadata_may_be_16_kib_and_no_more() {
+        let with = |bytes: usize| {
+            let text = "x".repeat(bytes - r#"{"a":""}"#.len());
+            json!({"input": "http://a.example/", "kind": "video", "metadata": {"a": text}})
+        };
+        read(with(MAX_METADATA_BYTES)).expect("a job");
+        assert!(read(with(MAX_METADATA_BYTES + 1)).is_err());
+    }
+
+    #[test]
+    fn the_jobs_of_a_batch_share_what_stands_beside_tasks() {
+        let value = json!({
+            "url": "http://a.example/", "metadata": {"n": 1}, "webhook_url": "https://b.example/",
+            "tasks": [{"kind": "image"}, {"kind": "audio", "options": {"format": "wav"}}]
+        });
+        let specs = batch(&object(value), &rules()).expect("jobs");
+        let kinds: Vec<Kind> = specs.iter().map(|spec| spec.options.kind()).collect();
+        assert_eq!(kinds, [Kind::Image, Kind::Audio]);
+        for spec in specs {
+            assert_eq!(spec.metadata["n"], 1);
+            assert_eq!(spec.webhook_url.map(String::from).as_deref(), Some("https://b.example/"));
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! A server in the test's own process: real routes, a real database, a clock that stands still.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, Method, Request};
+use axum::response::Response;
+use reelway::clock::{ManualClock, Timestamp};
+use reelway::id::{WorkerId, fresh};
+use reelway::job::{Codecs, File, FileKind};
+use reelway::output::{Links, Storage};
+use reelway::request::{AppState, Auth, Readiness, RequestLimits, Slots, router};
+use reelway::store::sqlite::SqliteStore;
+use reelway::store::{Claim, Published, Settled, Store as _, Want};
+use reelway::task::{ErrorKind, Failure, Next, StageKind, Stages};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+use url::Url;
+
+use crate::answer::Answer;
+
+/// When every test begins.
+pub(crate) const NOW: i64 = 1_764_000_000_000;
+
+/// How long a link lives.
+pub(crate) const LINK_LIFE: Duration = Duration::from_hours(1);
+
+/// A server and what a test needs to play the parts around it.
+pub(crate) struct TestApp {
+    pub(crate) router: Router,
+    pub(crate) store: Arc<SqliteStore>,
+    pub(crate) storage: Storage,
+    pub(crate) links: Links,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) shutdown: CancellationToken,
+    headers: HeaderMap,
+    folder: TempDir,
+}
+
+impl TestApp {
+    /// A server that is open to everyone.
+    pub(crate) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// A server whose parts `change` has changed.
+    pub(crate) async fn with(change: impl FnOnce(&mut AppState)) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(NOW)));
+        let database = folder.path().join("reelway.db");
+        let store = SqliteStore::open(&database, clock.clone()).await.expect("a database");
+        let store = Arc::new(store);
+        let storage = Storage::local(&folder.path().join("files")).expect("a storage");
+        let public_url = Url::parse("https://media.example.com").expect("a URL");
+        let links = Links::new(public_url, "link secret".into(), LINK_LIFE, clock.clone());
+        let shutdown = CancellationToken::new();
+        let mut state = AppState {
+            store: store.clone(),
+            storage: storage.clone(),
+            links: links.clone(),
+            clock: clock.clone(),
+            auth: Auth::default(),
+            limits: RequestLimits::default(),
+            default_webhook_url: None,
+            may_reach: Arc::new(is_public),
+            readiness: Arc::new(readiness),
+            shutdown: shutdown.clone(),
+        };
+        change(&mut state);
+        let router = router(state);
+        let headers = HeaderMap::new();
+        Self { router, store, storage, links, clock, shutdown, headers, folder }
+    }
+
+    /// Where the database is.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.folder.path().join("reelway.db")
+    }
+
+    /// Calls with a key from now on.
+    pub(crate) fn key(mut self, key: &str) -> Self {
+        let value = HeaderValue::from_str(&format!("Bearer {key}")).expect("a header");
+        self.headers.insert(AUTHORIZATION, value);
+        self
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.call(Method::GET, path, &[], Body::empty()).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.call(Method::DELETE, path, &[], Body::empty()).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.post_with(path, &[], body).await
+    }
+
+    /// A POST of JSON with more headers.
+    pub(crate) async fn post_with(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> Answer {
+        let json = [&[(CONTENT_TYPE.as_str(), "application/json")], headers].concat();
+        self.call(Method::POST, path, &json, body.to_string().into()).await
+    }
+
+    /// Any request, answered whole.
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Body,
+    ) -> Answer {
+        Answer::of(self.open(method, path, headers, body).await).await
+    }
+
+    /// Any request, with its answer still open.
+    pub(crate) async fn open(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Body,
+    ) -> Response {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(body).expect("a request");
+        self.router.clone().oneshot(request).await.expect("an answer")
+    }
+
+    /// Submits a job of a `kind` and returns its id.
+    pub(crate) async fn submit(&self, kind: &str) -> String {
+        let body = serde_json::json!({"input": "https://example.com/in.mp4", "kind": kind});
+        let answer = self.post("/jobs", &body).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        answer.json()["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Takes the next task as a worker does.
+    pub(crate) async fn claim(&self) -> Claim {
+        let worker: WorkerId = fresh(Timestamp::from_millis(NOW));
+        let mut claims =
+            self.store.claim(worker, Want { heavy: 1, light: 0 }).await.expect("a claim");
+        claims.pop().expect("a task that waits")
+    }
+
+    /// Ends a claimed task well with one video of these bytes; returns its storage key.
+    pub(crate) async fn finish(&self, claim: Claim, bytes: &[u8]) -> String {
+        let key = format!("{}/{}/video.mp4", claim.lease.job, claim.lease.attempt);
+        let source = self.folder.path().join("made");
+        std::fs::write(&source, bytes).expect("a file");
+        let stored = self.storage.put(&key, &source).await.expect("stored");
+        let file = File {
+            key: key.clone(),
+            kind: FileKind::Video,
+            format: "mp4".to_owned(),
+            content_type: "video/mp4".to_owned(),
+            filesize: stored.size_bytes,
+            width: Some(640),
+            height: Some(360),
+            duration: Some(2.0),
+            fps: Some(25.0),
+            bitrate: Some(800_000),
+            codecs: Some(Codecs { video: Some("h264".to_owned()), audio: None }),
+            sha256: stored.sha256,
+        };
+        let url = self.links.lasting_link(&key);
+        let settled =
+            self.store.finish(claim.lease, encoded(), vec![Published { file, url }]).await;
+        assert_eq!(settled.expect("an answer"), Settled::Done);
+        key
+    }
+
+    /// Ends a claimed task for good and badly.
+    pub(crate) async fn fail(&self, claim: Claim) {
+        let failure = Failure::new(ErrorKind::InputCorrupt, "the file is media but broken")
+            .hint("check that it plays")
+            .log(vec!["moov atom not found".to_owned()]);
+        let mut stages = Stages::default();
+        stages.begin(StageKind::Probe, Timestamp::from_millis(NOW));
+        stages.fail(&failure, Timestamp::from_millis(NOW));
+        let settled = self.store.fail(claim.lease, stages, failure, Next::End).await;
+        assert_eq!(settled.expect("an answer"), Settled::Done);
+    }
+}
+
+fn encoded() -> Stages {
+    let at = Timestamp::from_millis(NOW);
+    let mut stages = Stages::default();
+    stages.begin(StageKind::Import, at);
+    stages.begin(StageKind::Encode(reelway::job::Kind::Video), at);
+    stages.succeed(at);
+    stages
+}
+
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => !address.is_loopback() && !address.is_private(),
+        IpAddr::V6(address) => !address.is_loopback(),
+    }
+}
+
+fn readiness() -> Readiness {
+    Readiness {
+        ffmpeg: Some("5.1.9".to_owned()),
+        containment: Some("full".to_owned()),
+        slots: Slots { heavy: 2, light: 4 },
+    }
+}

@@ -1,0 +1,11 @@
+//! HTTP in: a valid job out, or a 4xx that says what to do.
+
+mod access;
+mod decoders;
+mod errors;
+mod events;
+mod files;
+mod jobs;
+mod listing;
+mod operations;
+mod submit;
