@@ -8,21 +8,13 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use tokio_rustls::TlsAcceptor;
 use url::Url;
 
-use super::loopback::{Act, Server, answer, client, client_with, ok, redirect};
+use super::loopback::{Act, Server, answer, client, client_with, fixtures, ok, redirect};
 use super::{Client, MAX_ANSWER_BYTES, OutboundError, TableResolver, TlsProblem};
 
 /// A table of the security fixtures; `None` where they are not at hand.
 pub(crate) fn security_table(name: &str) -> Option<String> {
-    let Some(folder) = std::env::var_os("REELWAY_TEST_SECURITY") else {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "REELWAY_TEST_SECURITY is not set");
-        #[expect(clippy::print_stderr, reason = "a skipped test says so")]
-        {
-            eprintln!("skipped: REELWAY_TEST_SECURITY is not set");
-        }
-        return None;
-    };
-    let path = std::path::Path::new(&folder).join(name);
-    Some(std::fs::read_to_string(path).expect("a table"))
+    let folder = fixtures("REELWAY_TEST_SECURITY")?;
+    Some(std::fs::read_to_string(folder.join(name)).expect("a table"))
 }
 
 /// Longer than any test needs on a busy machine.
