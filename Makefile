@@ -1,0 +1,40 @@
+# The project's tasks. `make` lists them.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+.PHONY: help demo test check bench fmt docs advisories
+
+help: ## list the tasks
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: ## show it working on real media; INPUT=path-or-url takes your own
+	@scripts/setup ffmpeg curl sample
+	@scripts/demo
+
+test: ## install what the tests need and run them all
+	@scripts/setup ffmpeg curl nextest
+	cargo nextest run --workspace --locked --no-fail-fast
+	cargo test --workspace --locked --doc --quiet
+
+check: ## format, lints, licences, unused dependencies, documentation
+	@scripts/setup deny machete
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo deny --log-level error check bans licenses sources
+	cargo machete
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --document-private-items --quiet
+
+bench: ## compare with ffmpeg typed by hand, side by side in one run
+	@scripts/setup ffmpeg curl
+	@scripts/bench
+
+fmt: ## format the code
+	cargo fmt --all
+
+docs: ## write the pages that are made from the code
+	REELWAY_UPDATE_DOCS=1 cargo nextest run --workspace reference_page
+
+advisories: ## look for known vulnerabilities (needs the network)
+	cargo deny check advisories
