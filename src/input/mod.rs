@@ -1,1 +1,21 @@
 //! Inputs: fetched through the guard, shared by all tasks of an input.
+//!
+//! A URL (or, on the command line, a path) comes in; a whole file on this worker's disk goes
+//! out, with limits on its size, its speed and the disk it may take, and with a look at its
+//! first bytes, so that what opens other files never reaches ffmpeg. It never leaves a file
+//! behind after an error, and never hands out half of one.
+
+mod answer;
+mod download;
+mod fetch;
+mod file;
+mod part;
+mod sniff;
+
+#[cfg(test)]
+mod tests;
+
+pub use download::Downloads;
+pub use fetch::{FetchError, FetchLimits, Fetched, Fetcher};
+pub use file::InputFile;
+pub use sniff::{HEAD_BYTES, Sniff, sniff};

@@ -13,25 +13,25 @@ pub const PORTS: [u16; 4] = [80, 443, 8080, 8443];
 
 /// IPv4 networks that are private, special, or lead to a cloud's own machinery.
 const FORBIDDEN_V4: [Ipv4Net; 20] = [
-    v4(0, 0, 0, 0, 8),         // this network
-    v4(10, 0, 0, 0, 8),        // private
-    v4(100, 64, 0, 0, 10),     // carrier-grade NAT; metadata of some clouds
-    v4(127, 0, 0, 0, 8),       // loopback
-    v4(168, 63, 129, 16, 32),  // Azure's wire server, in public space
-    v4(169, 254, 0, 0, 16),    // link-local; metadata of most clouds
-    v4(172, 16, 0, 0, 12),     // private
-    v4(192, 0, 0, 0, 24),      // protocol assignments
-    v4(192, 0, 2, 0, 24),      // documentation
-    v4(192, 31, 196, 0, 24),   // AS112
-    v4(192, 52, 193, 0, 24),   // AMT relays
-    v4(192, 88, 99, 0, 24),    // 6to4 relays
-    v4(192, 168, 0, 0, 16),    // private
-    v4(192, 175, 48, 0, 24),   // AS112
-    v4(198, 18, 0, 0, 15),     // benchmarks
-    v4(198, 51, 100, 0, 24),   // documentation
-    v4(203, 0, 113, 0, 24),    // documentation
-    v4(224, 0, 0, 0, 4),       // multicast
-    v4(240, 0, 0, 0, 4),       // reserved
+    v4(0, 0, 0, 0, 8),          // this network
+    v4(10, 0, 0, 0, 8),         // private
+    v4(100, 64, 0, 0, 10),      // carrier-grade NAT; metadata of some clouds
+    v4(127, 0, 0, 0, 8),        // loopback
+    v4(168, 63, 129, 16, 32),   // Azure's wire server, in public space
+    v4(169, 254, 0, 0, 16),     // link-local; metadata of most clouds
+    v4(172, 16, 0, 0, 12),      // private
+    v4(192, 0, 0, 0, 24),       // protocol assignments
+    v4(192, 0, 2, 0, 24),       // documentation
+    v4(192, 31, 196, 0, 24),    // AS112
+    v4(192, 52, 193, 0, 24),    // AMT relays
+    v4(192, 88, 99, 0, 24),     // 6to4 relays
+    v4(192, 168, 0, 0, 16),     // private
+    v4(192, 175, 48, 0, 24),    // AS112
+    v4(198, 18, 0, 0, 15),      // benchmarks
+    v4(198, 51, 100, 0, 24),    // documentation
+    v4(203, 0, 113, 0, 24),     // documentation
+    v4(224, 0, 0, 0, 4),        // multicast
+    v4(240, 0, 0, 0, 4),        // reserved
     v4(255, 255, 255, 255, 32), // broadcast
 ];
 
@@ -40,11 +40,11 @@ const PUBLIC_V6: Ipv6Net = v6([0x2000, 0, 0], 3);
 
 /// What is in that space and still not to be reached.
 const FORBIDDEN_V6: [Ipv6Net; 5] = [
-    v6([0x2001, 0, 0], 23),           // Teredo, benchmarks, ORCHID and other protocols
-    v6([0x2001, 0x0db8, 0], 32),      // documentation
-    v6([0x2002, 0, 0], 16),           // 6to4: carries an IPv4 address
+    v6([0x2001, 0, 0], 23),      // Teredo, benchmarks, ORCHID and other protocols
+    v6([0x2001, 0x0db8, 0], 32), // documentation
+    v6([0x2002, 0, 0], 16),      // 6to4: carries an IPv4 address
     v6([0x2620, 0x004f, 0x8000], 48), // AS112
-    v6([0x3fff, 0, 0], 20),           // documentation
+    v6([0x3fff, 0, 0], 20),      // documentation
 ];
 
 const fn v4(a: u8, b: u8, c: u8, d: u8, prefix: u8) -> Ipv4Net {

@@ -81,14 +81,7 @@ impl Client {
         resolver: Arc<dyn Resolve>,
         roots: rustls::RootCertStore,
     ) -> Self {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        #[expect(clippy::expect_used, reason = "the provider's own defaults fit together")]
-        let versions = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("the default versions");
-        let mut tls = versions.with_root_certificates(roots).with_no_client_auth();
-        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Self { guard, resolver, tls }
+        Self { guard, resolver, tls: trusting(roots) }
     }
 
     /// The guard in front of this client.
@@ -110,7 +103,9 @@ impl Client {
         for _ in 0..=MAX_REDIRECTS {
             let from = target.url().clone();
             let response = self.send(Method::GET, target, headers.clone(), Bytes::new()).await?;
-            let Some(location) = redirect(&response) else { return Ok(Response { inner: response }) };
+            let Some(location) = redirect(&response) else {
+                return Ok(Response { inner: response });
+            };
             target = Target::redirected(&from, location, &self.guard)?;
             if target.url().origin() != from.origin() {
                 for name in [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION] {
@@ -216,6 +211,17 @@ impl Response {
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, OutboundError> {
         Ok(self.inner.chunk().await?)
     }
+}
+
+fn trusting(roots: rustls::RootCertStore) -> rustls::ClientConfig {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    #[expect(clippy::expect_used, reason = "the provider's own defaults fit together")]
+    let versions = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("the default versions");
+    let mut tls = versions.with_root_certificates(roots).with_no_client_auth();
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    tls
 }
 
 /// Where the answer sends the client instead.

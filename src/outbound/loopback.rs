@@ -251,3 +251,16 @@ pub(crate) fn client_with(resolver: Arc<TableResolver>, roots: rustls::RootCertS
     let guard = Guard::new(vec!["127.0.0.2/32".parse().expect("a network")]);
     Client::with_roots(guard, resolver, roots)
 }
+
+/// The folder that an environment variable names; `None` where the fixtures are not at hand.
+pub(crate) fn fixtures(variable: &str) -> Option<std::path::PathBuf> {
+    let folder = std::env::var_os(variable);
+    if folder.is_none() {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "{variable} is not set");
+        #[expect(clippy::print_stderr, reason = "a skipped test says so")]
+        {
+            eprintln!("skipped: {variable} is not set");
+        }
+    }
+    folder.map(Into::into)
+}

@@ -101,9 +101,10 @@ mod tests {
         for _ in 0..3 {
             seen.extend(table.resolve("a").await.expect("an answer"));
         }
-        assert_eq!(seen.iter().map(ToString::to_string).collect::<Vec<_>>(), [
-            "1.1.1.1", "10.0.0.1", "10.0.0.1"
-        ]);
+        assert_eq!(
+            seen.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["1.1.1.1", "10.0.0.1", "10.0.0.1"]
+        );
         assert_eq!(table.asked("a"), 3);
         assert!(table.resolve("b").await.is_err());
     }
