@@ -40,8 +40,11 @@ pub struct VideoStream {
     pub width: u32,
     /// Height as coded in pixels, before rotation and aspect.
     pub height: u32,
-    /// How the picture must be turned to stand upright.
+    /// How the picture must be turned to stand upright. ffmpeg does it by itself when it
+    /// decodes, mirroring included.
     pub rotation: Rotation,
+    /// Whether the picture must be mirrored left to right before it is turned.
+    pub mirrored: bool,
     /// Width to height of one pixel; 1:1 when the file says nothing or nonsense.
     pub sample_aspect: Ratio,
     /// Average pictures a second, when it is known and sane (over 0, at most 1000).
@@ -183,6 +186,14 @@ impl Facts {
             })
         };
         all().find(|audio| audio.default).or_else(|| all().next())
+    }
+
+    /// Whether the file is one picture that does not move.
+    #[must_use]
+    pub fn is_still(&self) -> bool {
+        self.audio().is_none()
+            && self.duration.is_none()
+            && self.video().is_some_and(|video| video.frames == Some(1))
     }
 
     /// The cover art of the file.

@@ -1,13 +1,26 @@
-//! FFmpeg as a typed, contained subprocess.
-//!
-//! Options become a [`Command`] (pure), a command becomes a process that cannot read what it
-//! was not given, cannot outlive its parent and cannot hang for ever ([`Tools::run`]), and what
-//! was made is read back as [`Facts`] ([`Tools::probe`]). This crate knows no job, no database
-//! and no HTTP.
+#![doc = include_str!("../README.md")]
 
 mod args;
+mod cause;
+mod child;
 mod facts;
+mod limits;
+mod pixel;
 pub mod policy;
+mod probe;
+mod progress;
+mod report;
+mod run;
+mod sniff;
+mod tail;
+mod tools;
+mod turn;
+mod watch;
 
 pub use args::Command;
+pub use cause::Cause;
 pub use facts::{AudioStream, Color, Facts, OtherStream, Ratio, Rotation, Stream, VideoStream};
+pub use limits::Limits;
+pub use progress::{Parser as ProgressParser, Progress};
+pub use run::{OutputError, RunError};
+pub use tools::{Tools, ToolsError};

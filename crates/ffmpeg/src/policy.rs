@@ -35,6 +35,7 @@ pub const FORMATS: &[&str] = &[
     "avi",
     "mpegts",
     "mpeg",
+    "mpegvideo",
     "flv",
     "asf",
     "mxf",
@@ -58,7 +59,8 @@ pub const FORMATS: &[&str] = &[
     "tiff_pipe",
 ];
 
-/// The decoders that may be used: those of current browsers, phones and cameras.
+/// The decoders that may be used: those of current browsers, phones and cameras. Subtitles
+/// are listed because ffprobe gives up on a whole film when it may not open one of them.
 pub const CODECS: &[&str] = &[
     "h264",
     "hevc",
@@ -96,6 +98,7 @@ pub const CODECS: &[&str] = &[
     "ac3",
     "eac3",
     "dca",
+    "truehd",
     "opus",
     "libopus",
     "vorbis",
@@ -108,6 +111,7 @@ pub const CODECS: &[&str] = &[
     "libopencore_amrwb",
     "wmav1",
     "wmav2",
+    "wmapro",
     "pcm_s16le",
     "pcm_s16be",
     "pcm_s24le",
@@ -133,6 +137,17 @@ pub const CODECS: &[&str] = &[
     "webp",
     "bmp",
     "tiff",
+    "srt",
+    "subrip",
+    "ass",
+    "ssa",
+    "webvtt",
+    "mov_text",
+    "text",
+    "dvdsub",
+    "dvbsub",
+    "pgssub",
+    "cc_dec",
 ];
 
 /// The arguments that must stand before every `-i`.

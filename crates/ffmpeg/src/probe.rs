@@ -1,0 +1,114 @@
+//! What a file is: one run of ffprobe, under the same limits as ffmpeg.
+//!
+//! A path comes in, [`Facts`] or a cause go out. A turned photograph says so only beside its
+//! decoded picture, so stills are decoded here too; films are not.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use tokio::io::AsyncReadExt as _;
+use tokio_util::sync::CancellationToken;
+
+use crate::child::{Containment, spawn};
+use crate::run::{OutputError, failed};
+use crate::sniff::{self, Kind};
+use crate::tail::Tail;
+use crate::watch::{End, Heard, Watch};
+use crate::{Cause, Facts, RunError, Tools, policy, report};
+
+/// The longest answer of ffprobe that is read, in bytes. 64 streams take 100 KB; titles and
+/// other tags may be as long as their author likes.
+const ANSWER_BYTES: usize = 4 << 20;
+
+impl Tools {
+    /// Asks ffprobe what the file at `path` is.
+    ///
+    /// A file may be media and yet hold no picture and no sound: that is for the caller to
+    /// judge. The same rules as for [`Tools::run`] hold for `stop`, for dropping and for where
+    /// to call it from.
+    pub async fn probe(&self, path: &Path, stop: &CancellationToken) -> Result<Facts, RunError> {
+        let path = std::path::absolute(path).map_err(RunError::Input)?;
+        let (kind, size_bytes) = look(&path).await.map_err(RunError::Input)?;
+        let argv = argv(&path, kind);
+        let limits = self.limits();
+        let containment = Containment::prepare(limits);
+        let (child, pipes) = spawn(self.ffprobe(), &argv, Path::new("/"), &containment)
+            .map_err(|source| RunError::Missing { program: "ffprobe", source })?;
+        let watch = Watch { wall: limits.probe_wall, stall: None, grace: limits.grace, stop };
+        let (mut tail, mut answer) = (Tail::new(&argv), Vec::new());
+        let hear = |bytes: &[u8]| {
+            answer.extend_from_slice(bytes);
+            if answer.len() > ANSWER_BYTES { Heard::TooMuch } else { Heard::Life }
+        };
+        let end = watch.over(child, pipes, &mut tail, hear).await.map_err(RunError::Lost)?;
+        match end {
+            End::Stopped => return Err(RunError::Stopped),
+            End::Stalled | End::TimedOut => {
+                let secs = limits.probe_wall.as_secs();
+                return Err(RunError::TimedOut { secs, log: tail.log() });
+            }
+            End::TooMuch => {
+                return Err(RunError::Output(OutputError::TooLong { limit: ANSWER_BYTES }));
+            }
+            End::Exited(status) if !status.success() => {
+                return Err(better_cause(failed(status, &tail), kind));
+            }
+            End::Exited(_) => {}
+        }
+        let facts = report::read(&answer, size_bytes)
+            .map_err(|error| RunError::Output(OutputError::Json(error)))?;
+        refuse_large(&facts, &tail)?;
+        Ok(facts)
+    }
+}
+
+/// What the first bytes say, and how many there are.
+async fn look(path: &Path) -> std::io::Result<(Kind, u64)> {
+    let file = tokio::fs::File::open(path).await?;
+    let size = file.metadata().await?.len();
+    let mut head = Vec::new();
+    file.take(sniff::HEAD_BYTES).read_to_end(&mut head).await?;
+    Ok((sniff::kind(&head), size))
+}
+
+fn argv(path: &Path, kind: Kind) -> Vec<OsString> {
+    let mut argv: Vec<OsString> = ["-v", "level+warning", "-hide_banner"].map(Into::into).into();
+    argv.extend(policy::before_input());
+    match kind {
+        Kind::Jpeg => argv.extend(["-f", "jpeg_pipe"].map(Into::into)),
+        Kind::Still | Kind::Heic | Kind::Other => {}
+    }
+    argv.extend(["-show_format", "-show_streams"].map(Into::into));
+    if matches!(kind, Kind::Jpeg | Kind::Still) {
+        let side_data = "frame=stream_index:frame_side_data=side_data_type,displaymatrix,rotation";
+        let one = ["-show_frames", "-read_intervals", "%+#1", "-show_entries", side_data];
+        argv.extend(one.map(Into::into));
+    }
+    let mut input = OsString::from("file:");
+    input.push(path);
+    argv.extend(["-of".into(), "json".into(), input]);
+    argv
+}
+
+/// ffprobe calls a HEIC damaged, for want of a film in it.
+fn better_cause(error: RunError, kind: Kind) -> RunError {
+    match error {
+        RunError::Refused { cause: Cause::Corrupt | Cause::NotMedia, log }
+            if kind == Kind::Heic =>
+        {
+            RunError::Refused { cause: Cause::UnsupportedCodec, log }
+        }
+        error => error,
+    }
+}
+
+/// ffprobe is content with a picture that it was not allowed to look at; its size is then 0.
+fn refuse_large(facts: &Facts, tail: &Tail) -> Result<(), RunError> {
+    let Some(video) = facts.video() else { return Ok(()) };
+    let pixels = u64::from(video.width) * u64::from(video.height);
+    let unseen = pixels == 0 && tail.cause() == Cause::TooManyPixels;
+    if unseen || pixels > policy::MAX_PIXELS {
+        return Err(RunError::Refused { cause: Cause::TooManyPixels, log: tail.log() });
+    }
+    Ok(())
+}

@@ -1,0 +1,192 @@
+//! One run of ffmpeg, from a [`Command`] to its outputs on disk, or why not.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+
+use rustix::process::Signal;
+use thiserror::Error;
+use tokio_util::sync::CancellationToken;
+
+use crate::child::{Containment, spawn};
+use crate::progress::{Parser, Progress};
+use crate::tail::Tail;
+use crate::watch::{End, Heard, Watch};
+use crate::{Cause, Command, Tools};
+
+/// Why a run has no result. A `log` is what the program said: at most 20 lines, without paths.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The program could not be started.
+    #[error("{program} could not be started")]
+    Missing {
+        /// `ffmpeg` or `ffprobe`.
+        program: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The input could not be read at all.
+    #[error("the input could not be read")]
+    Input(#[source] io::Error),
+    /// Whoever asked for it asked to stop.
+    #[error("stopped")]
+    Stopped,
+    /// It made no progress and was killed.
+    #[error("no progress in {secs} seconds")]
+    Stalled {
+        /// How long there was none, in seconds.
+        secs: u64,
+        /// What it said.
+        log: Vec<String>,
+    },
+    /// It was not done in time and was killed.
+    #[error("not done in {secs} seconds")]
+    TimedOut {
+        /// How long it had, in seconds.
+        secs: u64,
+        /// What it said.
+        log: Vec<String>,
+    },
+    /// It was killed by a signal that is not ours, such as 9 (memory) or 11 (a fault of its own).
+    #[error("ended by signal {signal}")]
+    Crashed {
+        /// The signal's number.
+        signal: i32,
+        /// What it said.
+        log: Vec<String>,
+    },
+    /// It gave up.
+    #[error("{cause}")]
+    Refused {
+        /// Why.
+        cause: Cause,
+        /// What it said.
+        log: Vec<String>,
+    },
+    /// It gave an answer that cannot be read.
+    #[error("the answer could not be read")]
+    Output(#[source] OutputError),
+    /// Talking to the process failed.
+    #[error("lost the process")]
+    Lost(#[source] io::Error),
+}
+
+/// Why an answer of ffprobe cannot be read.
+#[derive(Debug, Error)]
+pub enum OutputError {
+    /// More than there may be.
+    #[error("more than {limit} bytes")]
+    TooLong {
+        /// The most there may be, in bytes.
+        limit: usize,
+    },
+    /// Not the JSON it should be.
+    #[error("not what ffprobe answers")]
+    Json(#[from] serde_json::Error),
+}
+
+impl Tools {
+    /// Runs ffmpeg and tells how far it is about twice a second.
+    ///
+    /// Paths in `command` are absolute: the process runs in the folder of its first output. A
+    /// file among `command.outputs` that is missing or empty afterwards is an error. When `stop`
+    /// is cancelled, the process is asked to end, killed after [`crate::Limits::grace`], and
+    /// reaped before this returns; when the future is dropped, it is killed at once.
+    ///
+    /// Call it from an async task, never from `spawn_blocking` or inside `block_in_place`: the
+    /// process dies with the thread that started it.
+    pub async fn run(
+        &self,
+        command: &Command,
+        on_progress: impl FnMut(Progress) + Send,
+        stop: &CancellationToken,
+    ) -> Result<(), RunError> {
+        self.run_argv(command.argv(), &command.outputs, on_progress, stop).await
+    }
+
+    pub(crate) async fn run_argv(
+        &self,
+        arguments: &[OsString],
+        outputs: &[PathBuf],
+        mut on_progress: impl FnMut(Progress) + Send,
+        stop: &CancellationToken,
+    ) -> Result<(), RunError> {
+        let argv: Vec<_> = TALK.iter().map(OsString::from).chain(arguments.to_vec()).collect();
+        let limits = self.limits();
+        let containment = Containment::prepare(limits);
+        let (child, pipes) = spawn(self.ffmpeg(), &argv, folder(outputs), &containment)
+            .map_err(|source| RunError::Missing { program: "ffmpeg", source })?;
+        let watch =
+            Watch { wall: limits.wall, stall: Some(limits.stall), grace: limits.grace, stop };
+        let (mut parser, mut last) = (Parser::default(), Progress::default());
+        let mut tail = Tail::new(&argv);
+        let hear = |bytes: &[u8]| {
+            let mut heard = Heard::Noise;
+            parser.push(bytes, |progress| {
+                if progress.moved_since(&last) {
+                    heard = Heard::Life;
+                }
+                last = progress;
+                on_progress(progress);
+            });
+            heard
+        };
+        let end = watch.over(child, pipes, &mut tail, hear).await.map_err(RunError::Lost)?;
+        let log = tail.log();
+        match end {
+            End::Stopped => Err(RunError::Stopped),
+            End::Stalled => Err(RunError::Stalled { secs: limits.stall.as_secs(), log }),
+            End::TimedOut => Err(RunError::TimedOut { secs: limits.wall.as_secs(), log }),
+            End::TooMuch => Err(RunError::Refused { cause: Cause::Unknown, log }),
+            End::Exited(status) if !status.success() => Err(failed(status, &tail)),
+            End::Exited(_) => match missing(outputs).await {
+                true => Err(RunError::Refused { cause: Cause::NothingWritten, log }),
+                false => Ok(()),
+            },
+        }
+    }
+}
+
+/// How ffmpeg is to talk: errors and warnings marked as such, progress as `key=value` lines.
+const TALK: [&str; 8] = [
+    "-hide_banner",
+    "-nostdin",
+    "-v",
+    "level+warning",
+    "-progress",
+    "pipe:1",
+    "-stats_period",
+    "0.5",
+];
+
+/// What an exit that is no success means.
+pub(crate) fn failed(status: ExitStatus, tail: &Tail) -> RunError {
+    let log = tail.log();
+    match status.signal() {
+        Some(signal) if signal == Signal::XFSZ.as_raw() => {
+            RunError::Refused { cause: Cause::FileTooLarge, log }
+        }
+        Some(signal) => RunError::Crashed { signal, log },
+        None => RunError::Refused { cause: tail.cause(), log },
+    }
+}
+
+fn folder(outputs: &[PathBuf]) -> &Path {
+    let folder = outputs.first().and_then(|output| output.parent());
+    folder.filter(|folder| folder.is_absolute()).unwrap_or(Path::new("/"))
+}
+
+/// ffmpeg ends well although it wrote no picture, for instance after the end of the input. A
+/// name with `%` is a pattern for many files.
+async fn missing(outputs: &[PathBuf]) -> bool {
+    for output in outputs.iter().filter(|output| !output.to_string_lossy().contains('%')) {
+        match tokio::fs::metadata(output).await {
+            Ok(found) if found.len() > 0 || found.is_dir() => {}
+            Ok(_) | Err(_) => return true,
+        }
+    }
+    false
+}

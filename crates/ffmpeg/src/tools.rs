@@ -1,0 +1,249 @@
+//! The programs: found once, asked for their version and encoders, then handed around.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio_util::sync::CancellationToken;
+
+use crate::Limits;
+use crate::child::{Containment, spawn};
+use crate::tail::Tail;
+use crate::watch::{End, Heard, Watch};
+
+/// The oldest version that has every option used here.
+const OLDEST: (u32, u32) = (5, 1);
+
+/// The longest answer to `-version` or `-encoders` that is read, in bytes.
+const ANSWER_BYTES: usize = 1 << 20;
+
+/// How long a program may take to tell its version; a cold disk loads its libraries slowly.
+const ANSWER_WALL: Duration = Duration::from_secs(20);
+
+/// ffmpeg and ffprobe, and what they may cost. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Tools(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    ffmpeg: PathBuf,
+    ffprobe: PathBuf,
+    version: String,
+    encoders: BTreeSet<String>,
+    limits: Limits,
+}
+
+/// Why ffmpeg or ffprobe cannot be used.
+#[derive(Debug, Error)]
+pub enum ToolsError {
+    /// Not in `PATH`.
+    #[error("{program} was not found; install it (apt-get install ffmpeg) or give its path")]
+    NotFound {
+        /// `ffmpeg` or `ffprobe`.
+        program: &'static str,
+    },
+    /// There is no such file, or it may not be run.
+    #[error("{path} is not a program; install ffmpeg (apt-get install ffmpeg) or correct the path")]
+    NotAProgram {
+        /// What was given, which is the operator's own.
+        path: String,
+    },
+    /// It could not be started or asked.
+    #[error("{program} could not be started; try `{program} -version`")]
+    Start {
+        /// `ffmpeg` or `ffprobe`.
+        program: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It failed, or answers like another program.
+    #[error("{program} does not answer like {program}; install it anew (apt-get install ffmpeg)")]
+    Strange {
+        /// `ffmpeg` or `ffprobe`.
+        program: &'static str,
+    },
+    /// Older than 5.1.
+    #[error("{program} {found} is too old, 5.1 or later is needed (apt-get install ffmpeg)")]
+    TooOld {
+        /// `ffmpeg` or `ffprobe`.
+        program: &'static str,
+        /// What it says it is.
+        found: String,
+    },
+}
+
+impl Tools {
+    /// Finds both programs, at the path given or in `PATH`, and asks them who they are.
+    pub async fn find(
+        ffmpeg: Option<&Path>,
+        ffprobe: Option<&Path>,
+        limits: Limits,
+    ) -> Result<Self, ToolsError> {
+        let ffmpeg = locate("ffmpeg", ffmpeg)?;
+        let ffprobe = locate("ffprobe", ffprobe)?;
+        let version = version("ffmpeg", &ask("ffmpeg", &ffmpeg, "-version", &limits).await?)?;
+        self::version("ffprobe", &ask("ffprobe", &ffprobe, "-version", &limits).await?)?;
+        let encoders = encoders(&ask("ffmpeg", &ffmpeg, "-encoders", &limits).await?);
+        Ok(Self(Arc::new(Inner { ffmpeg, ffprobe, version, encoders, limits })))
+    }
+
+    /// ffmpeg's version, such as `5.1.9-0+deb12u1`.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.0.version
+    }
+
+    /// Whether this ffmpeg has the encoder called `name`, such as `libx264`.
+    #[must_use]
+    pub fn has_encoder(&self, name: &str) -> bool {
+        self.0.encoders.contains(name)
+    }
+
+    /// Where ffmpeg is.
+    #[must_use]
+    pub fn ffmpeg(&self) -> &Path {
+        &self.0.ffmpeg
+    }
+
+    /// Where ffprobe is.
+    #[must_use]
+    pub fn ffprobe(&self) -> &Path {
+        &self.0.ffprobe
+    }
+
+    /// What a run may cost.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    #[cfg(test)]
+    pub(crate) fn fake(ffmpeg: PathBuf, limits: Limits) -> Self {
+        let ffprobe = ffmpeg.clone();
+        let (version, encoders) = (String::new(), BTreeSet::new());
+        Self(Arc::new(Inner { ffmpeg, ffprobe, version, encoders, limits }))
+    }
+}
+
+fn locate(program: &'static str, given: Option<&Path>) -> Result<PathBuf, ToolsError> {
+    let Some(given) = given else {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let found =
+            std::env::split_paths(&path).map(|folder| folder.join(program)).find(is_program);
+        return found.ok_or(ToolsError::NotFound { program });
+    };
+    let path = std::path::absolute(given).unwrap_or_else(|_| given.to_owned());
+    if is_program(&path) {
+        Ok(path)
+    } else {
+        Err(ToolsError::NotAProgram { path: given.display().to_string() })
+    }
+}
+
+#[expect(clippy::ptr_arg, reason = "used as a function on paths that are owned")]
+fn is_program(path: &PathBuf) -> bool {
+    path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+async fn ask(
+    program: &'static str,
+    path: &Path,
+    question: &str,
+    limits: &Limits,
+) -> Result<String, ToolsError> {
+    let start = |source| ToolsError::Start { program, source };
+    let argv = ["-hide_banner", question].map(OsString::from);
+    let argv = if question == "-version" { &argv[1..] } else { &argv[..] };
+    let (child, pipes) =
+        spawn(path, argv, Path::new("/"), &Containment::prepare(limits)).map_err(start)?;
+    let stop = CancellationToken::new();
+    let watch = Watch { wall: ANSWER_WALL, stall: None, grace: Duration::ZERO, stop: &stop };
+    let mut answer = Vec::new();
+    let hear = |bytes: &[u8]| {
+        answer.extend_from_slice(bytes);
+        if answer.len() > ANSWER_BYTES { Heard::TooMuch } else { Heard::Life }
+    };
+    match watch.over(child, pipes, &mut Tail::new(argv), hear).await.map_err(start)? {
+        End::Exited(status) if status.success() => {
+            Ok(String::from_utf8_lossy(&answer).into_owned())
+        }
+        _ => Err(ToolsError::Strange { program }),
+    }
+}
+
+/// Reads the version and refuses an old one. A build from between two releases is named after a
+/// commit and taken as new.
+fn version(program: &'static str, answer: &str) -> Result<String, ToolsError> {
+    let mut words = answer.split_whitespace();
+    if words.next() != Some(program) || words.next() != Some("version") {
+        return Err(ToolsError::Strange { program });
+    }
+    let found = words.next().ok_or(ToolsError::Strange { program })?.to_owned();
+    match numbers(&found) {
+        Some(number) if number < OLDEST => Err(ToolsError::TooOld { program, found }),
+        _ => Ok(found),
+    }
+}
+
+/// The first two numbers of `5.1.9-0+deb12u1`, `n7.1` or `8.0`.
+fn numbers(version: &str) -> Option<(u32, u32)> {
+    let digits = version.strip_prefix('n').unwrap_or(version);
+    let mut parts = digits.split(|c: char| !c.is_ascii_digit());
+    let major = parts.next()?.parse().ok()?;
+    let minor = parts.next().and_then(|minor| minor.parse().ok()).unwrap_or(0);
+    Some((major, minor))
+}
+
+/// The names in ffmpeg's table of encoders, whose rows start with six flags.
+fn encoders(answer: &str) -> BTreeSet<String> {
+    let rows = answer.lines().skip_while(|line| !line.trim_start().starts_with("------")).skip(1);
+    rows.filter_map(|row| row.split_whitespace().nth(1)).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_and_old_ones_refused() {
+        let read = |found: &str| version("ffmpeg", &format!("ffmpeg version {found} Copyright"));
+        for good in ["5.1.9-0+deb12u1", "5.1", "n7.1.1", "8", "N-109542-g1bf1a94", "git-2024-01-01"]
+        {
+            assert_eq!(read(good).unwrap(), good);
+        }
+        for old in ["4.4.2-0ubuntu0.22.04.1", "5.0.3", "n4.4"] {
+            let text = read(old).unwrap_err().to_string();
+            assert!(text.contains(old) && text.contains("apt-get install ffmpeg"), "{text}");
+        }
+        assert!(matches!(version("ffmpeg", "hello"), Err(ToolsError::Strange { .. })));
+        assert!(matches!(
+            version("ffprobe", "ffmpeg version 8.0"),
+            Err(ToolsError::Strange { .. })
+        ));
+    }
+
+    #[tokio::test]
+    async fn the_installed_programs_are_found_and_asked() {
+        let tools = Tools::find(None, None, Limits::default()).await.unwrap();
+        assert!(numbers(tools.version()).is_none_or(|version| version >= OLDEST));
+        assert!(tools.has_encoder("libx264") && tools.has_encoder("aac"));
+        assert!(!tools.has_encoder("=") && !tools.has_encoder("nosuch"));
+    }
+
+    #[tokio::test]
+    async fn a_path_that_is_no_program_says_what_to_do() {
+        let find = |path: &'static str| Tools::find(Some(Path::new(path)), None, Limits::default());
+        let error = find("/nowhere/ffmpeg").await.unwrap_err().to_string();
+        assert!(error.contains("/nowhere/ffmpeg") && error.contains("apt-get"), "{error}");
+        let error = find("/etc/passwd").await.unwrap_err();
+        assert!(matches!(error, ToolsError::NotAProgram { .. }), "{error}");
+        let error = find("/bin/echo").await.unwrap_err();
+        assert!(matches!(error, ToolsError::Strange { program: "ffmpeg" }), "{error}");
+    }
+}
