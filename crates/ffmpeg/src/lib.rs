@@ -6,8 +6,13 @@
 //! and no HTTP.
 
 mod args;
+mod codec;
 mod facts;
+pub mod filter;
 pub mod policy;
 
-pub use args::Command;
+pub use args::{
+    Audio, Bounds, Command, Conversion, Input, Output, Seek, Source, Timing, Video,
+};
+pub use codec::{AudioEncoder, Muxer, Preset, Rate, VideoEncoder};
 pub use facts::{AudioStream, Color, Facts, OtherStream, Ratio, Rotation, Stream, VideoStream};
