@@ -1,7 +1,15 @@
-//! One ffmpeg process as a value.
+//! One ffmpeg process as a value: a typed [`Conversion`] in, the arguments of a [`Command`] out.
+//!
+//! Paths are the only free text, and each stands behind `file:`. What a user wrote never becomes
+//! an argument: numbers, enums and names from this crate's own tables do. Every output has a
+//! bound in pictures, in seconds and in bytes, and carries nothing of its source's metadata.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use crate::codec::{AudioEncoder, Muxer, VideoEncoder};
+use crate::filter::Graph;
+use crate::policy;
 
 /// One ffmpeg process: what it reads, what it makes of it, where it writes.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,9 +22,234 @@ pub struct Command {
 }
 
 impl Command {
-    /// The arguments, without the program's name.
+    /// The arguments, without the program's name and without the runner's own flags.
     #[must_use]
     pub fn argv(&self) -> &[OsString] {
         &self.arguments
     }
+}
+
+/// From inputs through at most one filter graph to one output.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conversion {
+    /// Threads of each decoder, filter graph and encoder; ffmpeg's own choice when not given.
+    pub threads: Option<u32>,
+    /// What is read; [`Source::input`] and the graph count them from 0.
+    pub inputs: Vec<Input>,
+    /// What becomes of the picture on its way.
+    pub graph: Option<Graph>,
+    /// The one file that is written.
+    pub output: Output,
+    /// How long the output will be in seconds, if that is known.
+    pub expected_secs: Option<f64>,
+}
+
+/// A file that is read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Input {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Where reading begins.
+    pub seek: Seek,
+    /// How many seconds are read at most.
+    pub span_secs: Option<f64>,
+    /// Whether ffmpeg turns pictures upright itself, by the container's display matrix.
+    pub autorotate: bool,
+}
+
+/// Where reading begins.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Seek {
+    /// At the beginning.
+    Start,
+    /// Exactly at this second: what lies between the keyframe before it and it is decoded and
+    /// thrown away.
+    At(f64),
+    /// At the keyframe before this second; past the end that is the last one.
+    KeyframeBefore(f64),
+}
+
+/// A stream of an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The input's number.
+    pub input: usize,
+    /// The stream's number in that file.
+    pub stream: u32,
+}
+
+/// A file that is written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Output {
+    /// Where it goes.
+    pub path: PathBuf,
+    /// The container, whatever the file is called.
+    pub muxer: Muxer,
+    /// How the graph's picture is coded; without it the output has none.
+    pub video: Option<Video>,
+    /// How which sound is coded.
+    pub audio: Option<Audio>,
+    /// What it may cost at most.
+    pub bounds: Bounds,
+}
+
+/// The picture of an output: the graph's result, coded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Video {
+    /// The encoder and its settings.
+    pub encoder: VideoEncoder,
+    /// When pictures are shown.
+    pub timing: Timing,
+}
+
+/// When pictures are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timing {
+    /// At the source's own moments, as exactly as the source tells them.
+    Source,
+    /// As the graph's `fps` filter says.
+    Graph,
+}
+
+/// The sound of an output.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Audio {
+    /// Which stream.
+    pub source: Source,
+    /// The encoder and its settings.
+    pub encoder: AudioEncoder,
+    /// Mixed to so many channels; the source's when not given.
+    pub channels: Option<u32>,
+    /// Samples a second; the nearest to the source's that the encoder takes when not given.
+    pub sample_rate: Option<u32>,
+}
+
+/// What an output may cost at most. ffmpeg ends the file there and calls it a success.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bounds {
+    /// Number of pictures.
+    pub frames: u64,
+    /// Length in seconds.
+    pub secs: f64,
+    /// Size in bytes.
+    pub bytes: u64,
+}
+
+impl Conversion {
+    /// The process that does it.
+    #[must_use]
+    pub fn command(&self) -> Command {
+        let mut args = Arguments::default();
+        args.flag("-y");
+        args.pair("-max_alloc", policy::MAX_ALLOCATION_BYTES);
+        if let Some(threads) = self.threads {
+            args.pair("-filter_complex_threads", threads);
+        }
+        for input in &self.inputs {
+            input.write(&mut args, self.threads);
+        }
+        if let Some(graph) = &self.graph {
+            args.pair("-filter_complex", graph);
+        }
+        self.output.write(&mut args, self.threads);
+        Command {
+            arguments: args.list,
+            expected_secs: self.expected_secs,
+            outputs: vec![self.output.path.clone()],
+        }
+    }
+}
+
+impl Input {
+    fn write(&self, args: &mut Arguments, threads: Option<u32>) {
+        args.list.extend(policy::before_input());
+        if let Some(threads) = threads {
+            args.pair("-threads", threads);
+        }
+        if !self.autorotate {
+            args.flag("-noautorotate");
+        }
+        match self.seek {
+            Seek::Start => {}
+            Seek::At(secs) => args.pair("-ss", number(secs)),
+            Seek::KeyframeBefore(secs) => {
+                args.flag("-noaccurate_seek");
+                args.pair("-ss", number(secs));
+            }
+        }
+        if let Some(secs) = self.span_secs {
+            args.pair("-t", number(secs));
+        }
+        args.flag("-i");
+        args.file(&self.path);
+    }
+}
+
+impl Output {
+    fn write(&self, args: &mut Arguments, threads: Option<u32>) {
+        if let Some(video) = &self.video {
+            args.pair("-map", format!("[{}]", Graph::OUTPUT));
+            video.encoder.write(args, threads);
+            args.pair("-fps_mode", "vfr");
+            if video.timing == Timing::Source {
+                // The encoder counts in the source's time base: with its usual 1/fps the
+                // pictures of a phone's clip would be pulled onto a grid, and some dropped.
+                args.pair("-enc_time_base", -1);
+            }
+        }
+        if let Some(audio) = &self.audio {
+            args.pair("-map", format!("{}:{}", audio.source.input, audio.source.stream));
+            audio.encoder.write(args);
+            if let Some(channels) = audio.channels {
+                args.pair("-ac", channels);
+            }
+            if let Some(rate) = audio.sample_rate {
+                args.pair("-ar", rate);
+            }
+        }
+        if let Some(threads) = threads {
+            args.pair("-threads", threads);
+        }
+        args.flag("-sn");
+        args.flag("-dn");
+        args.pair("-map_metadata", -1);
+        args.pair("-map_chapters", -1);
+        if self.video.is_some() {
+            args.pair("-frames:v", self.bounds.frames);
+        }
+        args.pair("-t", number(self.bounds.secs));
+        args.pair("-fs", self.bounds.bytes);
+        self.muxer.write(args);
+        args.file(&self.path);
+    }
+}
+
+/// Arguments being collected: names are this crate's constants.
+#[derive(Debug, Default)]
+pub(crate) struct Arguments {
+    list: Vec<OsString>,
+}
+
+impl Arguments {
+    pub(crate) fn flag(&mut self, name: &'static str) {
+        self.list.push(name.into());
+    }
+
+    pub(crate) fn pair(&mut self, name: &'static str, value: impl ToString) {
+        self.list.push(name.into());
+        self.list.push(value.to_string().into());
+    }
+
+    /// `file:` keeps a path from being read as a protocol, an option or a device.
+    fn file(&mut self, path: &Path) {
+        let mut argument = OsString::from("file:");
+        argument.push(path);
+        self.list.push(argument);
+    }
+}
+
+/// A number of seconds to the microsecond, which is as fine as ffmpeg reads it.
+pub(crate) fn number(value: f64) -> String {
+    let text = format!("{value:.6}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

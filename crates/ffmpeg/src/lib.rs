@@ -3,7 +3,9 @@
 mod args;
 mod cause;
 mod child;
+mod codec;
 mod facts;
+pub mod filter;
 mod limits;
 mod pixel;
 pub mod policy;
@@ -17,8 +19,11 @@ mod tools;
 mod turn;
 mod watch;
 
-pub use args::Command;
+pub use args::{
+    Audio, Bounds, Command, Conversion, Input, Output, Seek, Source, Timing, Video,
+};
 pub use cause::Cause;
+pub use codec::{AudioEncoder, Muxer, Preset, Rate, VideoEncoder};
 pub use facts::{AudioStream, Color, Facts, OtherStream, Ratio, Rotation, Stream, VideoStream};
 pub use limits::Limits;
 pub use progress::{Parser as ProgressParser, Progress};

@@ -167,6 +167,12 @@ pub struct Color {
 impl Color {
     /// White: what a transparent picture is laid on when nothing is said.
     pub const WHITE: Self = Self { red: 255, green: 255, blue: 255 };
+
+    /// Red, green and blue.
+    #[must_use]
+    pub const fn channels(self) -> [u8; 3] {
+        [self.red, self.green, self.blue]
+    }
 }
 
 impl TryFrom<String> for Color {

@@ -1,0 +1,412 @@
+//! A filter graph as a value: typed filters in, ffmpeg's graph text out.
+//!
+//! The list of filters is closed: none of them opens a file, reads a text or loads a module, and
+//! every parameter is a number or a name from an enum.
+
+use std::fmt;
+
+use crate::args::{Source, number};
+use crate::facts::Rotation;
+
+/// A filter with its parameters.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Filter {
+    /// To exactly this size, and from one meaning of the numbers to another.
+    Scale(Scale),
+    /// A part of the picture.
+    Crop(Area),
+    /// The picture on a larger ground.
+    Pad {
+        /// The ground's size and where on it the picture lies.
+        area: Area,
+        /// The ground's colour.
+        color: Rgb,
+    },
+    /// Upright.
+    Turn(Rotation),
+    /// So many pictures a second.
+    Fps(f64),
+    /// Time begins at 0 with the first picture.
+    Restart,
+    /// Only the last picture, in constant memory.
+    LastOnly,
+    /// The pixel format.
+    Format(PixelFormat),
+    /// Pixels are square.
+    SquarePixels,
+    /// Says what the numbers mean, without changing them.
+    Tag {
+        /// Their range.
+        range: Range,
+        /// Their meaning.
+        meaning: Meaning,
+    },
+    /// From more light than a screen has to BT.709, by tone mapping.
+    ToneMap(Meaning),
+    /// From one standard meaning to BT.709, without touching the light.
+    ToBt709(Meaning),
+    /// Colours are multiplied with alpha, so that scaling mixes no invisible colour in.
+    Premultiply,
+    /// Undoes [`Filter::Premultiply`].
+    Unpremultiply,
+    /// One picture: the palette of all pictures.
+    PaletteGen {
+        /// How many colours, 2 to 256.
+        colors: u16,
+    },
+}
+
+/// The parameters of [`Filter::Scale`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scale {
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// What the numbers mean; as the picture itself says when not given.
+    pub from: Option<Matrix>,
+    /// What they shall mean; ffmpeg's usual when not given.
+    pub to: Option<Matrix>,
+    /// The range they shall have; as it is when not given.
+    pub range: Option<Range>,
+}
+
+/// A rectangle: a size and where it lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each name says it all")]
+pub struct Area {
+    pub width: u32,
+    pub height: u32,
+    pub x: u32,
+    pub y: u32,
+}
+
+/// An opaque colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each name says it all")]
+pub struct Rgb {
+    pub red: u8,
+    pub green: u8,
+    pub blue: u8,
+}
+
+impl fmt::Display for Rgb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "0x{:02x}{:02x}{:02x}", self.red, self.green, self.blue)
+    }
+}
+
+/// How YUV and RGB belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each name says it all")]
+pub enum Matrix {
+    Bt601,
+    Bt709,
+    Bt2020,
+}
+
+impl Matrix {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Bt601 => "bt601",
+            Self::Bt709 => "bt709",
+            Self::Bt2020 => "bt2020",
+        }
+    }
+}
+
+/// Whether black is 16 or 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Range {
+    /// 16 to 235.
+    Tv,
+    /// 0 to 255.
+    Pc,
+}
+
+impl Range {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Tv => "tv",
+            Self::Pc => "pc",
+        }
+    }
+}
+
+/// What the numbers of a picture mean, in names that ffmpeg's filters know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meaning {
+    space: &'static str,
+    primaries: &'static str,
+    transfer: &'static str,
+    range: Range,
+}
+
+impl Meaning {
+    /// Standard pictures of high definition.
+    pub const BT709: Self = Self::new("bt709", "bt709", "bt709");
+    /// Standard pictures of old television, 525 lines.
+    pub const SMPTE170M: Self = Self::new("smpte170m", "smpte170m", "smpte170m");
+    /// Standard pictures of old television, 625 lines.
+    pub const BT470BG: Self = Self::new("bt470bg", "bt470bg", "smpte170m");
+    /// Wide colours in standard light.
+    pub const BT2020: Self = Self::new("bt2020nc", "bt2020", "bt2020-10");
+    /// What browsers take a still picture for.
+    pub const SRGB_STILL: Self = Self::new("smpte170m", "bt709", "iec61966-2-1");
+
+    const SPACES: &[&str] = &["bt709", "smpte170m", "bt470bg", "bt2020nc", "bt2020c"];
+    const PRIMARIES: &[&str] =
+        &["bt709", "smpte170m", "bt470bg", "bt2020", "smpte431", "smpte432"];
+    const TRANSFERS: &[&str] = &[
+        "bt709",
+        "smpte170m",
+        "iec61966-2-1",
+        "bt2020-10",
+        "bt2020-12",
+        "smpte2084",
+        "arib-std-b67",
+    ];
+
+    const fn new(space: &'static str, primaries: &'static str, transfer: &'static str) -> Self {
+        Self { space, primaries, transfer, range: Range::Tv }
+    }
+
+    /// This meaning, with each name that is known put in its place.
+    #[must_use]
+    pub fn refined(self, space: &str, primaries: &str, transfer: &str) -> Self {
+        let known = |names: &[&'static str], name: &str, otherwise| {
+            names.iter().copied().find(|known| *known == name).unwrap_or(otherwise)
+        };
+        Self {
+            space: known(Self::SPACES, space, self.space),
+            primaries: known(Self::PRIMARIES, primaries, self.primaries),
+            transfer: known(Self::TRANSFERS, transfer, self.transfer),
+            range: self.range,
+        }
+    }
+
+    /// The same in another range.
+    #[must_use]
+    pub const fn with_range(mut self, range: Range) -> Self {
+        self.range = range;
+        self
+    }
+}
+
+/// A pixel format that an encoder is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "ffmpeg's names")]
+pub enum PixelFormat {
+    Yuv420p,
+    Yuv420p10,
+    Yuv444p10,
+    Yuvj420p,
+    Gbrp,
+    Gbrap,
+    Rgb24,
+    Rgba,
+    Bgra,
+}
+
+impl PixelFormat {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Yuv420p => "yuv420p",
+            Self::Yuv420p10 => "yuv420p10le",
+            Self::Yuv444p10 => "yuv444p10le",
+            Self::Yuvj420p => "yuvj420p",
+            Self::Gbrp => "gbrp",
+            Self::Gbrap => "gbrap",
+            Self::Rgb24 => "rgb24",
+            Self::Rgba => "rgba",
+            Self::Bgra => "bgra",
+        }
+    }
+}
+
+/// How colours that are not in a palette are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dither {
+    /// A regular pattern, which compresses well; 0 (strong) to 5.
+    Bayer(u8),
+    /// Spread to the neighbours, which looks better.
+    Sierra,
+}
+
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Scale(scale) => scale.fmt(f),
+            Self::Crop(Area { width, height, x, y }) => write!(f, "crop={width}:{height}:{x}:{y}"),
+            Self::Pad { area: Area { width, height, x, y }, color } => {
+                write!(f, "pad={width}:{height}:{x}:{y}:color={color}")
+            }
+            Self::Turn(Rotation::None) => f.write_str("null"),
+            Self::Turn(Rotation::Quarter) => f.write_str("transpose=clock"),
+            Self::Turn(Rotation::Half) => f.write_str("hflip,vflip"),
+            Self::Turn(Rotation::ThreeQuarters) => f.write_str("transpose=cclock"),
+            Self::Fps(fps) => write!(f, "fps={}", number(fps)),
+            Self::Restart => f.write_str("setpts=PTS-STARTPTS"),
+            // All pictures fall on the first tick, where each takes the place of the one before;
+            // the end of the stream lets the one that is left through.
+            Self::LastOnly => f.write_str("setpts=PTS-STARTPTS,fps=fps=1/1000000:eof_action=pass"),
+            Self::Format(format) => write!(f, "format={}", format.name()),
+            Self::SquarePixels => f.write_str("setsar=1"),
+            Self::Tag { range, meaning } => write!(
+                f,
+                "setparams=range={}:colorspace={}:color_primaries={}:color_trc={}",
+                range.name(),
+                meaning.space,
+                meaning.primaries,
+                meaning.transfer
+            ),
+            Self::ToneMap(from) => {
+                f.write_str("zscale=")?;
+                from.write_input(f)?;
+                f.write_str(
+                    ":t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,tonemap=hable:desat=0,\
+                     zscale=t=bt709:m=bt709:r=tv,format=yuv444p",
+                )
+            }
+            Self::ToBt709(from) => {
+                f.write_str("zscale=")?;
+                from.write_input(f)?;
+                f.write_str(":p=bt709:t=bt709:m=bt709:r=tv,format=yuv444p")
+            }
+            Self::Premultiply => f.write_str("premultiply=inplace=1"),
+            Self::Unpremultiply => f.write_str("unpremultiply=inplace=1"),
+            Self::PaletteGen { colors } => {
+                write!(f, "palettegen=max_colors={colors}:stats_mode=diff")
+            }
+        }
+    }
+}
+
+impl Meaning {
+    /// Said in full, because zscale refuses to guess what a file left out.
+    fn write_input(self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { space, primaries, transfer, range } = self;
+        write!(f, "min={space}:pin={primaries}:tin={transfer}:rin={}", range.name())
+    }
+}
+
+impl fmt::Display for Scale {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "scale=w={}:h={}:flags=bicubic", self.width, self.height)?;
+        if let Some(matrix) = self.from {
+            write!(f, ":in_color_matrix={}", matrix.name())?;
+        }
+        if let Some(matrix) = self.to {
+            write!(f, ":out_color_matrix={}", matrix.name())?;
+        }
+        match self.range {
+            Some(range) => write!(f, ":out_range={}", range.name()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Chains of filters from a stream to one result.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Graph {
+    /// Chains that are closed, each with its pads.
+    chains: Vec<String>,
+    /// The pads that the open chain begins with.
+    from: String,
+    /// The open chain.
+    open: Vec<Filter>,
+    /// How many pads have been named.
+    pads: u32,
+}
+
+impl Graph {
+    /// The pad that the result stands at.
+    pub(crate) const OUTPUT: &str = "out";
+
+    /// A graph that begins with a stream.
+    #[must_use]
+    pub fn from_stream(source: Source) -> Self {
+        let from = format!("[{}:{}]", source.input, source.stream);
+        Self { chains: Vec::new(), from, open: Vec::new(), pads: 0 }
+    }
+
+    /// The graph with one more filter at its end.
+    #[must_use]
+    pub fn then(mut self, filter: Filter) -> Self {
+        self.open.push(filter);
+        self
+    }
+
+    /// The graph with a filter at its end, if there is one.
+    #[must_use]
+    pub fn then_some(self, filter: Option<Filter>) -> Self {
+        match filter {
+            Some(filter) => self.then(filter),
+            None => self,
+        }
+    }
+
+    /// The graph with its transparent pictures laid on a colour.
+    ///
+    /// The ground is the picture itself painted over, so it has the right size and time.
+    #[must_use]
+    pub fn lay_on(mut self, color: Rgb) -> Self {
+        self.open.push(Filter::Format(PixelFormat::Gbrap));
+        let (ground, picture, painted) = (self.pad(), self.pad(), self.pad());
+        self.close(&format!("split[{ground}][{picture}]"));
+        let Rgb { red, green, blue } = color;
+        self.chains
+            .push(format!("[{ground}]lutrgb=r={red}:g={green}:b={blue}:a=255[{painted}]"));
+        let laid = self.pad();
+        self.chains.push(format!("[{painted}][{picture}]overlay=format=gbrp[{laid}]"));
+        self.from = format!("[{laid}]");
+        self
+    }
+
+    /// The graph with its pictures in the colours of a palette, a picture of another input.
+    #[must_use]
+    pub fn in_palette(mut self, palette: Source, dither: Dither) -> Self {
+        let picture = self.pad();
+        self.close(&format!("null[{picture}]"));
+        let dither = match dither {
+            Dither::Bayer(scale) => format!("bayer:bayer_scale={scale}"),
+            Dither::Sierra => "sierra2_4a".to_owned(),
+        };
+        let done = self.pad();
+        self.chains.push(format!(
+            "[{picture}][{}:{}]paletteuse=dither={dither}:diff_mode=rectangle[{done}]",
+            palette.input, palette.stream
+        ));
+        self.from = format!("[{done}]");
+        self
+    }
+
+    fn pad(&mut self) -> String {
+        self.pads += 1;
+        format!("p{}", self.pads)
+    }
+
+    fn close(&mut self, last: &str) {
+        let mut chain = std::mem::take(&mut self.from);
+        for filter in self.open.drain(..) {
+            chain += &filter.to_string();
+            chain.push(',');
+        }
+        self.chains.push(chain + last);
+    }
+}
+
+impl fmt::Display for Graph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chain in &self.chains {
+            write!(f, "{chain};")?;
+        }
+        f.write_str(&self.from)?;
+        for (n, filter) in self.open.iter().enumerate() {
+            let comma = if n == 0 { "" } else { "," };
+            write!(f, "{comma}{filter}")?;
+        }
+        let nothing = if self.open.is_empty() { "null" } else { "" };
+        write!(f, "{nothing}[{}]", Self::OUTPUT)
+    }
+}

@@ -1,0 +1,123 @@
+//! What each quality level means for each encoder: the one table of numbers.
+//!
+//! A level names what is seen or heard, so the numbers of two encoders in one row look alike.
+
+use ffmpeg::filter::Dither;
+use ffmpeg::{AudioEncoder, Preset, Rate, VideoEncoder};
+
+use super::Av1Encoder;
+use crate::job::options::{Quality, VideoCodec};
+
+/// The row of a table that belongs to a level.
+const fn row<T: Copy>(quality: Quality, rows: [T; 5]) -> T {
+    let [very_low, low, medium, high, very_high] = rows;
+    match quality {
+        Quality::VeryLow => very_low,
+        Quality::Low => low,
+        Quality::Medium => medium,
+        Quality::High => high,
+        Quality::VeryHigh => very_high,
+    }
+}
+
+/// The encoder of a video, with the level's constant quality or with a bit rate.
+pub(super) fn video(
+    codec: VideoCodec,
+    quality: Quality,
+    bitrate: Option<u64>,
+    av1: Av1Encoder,
+) -> VideoEncoder {
+    use Preset::{Faster, Veryfast};
+    let rate = |crf| bitrate.map_or(Rate::Quality(crf), Rate::Bits);
+    match (codec, av1) {
+        (VideoCodec::H264, _) => {
+            let (crf, preset) = row(
+                quality,
+                [(33, Veryfast), (28, Veryfast), (24, Veryfast), (20, Faster), (17, Faster)],
+            );
+            VideoEncoder::X264 { preset, rate: rate(crf) }
+        }
+        (VideoCodec::H265, _) => {
+            let (crf, preset) = row(
+                quality,
+                [(35, Veryfast), (31, Veryfast), (27, Veryfast), (23, Faster), (19, Faster)],
+            );
+            VideoEncoder::X265 { preset, rate: rate(crf) }
+        }
+        (VideoCodec::Vp9, _) => {
+            let (crf, cpu_used) = row(quality, [(48, 5), (41, 5), (35, 4), (29, 3), (22, 2)]);
+            VideoEncoder::Vp9 { cpu_used, rate: rate(crf) }
+        }
+        (VideoCodec::Av1, Av1Encoder::Svt) => {
+            let (crf, preset) = row(quality, [(54, 10), (46, 10), (38, 9), (30, 8), (23, 7)]);
+            VideoEncoder::SvtAv1 { preset, rate: rate(crf) }
+        }
+        (VideoCodec::Av1, Av1Encoder::Aom) => {
+            let (crf, cpu_used) = row(quality, [(50, 8), (43, 8), (36, 7), (29, 6), (22, 6)]);
+            VideoEncoder::AomAv1 { cpu_used, rate: rate(crf) }
+        }
+    }
+}
+
+/// Bits a second of AAC for one or two channels.
+pub(super) fn aac(quality: Quality, channels: u32) -> AudioEncoder {
+    AudioEncoder::Aac(shared(row(quality, [64_000, 96_000, 128_000, 192_000, 256_000]), channels))
+}
+
+/// Bits a second of Opus for one or two channels.
+pub(super) fn opus(quality: Quality, channels: u32) -> AudioEncoder {
+    AudioEncoder::Opus(shared(row(quality, [40_000, 64_000, 96_000, 128_000, 192_000]), channels))
+}
+
+/// One channel needs more than half of what two channels share.
+const fn shared(stereo_bits: u32, channels: u32) -> u32 {
+    if channels == 1 { stereo_bits * 5 / 8 } else { stereo_bits }
+}
+
+/// MP3 whose bit rate follows the sound.
+pub(super) fn mp3(quality: Quality) -> AudioEncoder {
+    AudioEncoder::Mp3Quality(row(quality, [8, 6, 4, 2, 0]))
+}
+
+/// Vorbis whose bit rate follows the sound.
+pub(super) fn vorbis(quality: Quality) -> AudioEncoder {
+    AudioEncoder::VorbisQuality(row(quality, [0, 2, 4, 6, 8]))
+}
+
+/// JPEG.
+pub(super) fn jpeg(quality: Quality) -> VideoEncoder {
+    VideoEncoder::Jpeg { quantizer: row(quality, [16, 9, 5, 3, 2]) }
+}
+
+/// A still `WebP`.
+pub(super) fn webp(quality: Quality) -> VideoEncoder {
+    VideoEncoder::Webp { quality: webp_level(quality) }
+}
+
+/// A moving `WebP`.
+pub(super) fn webp_animation(quality: Quality) -> VideoEncoder {
+    VideoEncoder::WebpAnimation { quality: webp_level(quality) }
+}
+
+const fn webp_level(quality: Quality) -> u8 {
+    row(quality, [40, 60, 78, 88, 95])
+}
+
+/// An AVIF.
+pub(super) fn avif(quality: Quality) -> VideoEncoder {
+    VideoEncoder::AomStill { crf: row(quality, [46, 38, 30, 23, 16]) }
+}
+
+/// How many colours a GIF has, and how the others are shown.
+pub(super) const fn gif(quality: Quality) -> (u16, Dither) {
+    row(
+        quality,
+        [
+            (48, Dither::Bayer(3)),
+            (96, Dither::Bayer(3)),
+            (192, Dither::Bayer(4)),
+            (256, Dither::Sierra),
+            (256, Dither::Sierra),
+        ],
+    )
+}
