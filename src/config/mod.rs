@@ -1,1 +1,204 @@
-//! config.
+//! Every setting: its name, default, source and meaning.
+//!
+//! Flags, environment and `reelway.toml` come in as text; a [`Config`] in which everything is
+//! valid goes out, or the list of everything that is not. After that nobody reads the
+//! environment any more.
+
+mod flags;
+mod parse;
+mod setting;
+mod show;
+mod sources;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use secrecy::SecretString;
+use url::Url;
+
+pub use flags::Flags;
+pub use setting::{SETTINGS, Setting};
+pub use show::{reference, shown};
+pub use sources::{Source, Sources};
+
+/// Everything that can be decided from outside, valid.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The listener and its clients.
+    pub http: Http,
+    /// Where things are kept on this machine.
+    pub data_dir: PathBuf,
+    /// The database file.
+    pub database: PathBuf,
+    /// The folder for outputs.
+    pub storage: PathBuf,
+    /// Signed links to outputs live this long.
+    pub link_life: Duration,
+    /// Where ends of jobs go and how they are signed.
+    pub webhook: Webhook,
+    /// Private networks that may be reached.
+    pub allow_networks: Vec<IpNet>,
+    /// How much is worked on at once.
+    pub worker: Worker,
+    /// What one input may cost.
+    pub limits: Limits,
+    /// The programs.
+    pub tools: Tools,
+    /// What is logged and how.
+    pub log: Log,
+}
+
+/// The listener and its clients.
+#[derive(Clone, Debug)]
+pub struct Http {
+    /// Where to listen.
+    pub bind: SocketAddr,
+    /// Keys that clients may send; empty only when `bind` is a loopback address.
+    pub api_keys: Vec<SecretString>,
+    /// How clients reach the server; the bound address when it is not said.
+    pub public_url: Option<Url>,
+    /// Tasks that may wait before new ones are refused.
+    pub max_queued: u64,
+}
+
+/// Where ends of jobs go and how they are signed.
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    /// For jobs that name none.
+    pub url: Option<Url>,
+    /// Empty when the server's own is to be used.
+    pub secrets: Vec<SecretString>,
+}
+
+/// How much is worked on at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Worker {
+    /// Slots of the heavy lane, at least 1.
+    pub slots: u32,
+    /// Slots of the light lane, at least 1.
+    pub light_slots: u32,
+    /// How long running work may go on after SIGTERM.
+    pub drain: Duration,
+}
+
+/// What one input may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Largest input in bytes.
+    pub input_bytes: u64,
+    /// Longest input.
+    pub input_duration: Duration,
+    /// Longest run of one ffmpeg.
+    pub task: Duration,
+}
+
+/// The programs; looked for in `PATH` when not said.
+#[derive(Clone, Debug, Default)]
+pub struct Tools {
+    /// ffmpeg.
+    pub ffmpeg: Option<PathBuf>,
+    /// ffprobe.
+    pub ffprobe: Option<PathBuf>,
+}
+
+/// What is logged and how.
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// A `tracing` filter.
+    pub filter: String,
+    /// Text or JSON; by the kind of standard error when not said.
+    pub format: Option<LogFormat>,
+}
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines, one object a line.
+    Json,
+}
+
+impl Config {
+    /// Reads the settings from flags, this process's environment and `reelway.toml`.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, together.
+    pub fn load(flags: &Flags) -> Result<(Self, Sources), Problems> {
+        Self::load_from(flags, &|name| std::env::var(name).ok())
+    }
+
+    /// The same with another environment.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, together.
+    pub fn load_from(
+        flags: &Flags,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<(Self, Sources), Problems> {
+        let mut problems = Problems::default();
+        let sources = Sources::gather(flags, env, &mut problems);
+        let config = parse::config(&sources, &mut problems);
+        match config {
+            Some(config) if problems.0.is_empty() => Ok((config, sources)),
+            _ => Err(problems),
+        }
+    }
+}
+
+/// Everything that is wrong with the settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, thiserror::Error)]
+pub struct Problems(Vec<Problem>);
+
+impl Problems {
+    fn add(&mut self, problem: Problem) {
+        self.0.push(problem);
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the settings cannot be used")?;
+        for problem in &self.0 {
+            write!(f, "\n  {problem}")?;
+        }
+        Ok(())
+    }
+}
+
+/// One thing that is wrong with the settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    subject: String,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Problem {
+    fn file(path: &Path, message: String) -> Self {
+        Self { subject: path.display().to_string(), message, hint: None }
+    }
+
+    fn hint(mut self, hint: Option<String>) -> Self {
+        self.hint = hint;
+        self
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.subject, self.message)?;
+        match &self.hint {
+            Some(hint) => write!(f, "\n    hint: {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -117,7 +117,7 @@ mod tests {
     fn links() -> (Links, Arc<ManualClock>) {
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_764_000_000_000)));
         let base = Url::parse("https://media.example.com/base/").expect("a URL");
-        let links = Links::new(base, "secret".into(), Duration::from_secs(60), clock.clone());
+        let links = Links::new(base, "secret".into(), Duration::from_mins(1), clock.clone());
         (links, clock)
     }
 

@@ -29,7 +29,7 @@ pub struct RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { max_tries: MAX_TRIES, base: Duration::from_secs(5), cap: Duration::from_secs(300) }
+        Self { max_tries: MAX_TRIES, base: Duration::from_secs(5), cap: Duration::from_mins(5) }
     }
 }
 

@@ -103,7 +103,8 @@ impl OptionError {
         let message = error.inner().to_string();
         match options.get(&field) {
             Some(value) if !message.starts_with("unknown field") => {
-                Self::new(&field, format!("`{field}` cannot be {}: {message}", shown(value)))
+                let reason = reason(&message);
+                Self::new(&field, format!("`{field}` cannot be {}: {reason}", shown(value)))
             }
             _ => Self::unknown_or_missing(&field, &message, options),
         }
@@ -124,6 +125,17 @@ impl OptionError {
             Some(meant) => unknown.hint(format!("did you mean `{meant}`?")),
             None => unknown,
         }
+    }
+}
+
+/// serde's words about a value, in ours.
+fn reason(message: &str) -> String {
+    if let Some((_, names)) = message.split_once(", expected one of ") {
+        format!("it is one of {}", names.replace('`', ""))
+    } else if message.ends_with("expected string or map") {
+        "it is a name in quotes".to_owned()
+    } else {
+        message.to_owned()
     }
 }
 

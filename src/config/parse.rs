@@ -1,0 +1,278 @@
+//! From text to values.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use ipnet::IpNet;
+use secrecy::SecretString;
+use url::Url;
+
+use super::sources::{Source, Sources};
+use super::{Config, Http, Limits, Log, LogFormat, Problem, Problems, Tools, Webhook, Worker};
+use crate::output::MAX_LINK_LIFE;
+
+/// Where things are kept when nobody says otherwise.
+const DATA_DIR: &str = "./data";
+
+/// The configuration, unless something without a stand-in is wrong; every problem is told.
+pub(super) fn config(sources: &Sources, problems: &mut Problems) -> Option<Config> {
+    let mut read = Reader { sources, problems };
+    let data_dir = read.text("data_dir").map_or_else(|| PathBuf::from(DATA_DIR), PathBuf::from);
+    let database = read.parsed("database_url", sqlite_path);
+    let storage = read.parsed("storage", folder);
+    let http = read.http();
+    let link_life = read.parsed("link_life", link_life).unwrap_or(Duration::from_hours(24));
+    let webhook = read.webhook();
+    let allow_networks = read.list("allow_networks", network);
+    let worker = read.worker();
+    let limits = read.limits();
+    let log = read.log();
+    let tools = Tools {
+        ffmpeg: read.text("ffmpeg").map(PathBuf::from),
+        ffprobe: read.text("ffprobe").map(PathBuf::from),
+    };
+    // Only here may a problem end the reading: everything has been looked at.
+    Some(Config {
+        http: http?,
+        database: database.unwrap_or_else(|| data_dir.join("reelway.db")),
+        storage: storage.unwrap_or_else(|| data_dir.join("files")),
+        data_dir,
+        link_life,
+        webhook,
+        allow_networks,
+        worker,
+        limits,
+        tools,
+        log,
+    })
+}
+
+struct Reader<'a> {
+    sources: &'a Sources,
+    problems: &'a mut Problems,
+}
+
+impl Reader<'_> {
+    fn text(&self, key: &str) -> Option<&str> {
+        self.sources.said(key).map(|(value, _)| value)
+    }
+
+    fn parsed<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        let (value, source) = self.sources.said(key)?;
+        match parse(value) {
+            Ok(parsed) => Some(parsed),
+            Err(message) => {
+                self.problems.add(Problem { subject: subject(key, source), message, hint: None });
+                None
+            }
+        }
+    }
+
+    fn list<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
+        let all = |text: &str| {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            items.map(&parse).collect::<Result<Vec<T>, String>>()
+        };
+        self.parsed(key, all).unwrap_or_default()
+    }
+
+    fn webhook(&mut self) -> Webhook {
+        Webhook {
+            url: self.parsed("webhook_url", http_url),
+            secrets: self.list("webhook_secret", secret),
+        }
+    }
+
+    fn worker(&mut self) -> Worker {
+        Worker {
+            slots: self.parsed("slots", slots).unwrap_or_else(default_slots),
+            light_slots: self.parsed("light_slots", slots).unwrap_or(2),
+            drain: self.parsed("drain", duration).unwrap_or(Duration::from_secs(25)),
+        }
+    }
+
+    fn limits(&mut self) -> Limits {
+        let input_duration = self.parsed("max_input_duration", duration);
+        let task = self.parsed("task_timeout", duration);
+        Limits {
+            input_bytes: self.parsed("max_input_size", size).unwrap_or(10 << 30),
+            input_duration: input_duration.unwrap_or(Duration::from_hours(24)),
+            task: task.unwrap_or(Duration::from_hours(6)),
+        }
+    }
+
+    fn log(&mut self) -> Log {
+        Log {
+            filter: self.parsed("log", log_filter).unwrap_or_else(|| "info".to_owned()),
+            format: self.parsed("log_format", log_format),
+        }
+    }
+
+    fn http(&mut self) -> Option<Http> {
+        let api_keys = self.list("api_key", secret);
+        let bind = self.bind()?;
+        if api_keys.is_empty() && !bind.ip().is_loopback() {
+            self.problems.add(Problem {
+                subject: self
+                    .sources
+                    .said("bind")
+                    .or_else(|| self.sources.said("port"))
+                    .map_or_else(|| "bind".to_owned(), |(_, source)| subject("bind", source)),
+                message: format!("{} can be reached by anyone, and there is no API key", bind.ip()),
+                hint: Some(
+                    "set REELWAY_API_KEY to a long random text, or REELWAY_BIND=127.0.0.1"
+                        .to_owned(),
+                ),
+            });
+        }
+        let platform = self.sources.platform_domain.as_deref();
+        let public_url = self
+            .parsed("public_url", http_url)
+            .or_else(|| platform.and_then(|domain| Url::parse(&format!("https://{domain}")).ok()));
+        let max_queued = self.parsed("max_queued", number).unwrap_or(10_000);
+        Some(Http { bind, api_keys, public_url, max_queued })
+    }
+
+    /// A `PORT` in the environment is how platforms say "be reachable": it opens the bind.
+    fn bind(&mut self) -> Option<SocketAddr> {
+        let from_platform = matches!(self.sources.said("port"), Some((_, Source::Env(_))));
+        let port_was_said = self.sources.said("port").is_some();
+        let port = self.parsed("port", number::<u16>);
+        let default: IpAddr =
+            if from_platform { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::LOCALHOST.into() };
+        let bind = match self.sources.said("bind") {
+            Some(_) => self.parsed("bind", address)?,
+            None => (default, None),
+        };
+        match (bind, port) {
+            ((ip, None), Some(port)) => Some(SocketAddr::new(ip, port)),
+            ((ip, own_port), None) if !port_was_said => {
+                Some(SocketAddr::new(ip, own_port.unwrap_or(3000)))
+            }
+            ((ip, Some(own_port)), Some(port)) if own_port == port => {
+                Some(SocketAddr::new(ip, port))
+            }
+            ((_, Some(own_port)), Some(port)) => {
+                self.problems.add(Problem {
+                    subject: "bind".to_owned(),
+                    message: format!("its port {own_port} is not the port {port} set elsewhere"),
+                    hint: Some("give the port once".to_owned()),
+                });
+                None
+            }
+            (_, None) => None,
+        }
+    }
+}
+
+fn subject(key: &str, source: &Source) -> String {
+    match source {
+        Source::File(path) => format!("{key} ({})", path.display()),
+        source => source.to_string(),
+    }
+}
+
+fn default_slots() -> u32 {
+    let processors = available_parallelism().map_or(1, std::num::NonZero::get);
+    u32::try_from(processors / 2).unwrap_or(1).max(1)
+}
+
+fn number<T: FromStr>(text: &str) -> Result<T, String> {
+    text.trim().parse().map_err(|_| format!("`{text}` is not a whole number in range"))
+}
+
+fn slots(text: &str) -> Result<u32, String> {
+    match number(text)? {
+        0 => Err("at least 1 is needed".to_owned()),
+        slots if slots > 1024 => Err("at most 1024 make sense".to_owned()),
+        slots => Ok(slots),
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|_| format!("`{text}` is not a duration such as 30s, 10m or 6h"))
+}
+
+fn link_life(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        life if life > MAX_LINK_LIFE => Err("a link lives at most 7 days".to_owned()),
+        life if life < Duration::from_secs(1) => Err("a link lives at least 1 s".to_owned()),
+        life => Ok(life),
+    }
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    let size: ByteSize =
+        text.parse().map_err(|_| format!("`{text}` is not a size such as 500MB or 10GiB"))?;
+    Ok(size.as_u64())
+}
+
+fn secret(text: &str) -> Result<SecretString, String> {
+    if text.len() < 8 {
+        Err("a secret has at least 8 characters".to_owned())
+    } else {
+        Ok(text.into())
+    }
+}
+
+fn network(text: &str) -> Result<IpNet, String> {
+    text.parse::<IpNet>()
+        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+        .map_err(|_| format!("`{text}` is not a network such as 10.0.0.0/8"))
+}
+
+fn http_url(text: &str) -> Result<Url, String> {
+    let wrong = || format!("`{text}` is not a URL such as https://media.example.com");
+    let url = Url::parse(text).map_err(|_| wrong())?;
+    if matches!(url.scheme(), "http" | "https") && url.has_host() { Ok(url) } else { Err(wrong()) }
+}
+
+fn address(text: &str) -> Result<(IpAddr, Option<u16>), String> {
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return Ok((address.ip(), Some(address.port())));
+    }
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    match bare {
+        "localhost" => Ok((Ipv4Addr::LOCALHOST.into(), None)),
+        bare => bare
+            .parse()
+            .map(|ip| (ip, None))
+            .map_err(|_| format!("`{text}` is not an IP address such as 0.0.0.0")),
+    }
+}
+
+fn sqlite_path(text: &str) -> Result<PathBuf, String> {
+    match text.split_once(':') {
+        Some(("sqlite", path)) => Ok(PathBuf::from(path.strip_prefix("//").unwrap_or(path))),
+        Some((scheme, _)) => Err(format!("this version keeps jobs in sqlite:, not in {scheme}:")),
+        None => Err("it is a URL such as sqlite:///var/lib/reelway/reelway.db".to_owned()),
+    }
+}
+
+fn folder(text: &str) -> Result<PathBuf, String> {
+    match text.split_once("://") {
+        Some(("file", path)) => Ok(PathBuf::from(path)),
+        Some((scheme, _)) => Err(format!("this version keeps outputs in file:, not in {scheme}:")),
+        None => Err("it is a URL such as file:///var/lib/reelway/files".to_owned()),
+    }
+}
+
+fn log_filter(text: &str) -> Result<String, String> {
+    match tracing_subscriber::EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("`{text}` is not a filter: {error}")),
+    }
+}
+
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err(format!("`{text}` is neither text nor json")),
+    }
+}

@@ -1,0 +1,98 @@
+//! The table of settings: each one's name, default and meaning, once.
+//!
+//! The command line's flags, the environment, `reelway.toml`, `config show` and
+//! `docs/config.md` are all made from [`SETTINGS`].
+
+/// One setting.
+#[derive(Debug)]
+pub struct Setting {
+    /// Its key in `reelway.toml`; with dashes for underscores its flag.
+    pub key: &'static str,
+    /// The environment variables that set it, the first that is set wins.
+    pub env: &'static [&'static str],
+    /// Its value when nobody says anything, in words if it is computed; empty for none.
+    pub default: &'static str,
+    /// How a value looks.
+    pub shape: &'static str,
+    /// What it does.
+    pub help: &'static str,
+    /// Whether its value is shown to nobody who did not ask.
+    pub secret: bool,
+}
+
+macro_rules! settings {
+    ($($key:ident, $env:expr, $default:literal, $shape:literal, $help:literal $(, $secret:ident)?;)+) => {
+        /// Every setting, in the order in which people read them.
+        pub const SETTINGS: &[Setting] = &[$(Setting {
+            key: stringify!($key),
+            env: &$env,
+            default: $default,
+            shape: $shape,
+            help: $help,
+            secret: settings!(@secret $($secret)?),
+        }),+];
+    };
+    (@secret secret) => { true };
+    (@secret) => { false };
+}
+
+settings! {
+    port, ["PORT"], "3000", "PORT",
+        "Port to listen on; 0 takes any free one. Set in the environment, it opens the server to all addresses";
+    bind, ["REELWAY_BIND"], "127.0.0.1, or [::] when PORT is set in the environment", "IP",
+        "Address to listen on; any but a loopback address needs an API key";
+    api_key, ["REELWAY_API_KEY"], "", "KEY[,KEY…]",
+        "Keys that clients send as `Authorization: Bearer KEY`; without one only loopback is served", secret;
+    public_url, ["REELWAY_PUBLIC_URL"], "https://$RAILWAY_PUBLIC_DOMAIN, or the address listened on", "URL",
+        "How clients reach this server: the beginning of links to outputs";
+    data_dir, ["REELWAY_DATA_DIR", "RAILWAY_VOLUME_MOUNT_PATH"], "./data", "FOLDER",
+        "Where the database, local outputs and work in progress are kept";
+    database_url, ["DATABASE_URL"], "sqlite://{data_dir}/reelway.db", "URL",
+        "Where jobs are kept";
+    storage, ["REELWAY_STORAGE"], "file://{data_dir}/files", "URL",
+        "Where outputs are kept";
+    link_life, ["REELWAY_LINK_LIFE"], "24h", "DURATION",
+        "How long a link to an output works, at most 7 days; every answer has fresh ones";
+    webhook_url, ["REELWAY_WEBHOOK_URL"], "", "URL",
+        "Where the end of a job is pushed to when the job names no webhook_url";
+    webhook_secret, ["REELWAY_WEBHOOK_SECRET"], "made at the first start and kept", "SECRET[,SECRET…]",
+        "Signs webhooks (whsec_…); several, comma separated, while keys rotate", secret;
+    allow_networks, ["REELWAY_ALLOW_NETWORKS"], "", "CIDR[,CIDR…]",
+        "Private networks that inputs and webhooks may reach; for development 127.0.0.0/8,::1/128";
+    slots, ["REELWAY_SLOTS"], "half the processors, at least 1", "NUMBER",
+        "How many videos, audio files and animations are made at once";
+    light_slots, ["REELWAY_LIGHT_SLOTS"], "2", "NUMBER",
+        "How many images are made at once, beside the others";
+    drain, ["REELWAY_DRAIN"], "25s", "DURATION",
+        "How long running work may go on after SIGTERM before it is handed back";
+    task_timeout, ["REELWAY_TASK_TIMEOUT"], "6h", "DURATION",
+        "How long one ffmpeg may run";
+    max_input_size, ["REELWAY_MAX_INPUT_SIZE"], "10GiB", "SIZE",
+        "The largest input that is fetched";
+    max_input_duration, ["REELWAY_MAX_INPUT_DURATION"], "24h", "DURATION",
+        "The longest input that is taken";
+    max_queued, ["REELWAY_MAX_QUEUED"], "10000", "NUMBER",
+        "How many tasks may wait before new ones are answered with 429";
+    ffmpeg, ["REELWAY_FFMPEG"], "ffmpeg from PATH", "FILE",
+        "The ffmpeg program, 5.1 or later";
+    ffprobe, ["REELWAY_FFPROBE"], "ffprobe from PATH", "FILE",
+        "The ffprobe program, 5.1 or later";
+    log, ["REELWAY_LOG"], "info", "FILTER",
+        "What is logged, such as `debug` or `warn,reelway=debug`";
+    log_format, ["REELWAY_LOG_FORMAT"], "text on a terminal, else json", "text|json",
+        "How logs are written";
+}
+
+impl Setting {
+    /// The flag without its dashes.
+    #[must_use]
+    pub fn flag(&self) -> String {
+        self.key.replace('_', "-")
+    }
+
+    /// The setting with this key.
+    #[must_use]
+    pub fn find(key: &str) -> Option<&'static Self> {
+        SETTINGS.iter().find(|setting| setting.key == key)
+    }
+}

@@ -1,0 +1,53 @@
+//! The settings as people read them.
+
+use std::fmt::Write as _;
+
+use super::setting::{SETTINGS, Setting};
+use super::sources::Sources;
+
+/// `config show`: a line a setting with its value and where that came from.
+#[must_use]
+pub fn shown(sources: &Sources, with_secrets: bool) -> String {
+    let width = SETTINGS.iter().map(|setting| setting.key.len()).max().unwrap_or(0);
+    SETTINGS.iter().fold(String::new(), |mut lines, setting| {
+        let (value, source) = match sources.said(setting.key) {
+            Some((_, source)) if setting.secret && !with_secrets => {
+                ("(hidden; --secrets shows it)".to_owned(), source.to_string())
+            }
+            Some((value, source)) => (value.to_owned(), source.to_string()),
+            None if setting.default.is_empty() => ("-".to_owned(), "not set".to_owned()),
+            None => (setting.default.to_owned(), "default".to_owned()),
+        };
+        // Writing to a string cannot fail.
+        let _ok = writeln!(lines, "{:width$}  {value}  [{source}]", setting.key);
+        lines
+    })
+}
+
+/// `docs/config.md`: the reference page.
+#[must_use]
+pub fn reference() -> String {
+    let head = "# Settings\n\n\
+        Made from the table in `src/config/setting.rs`; a test keeps the two together.\n\n\
+        A flag wins over the environment, the environment over `reelway.toml` (or the file named \
+        by `--config`). `reelway config check` names everything that is wrong at once; `reelway \
+        config show` says where each value came from.\n\n\
+        Sizes are written like `500MB` or `10GiB`, durations like `30s`, `10m` or `6h`.\n\n\
+        | key of `reelway.toml` | flag | environment | default | what it does |\n\
+        |---|---|---|---|---|\n";
+    SETTINGS.iter().fold(head.to_owned(), |page, setting| page + &row(setting))
+}
+
+fn row(setting: &Setting) -> String {
+    let env: Vec<String> = setting.env.iter().map(|name| format!("`{name}`")).collect();
+    let cell = |text: &str| text.replace('|', "\\|");
+    format!(
+        "| `{}` | `--{} {}` | {} | {} | {} |\n",
+        setting.key,
+        setting.flag(),
+        cell(setting.shape),
+        env.join(", "),
+        if setting.default.is_empty() { "–" } else { setting.default },
+        cell(setting.help),
+    )
+}

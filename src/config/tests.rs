@@ -1,0 +1,99 @@
+use std::collections::HashMap;
+
+use super::*;
+
+fn load(env: &[(&str, &str)]) -> Result<Config, String> {
+    load_with(&Flags::default(), env)
+}
+
+fn load_with(flags: &Flags, env: &[(&str, &str)]) -> Result<Config, String> {
+    let env: HashMap<&str, &str> = env.iter().copied().collect();
+    Config::load_from(flags, &|name| env.get(name).map(|value| (*value).to_owned()))
+        .map(|(config, _)| config)
+        .map_err(|problems| problems.to_string())
+}
+
+#[test]
+fn with_nothing_said_it_listens_on_loopback_and_keeps_everything_in_data() {
+    let config = load(&[]).expect("defaults are valid");
+    assert_eq!(config.http.bind.to_string(), "127.0.0.1:3000");
+    assert_eq!(config.database, Path::new("./data/reelway.db"));
+    assert_eq!(config.storage, Path::new("./data/files"));
+    assert!(config.worker.slots >= 1);
+}
+
+#[test]
+fn a_port_from_the_platform_opens_the_bind_and_then_needs_a_key() {
+    let error = load(&[("PORT", "8080")]).expect_err("no key");
+    assert!(error.contains("REELWAY_API_KEY"), "{error}");
+    let config = load(&[("PORT", "8080"), ("REELWAY_API_KEY", "0123456789")]).expect("with a key");
+    assert_eq!(config.http.bind.to_string(), "[::]:8080");
+    let config = load(&[("PORT", "8080"), ("REELWAY_BIND", "127.0.0.1")]).expect("loopback");
+    assert_eq!(config.http.bind.to_string(), "127.0.0.1:8080");
+}
+
+#[test]
+fn a_flag_wins_over_the_environment_and_does_not_open_the_bind() {
+    let flags = Flags { file: None, values: [("port", "4000".to_owned())].into() };
+    let config = load_with(&flags, &[("PORT", "8080")]).expect("valid");
+    assert_eq!(config.http.bind.to_string(), "127.0.0.1:4000");
+}
+
+#[test]
+fn the_platform_names_the_public_url_and_the_volume() {
+    let config = load(&[
+        ("RAILWAY_PUBLIC_DOMAIN", "media.up.railway.app"),
+        ("RAILWAY_VOLUME_MOUNT_PATH", "/volume"),
+    ])
+    .expect("valid");
+    let public_url = config.http.public_url.expect("a URL");
+    assert_eq!(public_url.as_str(), "https://media.up.railway.app/");
+    assert_eq!(config.database, Path::new("/volume/reelway.db"));
+}
+
+#[test]
+fn all_problems_are_told_together_with_their_sources() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("reelway.toml");
+    std::fs::write(&path, "prot = 3000\nslots = 0\nallow_networks = [\"10.0.0.0/8\", \"home\"]\n")
+        .expect("a file");
+    let flags = Flags { file: Some(path), values: [("drain", "soon".to_owned())].into() };
+    let error = load_with(
+        &flags,
+        &[
+            ("PORT", "70000"),
+            ("DATABASE_URL", "mysql://db"),
+            ("REELWAY_STORAGE", "ftp://files"),
+            ("REELWAY_MAX_INPUT_SIZE", "big"),
+            ("REELWAY_LINK_LIFE", "30days"),
+            ("REELWAY_WEBHOOK_URL", "example.com"),
+            ("REELWAY_API_KEY", "short"),
+            ("REELWAY_LOG_FORMAT", "xml"),
+        ],
+    )
+    .expect_err("many things are wrong");
+    insta::with_settings!({filters => vec![(folder.path().to_str().expect("text"), "")]}, {
+        insta::assert_snapshot!(error);
+    });
+}
+
+#[test]
+fn secrets_are_hidden_unless_asked_for() {
+    let env = |name: &str| (name == "REELWAY_API_KEY").then(|| "a-secret-key".to_owned());
+    let (_, sources) = Config::load_from(&Flags::default(), &env).expect("valid");
+    assert!(!shown(&sources, false).contains("a-secret-key"));
+    assert!(shown(&sources, true).contains("a-secret-key"));
+}
+
+#[test]
+fn the_reference_page_is_the_table() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/config.md");
+    if std::env::var_os("REELWAY_UPDATE_DOCS").is_some() {
+        std::fs::write(&page, reference()).expect("docs/config.md can be written");
+    }
+    assert_eq!(
+        std::fs::read_to_string(&page).unwrap_or_default(),
+        reference(),
+        "docs/config.md is not of this version: REELWAY_UPDATE_DOCS=1 cargo test reference_page"
+    );
+}
