@@ -55,10 +55,18 @@ fn server_url(text: &str) -> Result<Url, String> {
     }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "clap's parsers of values may fail")]
 fn first_key(list: &str) -> Result<SecretString, String> {
     let first = list.split(',').map(str::trim).find(|key| !key.is_empty());
-    Ok(first.unwrap_or_default().into())
+    header_text(first.unwrap_or_default()).map(SecretString::from)
+}
+
+/// What can stand in a header.
+pub(super) fn header_text(text: &str) -> Result<String, String> {
+    if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Ok(text.to_owned())
+    } else {
+        Err("it may hold letters, digits and signs of ASCII only, no spaces".to_owned())
+    }
 }
 
 /// A client of one server.
@@ -363,6 +371,7 @@ mod tests {
         for text in ["https://reelway.example.com", "http://10.0.0.1", "http://localhost.evil.com"] {
             assert!(!is_loopback(&server_url(text).expect("a URL")), "{text}");
         }
+        assert!(first_key("with space").is_err());
         assert!(server_url("ftp://a").is_err() && server_url("3000").is_err());
     }
 

@@ -211,7 +211,7 @@ fn bits(text: &str) -> Option<Number> {
 }
 
 /// Whose options a command takes.
-pub trait Flags: Clone + Send + Sync + 'static {
+pub trait OfKind: Clone + Send + Sync + 'static {
     /// The kind; `None` where a flag names it.
     const KIND: Option<Kind>;
 }
@@ -222,7 +222,7 @@ macro_rules! flags_of {
         #[derive(Clone, Copy, Debug)]
         pub struct $name;
 
-        impl Flags for $name {
+        impl OfKind for $name {
             const KIND: Option<Kind> = $kind;
         }
     )+};
@@ -249,14 +249,14 @@ pub struct OptionFlags<K> {
     kind: PhantomData<K>,
 }
 
-impl<K: Flags> OptionFlags<K> {
+impl<K: OfKind> OptionFlags<K> {
     /// The names of the flags, which are those of the options.
     pub fn names() -> impl Iterator<Item = &'static str> {
         FLAGS.iter().filter(|flag| flag.help(K::KIND).is_some()).map(|flag| flag.name)
     }
 }
 
-impl<K: Flags> FromArgMatches for OptionFlags<K> {
+impl<K: OfKind> FromArgMatches for OptionFlags<K> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let mut options = Map::new();
         for flag in FLAGS.iter().filter(|flag| flag.help(K::KIND).is_some()) {
@@ -274,7 +274,7 @@ impl<K: Flags> FromArgMatches for OptionFlags<K> {
     }
 }
 
-impl<K: Flags> Args for OptionFlags<K> {
+impl<K: OfKind> Args for OptionFlags<K> {
     fn augment_args(command: Command) -> Command {
         let flags = FLAGS.iter().filter_map(|flag| Some(flag.arg(flag.help(K::KIND)?)));
         command.args(flags)
@@ -294,12 +294,12 @@ mod tests {
     use crate::job::Options;
 
     #[derive(Parser)]
-    struct Typed<K: Flags> {
+    struct Typed<K: OfKind> {
         #[command(flatten)]
         options: OptionFlags<K>,
     }
 
-    fn typed<K: Flags>(line: &str) -> Value {
+    fn typed<K: OfKind>(line: &str) -> Value {
         let words = std::iter::once("reelway").chain(line.split_whitespace());
         let typed = Typed::<K>::try_parse_from(words).expect("flags");
         Value::Object(typed.options.options)
@@ -339,7 +339,7 @@ mod tests {
         names
     }
 
-    fn flags<K: Flags>() -> Vec<String> {
+    fn flags<K: OfKind>() -> Vec<String> {
         let mut names: Vec<String> = OptionFlags::<K>::names().map(str::to_owned).collect();
         names.sort();
         names
