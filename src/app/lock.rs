@@ -30,7 +30,9 @@ impl DataDir {
                 "another reelway is using the data folder {shown}; stop it, or give this one \
                  another with REELWAY_DATA_DIR"
             ),
-            Err(TryLockError::Error(error)) => Err(error).context("the data folder cannot be locked"),
+            Err(TryLockError::Error(error)) => {
+                Err(error).context("the data folder cannot be locked")
+            }
         }
     }
 }

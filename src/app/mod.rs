@@ -92,7 +92,8 @@ impl App {
     fn worker(&self, links: Links) -> anyhow::Result<Worker> {
         let scratch = Scratch::open(&self.config.data_dir.join("scratch"), self.worker_id)
             .context("there is no room for work in progress in the data folder")?;
-        let limits = FetchLimits { max_bytes: self.config.limits.input_bytes, ..Default::default() };
+        let limits =
+            FetchLimits { max_bytes: self.config.limits.input_bytes, ..Default::default() };
         let fetcher = Fetcher::new(self.client.clone(), limits);
         let inputs = scratch.inputs()?;
         Ok(Worker {

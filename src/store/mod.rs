@@ -76,7 +76,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// A lost lease changes nothing and is told as [`Settled::Lost`].
     async fn finish(
         &self,
-        lease: Lease,
+        lease: &Lease,
         stages: Stages,
         outputs: Vec<Published>,
     ) -> StoreResult<Settled>;
@@ -86,17 +86,17 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// A job whose cancellation was asked for is cancelled instead.
     async fn fail(
         &self,
-        lease: Lease,
+        lease: &Lease,
         stages: Stages,
         failure: Failure,
         next: Next,
     ) -> StoreResult<Settled>;
 
     /// Ends a task because its cancellation was asked for.
-    async fn end_cancelled(&self, lease: Lease, stages: Stages) -> StoreResult<Settled>;
+    async fn end_cancelled(&self, lease: &Lease, stages: Stages) -> StoreResult<Settled>;
 
     /// Hands a task back untouched: the claim does not count as a try.
-    async fn hand_back(&self, lease: Lease) -> StoreResult<Settled>;
+    async fn hand_back(&self, lease: &Lease) -> StoreResult<Settled>;
 
     /// Queues again, or fails as poison, every task whose lease has run out.
     ///

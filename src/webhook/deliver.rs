@@ -214,8 +214,7 @@ mod tests {
     fn a_store_that_stays_away_is_asked_less_and_less_often() {
         let mut outage = Outage::default();
         let error = StoreError::Database(sqlx::Error::PoolClosed);
-        let waits: Vec<u64> =
-            (0..9).map(|_| outage.goes_on(&error).as_millis() as u64).collect();
+        let waits: Vec<u64> = (0..9).map(|_| outage.goes_on(&error).as_millis() as u64).collect();
         assert_eq!(waits, [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000]);
         outage.is_over();
         assert_eq!(outage.goes_on(&error), OUTAGE_WAITS.0);

@@ -47,7 +47,11 @@ impl Engine {
     /// # Errors
     ///
     /// The file is not media or breaks a limit, or the work was stopped.
-    pub async fn probe(&self, input: &InputFile, stop: &CancellationToken) -> Result<Facts, WorkError> {
+    pub async fn probe(
+        &self,
+        input: &InputFile,
+        stop: &CancellationToken,
+    ) -> Result<Facts, WorkError> {
         Ok(self.tools.probe(input.path(), stop).await?)
     }
 

@@ -94,7 +94,9 @@ const fn kind_of(cause: Cause) -> ErrorKind {
     match cause {
         Cause::NotMedia | Cause::UnsupportedCodec => ErrorKind::InputUnsupported,
         Cause::Corrupt => ErrorKind::InputCorrupt,
-        Cause::TooManyPixels | Cause::TooManyStreams | Cause::OutOfMemory => ErrorKind::InputOverLimit,
+        Cause::TooManyPixels | Cause::TooManyStreams | Cause::OutOfMemory => {
+            ErrorKind::InputOverLimit
+        }
         Cause::NoSpace => ErrorKind::DiskFull,
         Cause::FileTooLarge => ErrorKind::OutputTooLarge,
         Cause::NothingWritten => ErrorKind::OutputEmpty,

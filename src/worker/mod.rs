@@ -105,7 +105,8 @@ impl Worker {
                 held.advance(bytes as f32 / total as f32 * 100.0);
             }
         };
-        let input = self.downloads.get(&job.spec.input, job.created_at, report, held.stop()).await?;
+        let input =
+            self.downloads.get(&job.spec.input, job.created_at, report, held.stop()).await?;
         Ok(input)
     }
 
@@ -157,7 +158,10 @@ impl Worker {
     async fn discard(&self, lease: &Lease) {
         if let Err(error) = self.storage.remove(&attempt_prefix(lease)).await {
             // The rescue that took the lease has doomed the prefix too: the sweep will find it.
-            tracing::warn!(error = &error as &dyn std::error::Error, "leftovers stay for the sweep");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "leftovers stay for the sweep"
+            );
         }
     }
 }

@@ -33,7 +33,10 @@ async fn a_server_killed_in_the_middle_of_an_encode_finishes_the_job_when_it_is_
 
     let server = Server::start(data_dir.path()).await;
     let push = receiver.next().await;
-    assert_eq!((push.body["type"].as_str(), push.body["id"].as_str()), (Some("job.succeeded"), Some(&*id)));
+    assert_eq!(
+        (push.body["type"].as_str(), push.body["id"].as_str()),
+        (Some("job.succeeded"), Some(&*id))
+    );
     assert_eq!(push.body["outputs"].as_array().map(Vec::len), Some(1));
     assert!(push.is_verified());
     assert!(receiver.is_quiet_for(Duration::from_secs(1)).await, "one end is one event");
@@ -58,11 +61,15 @@ async fn sigterm_lets_running_work_end_and_a_second_one_hands_it_back() {
     let body = json!({"input": source.url, "kind": "video", "options": {"quality": "very_high"}});
     let job = server.post("/jobs", &body).await;
     let id = job["id"].as_str().expect("an id").to_owned();
-    eventually("ffmpeg runs", async || (!processes_naming(&scratch).is_empty()).then_some(())).await;
+    eventually("ffmpeg runs", async || (!processes_naming(&scratch).is_empty()).then_some(()))
+        .await;
 
     server.signal(Signal::TERM);
     let url = format!("{}/healthz", server.url);
-    eventually("nothing new is taken", async || client().get(&url).send().await.is_err().then_some(())).await;
+    eventually("nothing new is taken", async || {
+        client().get(&url).send().await.is_err().then_some(())
+    })
+    .await;
     assert!(!processes_naming(&scratch).is_empty(), "the work goes on");
     server.signal(Signal::TERM);
     assert!(server.ended().await, "a second signal is a good end too");
@@ -89,7 +96,8 @@ async fn a_poisonous_job_is_failed_in_the_end_and_the_others_are_not() {
     let job = server.post("/jobs", &body).await;
     let id = job["id"].as_str().expect("an id").to_owned();
     for _ in 0..3 {
-        eventually("ffmpeg runs", async || (!processes_naming(&scratch).is_empty()).then_some(())).await;
+        eventually("ffmpeg runs", async || (!processes_naming(&scratch).is_empty()).then_some(()))
+            .await;
         server.kill().await;
         server = Server::start(data_dir.path()).await;
     }

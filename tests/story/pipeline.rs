@@ -55,7 +55,8 @@ async fn three_tasks_of_one_input_are_one_download_and_three_signed_webhooks() {
     assert_eq!(joined, sent, "each job has its own webhook, joined by its id");
     assert_eq!(source.requests(), 1, "the source saw one download");
 
-    let batch = server.get(&format!("/batches/{}", batch["batch_id"].as_str().expect("an id"))).await;
+    let batch =
+        server.get(&format!("/batches/{}", batch["batch_id"].as_str().expect("an id"))).await;
     assert_eq!(batch["status"], "succeeded");
     let facts: Vec<Value> = batch["jobs"]
         .as_array()
@@ -100,10 +101,10 @@ async fn a_receiver_that_is_down_at_first_gets_the_webhook_later() {
     receiver.answer(StatusCode::OK);
     let second = receiver.next().await;
     assert_eq!(first.id(), second.id(), "the same event");
-    assert_eq!((&first.headers["webhook-attempt"], &second.headers["webhook-attempt"]), (
-        &"1".parse().expect("a header"),
-        &"2".parse().expect("a header")
-    ));
+    assert_eq!(
+        (&first.headers["webhook-attempt"], &second.headers["webhook-attempt"]),
+        (&"1".parse().expect("a header"), &"2".parse().expect("a header"))
+    );
     assert!(second.is_verified());
 
     let delivered = eventually("the log shows it", async || {
@@ -127,21 +128,28 @@ async fn cancelling_a_running_job_ends_its_ffmpeg_within_three_seconds() {
     let job = server.post("/jobs", &body).await;
     let id = job["id"].as_str().expect("an id");
     let scratch = data_dir.path().join("scratch");
-    eventually("ffmpeg runs", async || (!processes_naming(&scratch).is_empty()).then_some(())).await;
+    eventually("ffmpeg runs", async || (!processes_naming(&scratch).is_empty()).then_some(()))
+        .await;
 
     let asked = Instant::now();
     server.post(&format!("/jobs/{id}/cancel"), &json!({})).await;
-    eventually("ffmpeg is gone", async || processes_naming(&scratch).is_empty().then_some(())).await;
+    eventually("ffmpeg is gone", async || processes_naming(&scratch).is_empty().then_some(()))
+        .await;
     assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
 
     let job = server.job_when(id, |job| job["status"] == "cancelled").await;
     assert_eq!(job["output"], Value::Null);
     let push = receiver.next().await;
-    assert_eq!((push.body["type"].as_str(), push.body["id"].as_str()), (Some("job.cancelled"), Some(id)));
+    assert_eq!(
+        (push.body["type"].as_str(), push.body["id"].as_str()),
+        (Some("job.cancelled"), Some(id))
+    );
     eventually("no scratch", async || {
         // The input is kept a while for other tasks of it.
         let left = server.scratch_files();
-        left.iter().all(|path| path.components().any(|part| part.as_os_str() == "inputs")).then_some(())
+        left.iter()
+            .all(|path| path.components().any(|part| part.as_os_str() == "inputs"))
+            .then_some(())
     })
     .await;
 }

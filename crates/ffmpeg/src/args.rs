@@ -29,6 +29,9 @@ impl Command {
     }
 }
 
+/// A time base in which every usual frame rate is a whole number.
+const FINE_TIME: &str = "1/90000";
+
 /// From inputs through at most one filter graph to one output.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Conversion {
@@ -191,10 +194,10 @@ impl Output {
             args.pair("-map", format!("[{}]", Graph::OUTPUT));
             video.encoder.write(args, threads);
             args.pair("-fps_mode", "vfr");
-            if video.timing == Timing::Source {
-                // The encoder counts in the source's time base: with its usual 1/fps the
-                // pictures of a phone's clip would be pulled onto a grid, and some dropped.
-                args.pair("-enc_time_base", -1);
+            if video.timing == Timing::Source && video.encoder.takes_fine_time() {
+                // With its usual 1/fps the pictures of a phone's clip would be pulled onto a
+                // grid, and some dropped.
+                args.pair("-enc_time_base", FINE_TIME);
             }
         }
         if let Some(audio) = &self.audio {

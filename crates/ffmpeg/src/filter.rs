@@ -24,6 +24,8 @@ pub enum Filter {
     },
     /// Upright.
     Turn(Rotation),
+    /// Left to right.
+    Mirror,
     /// So many pictures a second.
     Fps(f64),
     /// Time begins at 0 with the first picture.
@@ -155,8 +157,7 @@ impl Meaning {
     pub const SRGB_STILL: Self = Self::new("smpte170m", "bt709", "iec61966-2-1");
 
     const SPACES: &[&str] = &["bt709", "smpte170m", "bt470bg", "bt2020nc", "bt2020c"];
-    const PRIMARIES: &[&str] =
-        &["bt709", "smpte170m", "bt470bg", "bt2020", "smpte431", "smpte432"];
+    const PRIMARIES: &[&str] = &["bt709", "smpte170m", "bt470bg", "bt2020", "smpte431", "smpte432"];
     const TRANSFERS: &[&str] = &[
         "bt709",
         "smpte170m",
@@ -245,6 +246,7 @@ impl fmt::Display for Filter {
             Self::Turn(Rotation::Quarter) => f.write_str("transpose=clock"),
             Self::Turn(Rotation::Half) => f.write_str("hflip,vflip"),
             Self::Turn(Rotation::ThreeQuarters) => f.write_str("transpose=cclock"),
+            Self::Mirror => f.write_str("hflip"),
             Self::Fps(fps) => write!(f, "fps={}", number(fps)),
             Self::Restart => f.write_str("setpts=PTS-STARTPTS"),
             // All pictures fall on the first tick, where each takes the place of the one before;
@@ -355,8 +357,7 @@ impl Graph {
         let (ground, picture, painted) = (self.pad(), self.pad(), self.pad());
         self.close(&format!("split[{ground}][{picture}]"));
         let Rgb { red, green, blue } = color;
-        self.chains
-            .push(format!("[{ground}]lutrgb=r={red}:g={green}:b={blue}:a=255[{painted}]"));
+        self.chains.push(format!("[{ground}]lutrgb=r={red}:g={green}:b={blue}:a=255[{painted}]"));
         let laid = self.pad();
         self.chains.push(format!("[{painted}][{picture}]overlay=format=gbrp[{laid}]"));
         self.from = format!("[{laid}]");

@@ -19,9 +19,7 @@ mod tools;
 mod turn;
 mod watch;
 
-pub use args::{
-    Audio, Bounds, Command, Conversion, Input, Output, Seek, Source, Timing, Video,
-};
+pub use args::{Audio, Bounds, Command, Conversion, Input, Output, Seek, Source, Timing, Video};
 pub use cause::Cause;
 pub use codec::{AudioEncoder, Muxer, Preset, Rate, VideoEncoder};
 pub use facts::{AudioStream, Color, Facts, OtherStream, Ratio, Rotation, Stream, VideoStream};

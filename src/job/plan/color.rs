@@ -99,8 +99,9 @@ fn short_side(video: &VideoStream) -> u32 {
 }
 
 fn is_rgb(pixel_format: &str) -> bool {
-    const STARTS: &[&str] =
-        &["rgb", "bgr", "gbr", "argb", "abgr", "0rgb", "0bgr", "x2rgb", "pal8", "gray", "ya", "mono"];
+    const STARTS: &[&str] = &[
+        "rgb", "bgr", "gbr", "argb", "abgr", "0rgb", "0bgr", "x2rgb", "pal8", "gray", "ya", "mono",
+    ];
     STARTS.iter().any(|start| pixel_format.starts_with(start))
 }
 

@@ -13,13 +13,8 @@ use crate::task::{ErrorKind, Failure};
 const MAX_STILL_SIDE: u32 = 16_384;
 
 /// Decoders whose name is not the codec's.
-const DECODERS: &[(&str, &str)] = &[
-    ("amr_nb", "amrnb"),
-    ("amr_wb", "amrwb"),
-    ("dts", "dca"),
-    ("flv1", "flv"),
-    ("h263p", "h263"),
-];
+const DECODERS: &[(&str, &str)] =
+    &[("amr_nb", "amrnb"), ("amr_wb", "amrwb"), ("dts", "dca"), ("flv1", "flv"), ("h263p", "h263")];
 
 /// Refuses what no kind of output can be made of.
 pub(super) fn check_whole(facts: &Facts, settings: &Settings) -> Result<(), Failure> {

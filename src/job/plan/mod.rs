@@ -159,6 +159,3 @@ impl FileType {
         given.files.output.join(self.file_name)
     }
 }
-
-#[cfg(test)]
-mod tests;

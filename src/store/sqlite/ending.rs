@@ -32,21 +32,21 @@ pub(super) enum End {
 
 pub(super) async fn finish(
     store: &SqliteStore,
-    lease: Lease,
+    lease: &Lease,
     stages: Stages,
     outputs: Vec<Published>,
 ) -> StoreResult<Settled> {
-    settle(store, &lease, Some(stages), |_| End::Finished(outputs)).await
+    settle(store, lease, Some(stages), |_| End::Finished(outputs)).await
 }
 
 pub(super) async fn fail(
     store: &SqliteStore,
-    lease: Lease,
+    lease: &Lease,
     stages: Stages,
     failure: Failure,
     next: Next,
 ) -> StoreResult<Settled> {
-    settle(store, &lease, Some(stages), |now| match next {
+    settle(store, lease, Some(stages), |now| match next {
         Next::RetryIn(wait) => End::Again { failure, run_at: now.plus(wait) },
         Next::End => End::Failed(failure),
     })
@@ -55,14 +55,14 @@ pub(super) async fn fail(
 
 pub(super) async fn end_cancelled(
     store: &SqliteStore,
-    lease: Lease,
+    lease: &Lease,
     stages: Stages,
 ) -> StoreResult<Settled> {
-    settle(store, &lease, Some(stages), |_| End::Cancelled).await
+    settle(store, lease, Some(stages), |_| End::Cancelled).await
 }
 
-pub(super) async fn hand_back(store: &SqliteStore, lease: Lease) -> StoreResult<Settled> {
-    settle(store, &lease, None, |_| End::HandedBack).await
+pub(super) async fn hand_back(store: &SqliteStore, lease: &Lease) -> StoreResult<Settled> {
+    settle(store, lease, None, |_| End::HandedBack).await
 }
 
 async fn settle(

@@ -162,7 +162,7 @@ impl Store for SqliteStore {
 
     async fn finish(
         &self,
-        lease: Lease,
+        lease: &Lease,
         stages: Stages,
         outputs: Vec<Published>,
     ) -> StoreResult<Settled> {
@@ -171,7 +171,7 @@ impl Store for SqliteStore {
 
     async fn fail(
         &self,
-        lease: Lease,
+        lease: &Lease,
         stages: Stages,
         failure: Failure,
         next: Next,
@@ -179,11 +179,11 @@ impl Store for SqliteStore {
         ending::fail(self, lease, stages, failure, next).await
     }
 
-    async fn end_cancelled(&self, lease: Lease, stages: Stages) -> StoreResult<Settled> {
+    async fn end_cancelled(&self, lease: &Lease, stages: Stages) -> StoreResult<Settled> {
         ending::end_cancelled(self, lease, stages).await
     }
 
-    async fn hand_back(&self, lease: Lease) -> StoreResult<Settled> {
+    async fn hand_back(&self, lease: &Lease) -> StoreResult<Settled> {
         ending::hand_back(self, lease).await
     }
 

@@ -100,7 +100,8 @@ impl Server {
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok) {
                 let path = entry.path();
-                let is_lock = path.file_name().is_some_and(|name| name == ".lock" || name == ".gate");
+                let is_lock =
+                    path.file_name().is_some_and(|name| name == ".lock" || name == ".gate");
                 if path.is_dir() {
                     folders.push(path);
                 } else if !is_lock {

@@ -1,0 +1,117 @@
+//! `kind: "animation"`: a short silent loop.
+//!
+//! A GIF takes two processes: one finds the colours, the other uses them. In one process every
+//! picture would wait in memory for the last one.
+
+use ffmpeg::filter::{Filter, Graph};
+use ffmpeg::{Bounds, Conversion, Input, Muxer, Output, Seek, Source, Timing, Video, VideoEncoder};
+
+use super::picture::{Picture, input};
+use super::size::{Grid, Wish};
+use super::span::Span;
+use super::{FileType, Given, Plan, Step, gate, quality};
+use crate::job::FileKind;
+use crate::job::options::{AnimationFormat, AnimationOptions};
+use crate::task::Failure;
+
+const GIF: FileType = FileType::new(FileKind::Animation, "gif", "image/gif", "animation.gif");
+const WEBP: FileType = FileType::new(FileKind::Animation, "webp", "image/webp", "animation.webp");
+
+/// The file between the two processes of a GIF.
+const PALETTE: &str = "palette.png";
+
+pub(super) fn plan(options: &AnimationOptions, given: Given<'_>) -> Result<Plan, Failure> {
+    let video = gate::moving(given.facts)?;
+    let (start, end) = (options.start.get(), options.end.get());
+    let span = Span::new(start, Some(end), given.facts.duration, given.settings)?;
+    let picture = Picture {
+        video,
+        still: false,
+        wish: Wish {
+            width: options.width,
+            height: options.height,
+            fit: options.fit,
+            position: options.position,
+            background: options.background,
+        },
+        grid: Grid::Even,
+        fps: Some(options.fps()),
+        last_only: false,
+    };
+    let loops = Loop { options, given, span, picture };
+    Ok(match options.format {
+        AnimationFormat::Gif => GIF.plan(given, loops.gif(), None),
+        AnimationFormat::Webp => WEBP.plan(given, loops.webp(), None),
+    })
+}
+
+struct Loop<'a> {
+    options: &'a AnimationOptions,
+    given: Given<'a>,
+    span: Span,
+    picture: Picture<'a>,
+}
+
+impl Loop<'_> {
+    fn webp(&self) -> Vec<Step> {
+        let encoder = quality::webp_animation(self.options.quality);
+        let graph = self.picture.for_players();
+        let output = self.output(WEBP, Muxer::Webp, encoder);
+        vec![self.step(vec![self.source()], graph, output, 1.0)]
+    }
+
+    fn gif(&self) -> Vec<Step> {
+        let (colors, dither) = quality::gif(self.options.quality);
+        let palette = self.given.files.output.join(PALETTE);
+        let find = Output {
+            path: palette.clone(),
+            bounds: Bounds { frames: 1, ..self.bounds() },
+            ..self.output(GIF, Muxer::Picture, VideoEncoder::Png)
+        };
+        let graph = self.picture.for_players().then(Filter::PaletteGen { colors });
+        let found = Input { path: palette, seek: Seek::Start, span_secs: None, autorotate: false };
+        let painted = self.picture.for_players().in_palette(Source { input: 1, stream: 0 }, dither);
+        vec![
+            self.step(vec![self.source()], graph, find, 0.4),
+            self.step(
+                vec![self.source(), found],
+                painted,
+                self.output(GIF, Muxer::Gif, VideoEncoder::Gif),
+                0.6,
+            ),
+        ]
+    }
+
+    fn source(&self) -> Input {
+        input(self.given, self.span.seek, self.span.read_secs)
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds {
+            frames: self.span.frames(self.options.fps()),
+            secs: self.span.bound_secs,
+            bytes: self.given.settings.max_output_bytes,
+        }
+    }
+
+    fn output(&self, file: FileType, muxer: Muxer, encoder: VideoEncoder) -> Output {
+        Output {
+            path: file.path(self.given),
+            muxer,
+            video: Some(Video { encoder, timing: Timing::Graph }),
+            audio: None,
+            bounds: self.bounds(),
+        }
+    }
+
+    fn step(&self, inputs: Vec<Input>, graph: Graph, output: Output, share: f32) -> Step {
+        let conversion = Conversion {
+            threads: self.given.settings.threads,
+            inputs,
+            graph: Some(graph),
+            output,
+            expected_secs: self.span.expected_secs,
+        };
+        Step { command: conversion.command(), share }
+    }
+}

@@ -1,0 +1,142 @@
+//! `kind: "image"`: one picture, from a film or from another picture.
+
+use ffmpeg::filter::{Filter, Graph, Matrix, Meaning, PixelFormat, Range};
+use ffmpeg::{Bounds, Conversion, Muxer, Output, Seek, Timing, Video, VideoStream};
+
+use super::picture::{Picture, input};
+use super::size::{Grid, Wish};
+use super::{FileType, Given, Plan, Step, gate, quality};
+use crate::job::FileKind;
+use crate::job::options::{ImageFormat, ImageOptions};
+use crate::task::Failure;
+
+const JPEG: FileType = FileType::new(FileKind::Image, "jpeg", "image/jpeg", "image.jpg");
+const PNG: FileType = FileType::new(FileKind::Image, "png", "image/png", "image.png");
+const WEBP: FileType = FileType::new(FileKind::Image, "webp", "image/webp", "image.webp");
+const AVIF: FileType = FileType::new(FileKind::Image, "avif", "image/avif", "image.avif");
+
+/// How far before the end the last picture is looked for: a keyframe is rarely further away.
+const TAIL_SECS: f64 = 10.0;
+
+/// A picture shows for a moment; the bound is there for broken clocks.
+const BOUND_SECS: f64 = 1e9;
+
+pub(super) fn plan(options: &ImageOptions, given: Given<'_>) -> Result<Plan, Failure> {
+    let (video, still) = gate::any_picture(given.facts)?;
+    let format = options.format.unwrap_or_else(|| usual(video, still));
+    let file = match format {
+        ImageFormat::Jpeg => JPEG,
+        ImageFormat::Png => PNG,
+        ImageFormat::Webp => WEBP,
+        ImageFormat::Avif => AVIF,
+    };
+    let picture = Picture {
+        video,
+        still,
+        wish: wish(options),
+        grid: if format == ImageFormat::Avif { Grid::Even } else { Grid::Any },
+        fps: None,
+        last_only: false,
+    };
+    let one = |seek, last_only| {
+        let picture = Picture { last_only, ..picture };
+        step(options, format, picture, seek, file, given)
+    };
+    if still {
+        return Ok(file.plan(given, vec![one(Seek::Start, false)], None));
+    }
+    let start = options.start.get();
+    let last = one(given.facts.duration.map_or(Seek::Start, tail), true);
+    if given.facts.duration.is_some_and(|duration| start >= duration) {
+        return Ok(file.plan(given, vec![last], None));
+    }
+    let seek = if start > 0.0 { Seek::At(start) } else { Seek::Start };
+    Ok(file.plan(given, vec![one(seek, false)], Some(vec![last])))
+}
+
+fn tail(duration: f64) -> Seek {
+    if duration > TAIL_SECS { Seek::KeyframeBefore(duration - TAIL_SECS) } else { Seek::Start }
+}
+
+fn wish(options: &ImageOptions) -> Wish {
+    Wish {
+        width: options.width,
+        height: options.height,
+        fit: options.fit,
+        position: options.position,
+        background: options.background,
+    }
+}
+
+/// The format of the input; WebP for the picture of a film, PNG for what nobody publishes.
+fn usual(video: &VideoStream, still: bool) -> ImageFormat {
+    match video.codec.as_str() {
+        _ if !still => ImageFormat::Webp,
+        "mjpeg" => ImageFormat::Jpeg,
+        "webp" => ImageFormat::Webp,
+        "av1" => ImageFormat::Avif,
+        _ => ImageFormat::Png,
+    }
+}
+
+fn step(
+    options: &ImageOptions,
+    format: ImageFormat,
+    picture: Picture<'_>,
+    seek: Seek,
+    file: FileType,
+    given: Given<'_>,
+) -> Step {
+    let (encoder, muxer) = match format {
+        ImageFormat::Jpeg => (quality::jpeg(options.quality), Muxer::Picture),
+        ImageFormat::Png => (ffmpeg::VideoEncoder::Png, Muxer::Picture),
+        ImageFormat::Webp => (quality::webp(options.quality), Muxer::Picture),
+        ImageFormat::Avif => (quality::avif(options.quality), Muxer::Avif),
+    };
+    let conversion = Conversion {
+        threads: given.settings.threads,
+        inputs: vec![input(given, seek, None)],
+        graph: Some(graph(format, picture)),
+        output: Output {
+            path: file.path(given),
+            muxer,
+            video: Some(Video { encoder, timing: Timing::Graph }),
+            audio: None,
+            bounds: Bounds { frames: 1, secs: BOUND_SECS, bytes: given.settings.max_output_bytes },
+        },
+        expected_secs: None,
+    };
+    Step { command: conversion.command(), share: 1.0 }
+}
+
+fn graph(format: ImageFormat, picture: Picture<'_>) -> Graph {
+    let keeps_alpha = matches!(format, ImageFormat::Png | ImageFormat::Webp);
+    if picture.video.alpha && keeps_alpha && picture.wish.background.is_none() {
+        return transparent(format, picture);
+    }
+    let standard = picture.standard();
+    let opaque =
+        if picture.video.alpha { standard.lay_on(picture.wish.ground()) } else { standard };
+    // What has been laid on a ground is red, green and blue.
+    let from = picture.coding().matrix().filter(|_| !picture.video.alpha);
+    let (to, range, pixels) = match format {
+        ImageFormat::Jpeg => (Some(Matrix::Bt601), Some(Range::Pc), PixelFormat::Yuvj420p),
+        ImageFormat::Png => (None, None, PixelFormat::Rgb24),
+        ImageFormat::Webp => (Some(Matrix::Bt601), Some(Range::Tv), PixelFormat::Yuv420p),
+        ImageFormat::Avif => (Some(Matrix::Bt601), Some(Range::Tv), PixelFormat::Yuv420p),
+    };
+    let sized = picture.sized(opaque, from, to, range).then(Filter::Format(pixels));
+    let label = Filter::Tag { range: Range::Tv, meaning: Meaning::SRGB_STILL };
+    sized.then_some((format == ImageFormat::Avif).then_some(label))
+}
+
+/// Scaled with its colours multiplied in, so that no invisible colour bleeds into the edges.
+fn transparent(format: ImageFormat, picture: Picture<'_>) -> Graph {
+    let pixels = if format == ImageFormat::Png { PixelFormat::Rgba } else { PixelFormat::Bgra };
+    let premultiplied =
+        picture.standard().then(Filter::Format(PixelFormat::Gbrap)).then(Filter::Premultiply);
+    picture
+        .sized(premultiplied, None, None, None)
+        .then(Filter::Unpremultiply)
+        .then(Filter::Format(pixels))
+}

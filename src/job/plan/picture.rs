@@ -1,0 +1,96 @@
+//! The way of a picture from the source to its encoder, the same for every kind.
+//!
+//! Upright first, then the wanted rate (fewer pictures, less work), then standard light, then
+//! the size. ffmpeg's own turning is off: what is turned here is what [`Facts`] told, also for
+//! stills whose turn only their EXIF tells.
+//!
+//! [`Facts`]: ffmpeg::Facts
+
+use ffmpeg::filter::{Filter, Graph, Matrix, PixelFormat, Range, Scale};
+use ffmpeg::{Input, Seek, Source, VideoStream};
+
+use super::Given;
+use super::color::{Coding, to_standard};
+use super::size::{Geometry, Grid, Wish};
+
+/// A picture on its way: what it is, and what is wanted of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Picture<'a> {
+    pub(super) video: &'a VideoStream,
+    /// Whether the source is one picture.
+    pub(super) still: bool,
+    pub(super) wish: Wish,
+    pub(super) grid: Grid,
+    /// Pictures a second, if they are to be others than the source's.
+    pub(super) fps: Option<f64>,
+    /// Only the last picture.
+    pub(super) last_only: bool,
+}
+
+impl Picture<'_> {
+    /// What the numbers mean once the light is standard.
+    pub(super) fn coding(&self) -> Coding {
+        let coding = Coding::of(self.video, self.still);
+        if to_standard(self.video, coding).is_some() { Coding::BT709 } else { coding }
+    }
+
+    /// Upright, at the wanted rate, in the source's own light.
+    pub(super) fn upright(&self) -> Graph {
+        Graph::from_stream(Source { input: 0, stream: self.video.index })
+            .then_some(self.last_only.then_some(Filter::LastOnly))
+            .then_some(self.video.mirrored.then_some(Filter::Mirror))
+            .then_some(turn(self.video))
+            .then_some(self.fps.map(Filter::Fps))
+    }
+
+    /// The same in standard light: 8 bit, BT.709, no more light than a screen has.
+    pub(super) fn standard(&self) -> Graph {
+        let coding = Coding::of(self.video, self.still);
+        self.upright().then_some(to_standard(self.video, coding))
+    }
+
+    /// The graph with the picture in its wanted size.
+    pub(super) fn sized(
+        &self,
+        graph: Graph,
+        from: Option<Matrix>,
+        to: Option<Matrix>,
+        range: Option<Range>,
+    ) -> Graph {
+        let geometry = Geometry::new(self.video.display_size(), &self.wish, self.grid);
+        let (width, height) = geometry.scaled;
+        let pad = geometry.pad.map(|area| Filter::Pad { area, color: self.wish.ground() });
+        graph
+            .then(Filter::Scale(Scale { width, height, from, to, range }))
+            .then_some(geometry.crop.map(Filter::Crop))
+            .then_some(pad)
+            .then(Filter::SquarePixels)
+    }
+
+    /// Standard pictures for a player: 4:2:0, television range, labelled.
+    pub(super) fn for_players(&self) -> Graph {
+        let coding = self.coding();
+        let (from, to) = (coding.matrix(), Some(coding.label_matrix()));
+        self.sized(self.standard(), from, to, Some(Range::Tv))
+            .then(Filter::Format(PixelFormat::Yuv420p))
+            .then(Filter::Tag { range: Range::Tv, meaning: coding.label() })
+    }
+
+    /// Pictures with all their light and colours, for a codec that was asked to keep them.
+    pub(super) fn untouched(&self) -> Graph {
+        let coding = Coding::of(self.video, self.still);
+        let (from, to) = (coding.matrix(), Some(coding.label_matrix()));
+        self.sized(self.upright(), from, to, Some(Range::Tv))
+            .then(Filter::Format(PixelFormat::Yuv420p10))
+            .then(Filter::Tag { range: Range::Tv, meaning: coding.label() })
+    }
+}
+
+/// The input of a plan, read from `seek` on for `span_secs`.
+pub(super) fn input(given: Given<'_>, seek: Seek, span_secs: Option<f64>) -> Input {
+    Input { path: given.files.input.clone(), seek, span_secs, autorotate: false }
+}
+
+fn turn(video: &VideoStream) -> Option<Filter> {
+    (video.rotation != ffmpeg::Rotation::None).then_some(Filter::Turn(video.rotation))
+}

@@ -1,0 +1,112 @@
+//! `kind: "video"`: one ffmpeg from the source to a file that plays everywhere.
+
+use ffmpeg::{Audio, Bounds, Conversion, Facts, Muxer, Output, Source, Timing, Video, VideoStream};
+
+use super::picture::{Picture, input};
+use super::size::{Grid, Wish};
+use super::span::{MAX_FPS, Span};
+use super::{FileType, Given, Plan, Step, gate, quality};
+use crate::job::FileKind;
+use crate::job::options::{FrameRate, Quality, Seconds, VideoCodec, VideoFormat, VideoOptions};
+use crate::task::Failure;
+
+const MP4: FileType = FileType::new(FileKind::Video, "mp4", "video/mp4", "video.mp4");
+const MOV: FileType = FileType::new(FileKind::Video, "mov", "video/quicktime", "video.mov");
+const WEBM: FileType = FileType::new(FileKind::Video, "webm", "video/webm", "video.webm");
+
+/// More channels than these are mixed down: browsers and phones play two.
+const MAX_CHANNELS: u32 = 2;
+
+/// The highest sample rate that is delivered.
+const MAX_SAMPLE_RATE: u32 = 48_000;
+
+pub(super) fn plan(options: &VideoOptions, given: Given<'_>) -> Result<Plan, Failure> {
+    let video = gate::moving(given.facts)?;
+    let (start, end) = (options.start.unwrap_or_default(), options.end.map(Seconds::get));
+    let span = Span::new(start.get(), end, given.facts.duration, given.settings)?;
+    let (file, muxer) = match options.format {
+        VideoFormat::Mp4 => (MP4, Muxer::Mp4),
+        VideoFormat::Mov => (MOV, Muxer::Mov),
+        VideoFormat::Webm => (WEBM, Muxer::Webm),
+    };
+    let fps = wanted_fps(options, video);
+    let picture = Picture {
+        video,
+        still: false,
+        wish: wish(options),
+        grid: Grid::Even,
+        fps,
+        last_only: false,
+    };
+    let graph =
+        if keeps_light(options, video) { picture.untouched() } else { picture.for_players() };
+    let bitrate = options.bitrate.map(crate::job::options::VideoBitrate::get);
+    let conversion = Conversion {
+        threads: given.settings.threads,
+        inputs: vec![input(given, span.seek, span.read_secs)],
+        graph: Some(graph),
+        output: Output {
+            path: file.path(given),
+            muxer,
+            video: Some(Video {
+                encoder: quality::video(
+                    options.codec(),
+                    options.quality,
+                    bitrate,
+                    given.settings.av1,
+                ),
+                timing: if fps.is_some() { Timing::Graph } else { Timing::Source },
+            }),
+            audio: sound(options.format, options.quality, given.facts)?,
+            bounds: Bounds {
+                frames: span.frames(fps.unwrap_or(MAX_FPS)),
+                secs: span.bound_secs,
+                bytes: given.settings.max_output_bytes,
+            },
+        },
+        expected_secs: span.expected_secs,
+    };
+    let step = Step { command: conversion.command(), share: 1.0 };
+    Ok(file.plan(given, vec![step], None))
+}
+
+fn wish(options: &VideoOptions) -> Wish {
+    Wish {
+        width: options.width,
+        height: options.height,
+        fit: options.fit,
+        position: options.position,
+        background: options.background,
+    }
+}
+
+/// The source's own moments are kept, unless another rate is asked for or its clock is broken.
+fn wanted_fps(options: &VideoOptions, video: &VideoStream) -> Option<f64> {
+    let source = video.fps.map(ffmpeg::Ratio::value);
+    let asked = options.fps.map(FrameRate::get);
+    asked.or_else(|| source.filter(|fps| *fps > MAX_FPS).map(|_| MAX_FPS))
+}
+
+/// Ten bits and more light leave only in a codec that was named and that can hold them.
+fn keeps_light(options: &VideoOptions, video: &VideoStream) -> bool {
+    let holds = matches!(options.codec, Some(VideoCodec::H265 | VideoCodec::Vp9 | VideoCodec::Av1));
+    holds && video.bit_depth > 8
+}
+
+fn sound(format: VideoFormat, level: Quality, facts: &Facts) -> Result<Option<Audio>, Failure> {
+    let Some(audio) = gate::sound(facts)? else { return Ok(None) };
+    let channels = audio.channels.clamp(1, MAX_CHANNELS);
+    let (encoder, sample_rate) = match format {
+        VideoFormat::Webm => (quality::opus(level, channels), Some(MAX_SAMPLE_RATE)),
+        VideoFormat::Mp4 | VideoFormat::Mov => {
+            let too_high = audio.sample_rate > MAX_SAMPLE_RATE;
+            (quality::aac(level, channels), too_high.then_some(MAX_SAMPLE_RATE))
+        }
+    };
+    Ok(Some(Audio {
+        source: Source { input: 0, stream: audio.index },
+        encoder,
+        channels: (audio.channels > MAX_CHANNELS).then_some(MAX_CHANNELS),
+        sample_rate,
+    }))
+}
