@@ -4,7 +4,9 @@
 //! hands each only what it needs. [`App::serve`] lets them run until it is told to stop, and
 //! stops them in the order in which nothing is lost.
 
+pub mod command;
 mod lock;
+mod once;
 mod serve;
 mod shutdown;
 
@@ -16,18 +18,20 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use crate::clock::{Clock, SystemClock};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::id::{WorkerId, fresh};
 use crate::input::{Downloads, FetchLimits, Fetcher};
-use crate::outbound::{Client, Guard};
+use crate::outbound::{Client, Guard, SystemResolver};
 use crate::output::{Links, Storage};
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
 use crate::task::RetryPolicy;
-use crate::webhook::{Deliverer, Secret};
+use crate::webhook::{self, Deliverer, Secret, Secrets};
 use crate::worker::{Engine, EngineSettings, Scratch, Worker};
 
+pub use command::serve;
 pub use lock::DataDir;
+pub use once::Once;
 pub use shutdown::Shutdown;
 
 /// The name under which the store keeps the secret that signs webhooks.
@@ -49,7 +53,7 @@ pub struct App {
     guard: Guard,
     client: Client,
     tools: ffmpeg::Tools,
-    webhook_secrets: Vec<Secret>,
+    webhook_secrets: Secrets,
     link_secret: SecretString,
     worker_id: WorkerId,
     _data_dir: DataDir,
@@ -72,8 +76,8 @@ impl App {
         Ok(Self {
             worker_id: fresh(clock.now()),
             webhook_secrets: webhook_secrets(&config, store.as_ref()).await?,
-            link_secret: store.secret(LINK_SECRET, Secret::generate().expose()).await?.into(),
-            client: Client::system(guard.clone()),
+            link_secret: store.secret(LINK_SECRET, Secret::generate().text()).await?.into(),
+            client: client(&guard),
             guard,
             storage,
             store,
@@ -115,6 +119,8 @@ impl App {
             links,
             self.webhook_secrets.clone(),
             self.clock.clone(),
+            rand::random,
+            webhook::Limits::default(),
         )
     }
 }
@@ -130,7 +136,17 @@ pub async fn tools(config: &Config) -> Result<ffmpeg::Tools, ffmpeg::ToolsError>
     ffmpeg::Tools::find(ffmpeg.as_deref(), ffprobe.as_deref(), limits).await
 }
 
-use crate::config;
+/// The one client that reaches out.
+fn client(guard: &Guard) -> Client {
+    Client::new(guard.clone(), Arc::new(SystemResolver::default()))
+}
+
+/// Gets inputs within the limits of these settings.
+fn fetcher(config: &Config) -> Fetcher {
+    let guard = Guard::new(config.allow_networks.clone());
+    let limits = FetchLimits { max_bytes: config.limits.input_bytes, ..FetchLimits::default() };
+    Fetcher::new(client(&guard), limits)
+}
 
 /// What the engine may do under these settings.
 #[must_use]
@@ -158,12 +174,11 @@ pub async fn open_store(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Resul
 /// # Errors
 ///
 /// The store fails, or a secret cannot be one.
-pub async fn webhook_secrets(config: &Config, store: &dyn Store) -> anyhow::Result<Vec<Secret>> {
+pub async fn webhook_secrets(config: &Config, store: &dyn Store) -> anyhow::Result<Secrets> {
     let said = &config.webhook.secrets;
     if said.is_empty() {
-        let kept = store.secret(WEBHOOK_SECRET, Secret::generate().expose()).await?;
-        return Ok(vec![Secret::parse(&kept)?]);
+        let kept = store.secret(WEBHOOK_SECRET, Secret::generate().text()).await?;
+        return Ok(Secrets::parse([kept.as_str()])?);
     }
-    let parse = |secret: &SecretString| Secret::parse(secret.expose_secret());
-    Ok(said.iter().map(parse).collect::<Result<_, _>>()?)
+    Ok(Secrets::parse(said.iter().map(|secret| secret.expose_secret()))?)
 }

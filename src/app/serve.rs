@@ -13,7 +13,9 @@ use url::Url;
 
 use super::{App, Shutdown};
 use crate::claim::{Claimer, Heart, Interrupt, Rescuer, Slots};
-use crate::request::{self, AppState, Auth, Readiness, RequestLimits};
+use crate::cli::Terminal;
+use crate::config;
+use crate::request::{self, AppState, Auth, MayReach, Readiness, ReadinessProbe, RequestLimits};
 use crate::task::RetryPolicy;
 use crate::worker::{Sweeper, Worker};
 
@@ -48,6 +50,7 @@ impl App {
             slots = self.config.worker.slots, "reelway is ready"
         );
 
+        greet(&format!("http://{address}"))?;
         self.answer(listener, &public_url, &shutdown).await;
         workers.end(&shutdown).await?;
         agents.join_all().await;
@@ -100,20 +103,45 @@ impl App {
             storage: self.storage.clone(),
             links: self.links(public_url),
             clock: self.clock.clone(),
-            guard: self.guard.clone(),
+            may_reach: self.may_reach(),
             auth: Auth::new(&self.config.http.api_keys),
             limits: RequestLimits {
                 max_queued: self.config.http.max_queued,
-                default_webhook_url: self.config.webhook.url.clone(),
                 ..RequestLimits::default()
             },
-            readiness: Readiness {
-                ffmpeg_version: self.tools.version().to_owned(),
-                slots: self.config.worker.slots,
-            },
+            default_webhook_url: self.config.webhook.url.clone(),
+            readiness: self.readiness(),
             shutdown: shutdown.clone(),
         }
     }
+}
+
+impl App {
+    fn may_reach(&self) -> MayReach {
+        let guard = self.guard.clone();
+        Arc::new(move |address| guard.permits(address))
+    }
+
+    fn readiness(&self) -> ReadinessProbe {
+        let config::Worker { slots, light_slots, .. } = self.config.worker;
+        let readiness = Readiness {
+            ffmpeg: Some(self.tools.version().to_owned()),
+            containment: None,
+            slots: request::Slots { heavy: slots, light: light_slots },
+        };
+        Arc::new(move || readiness.clone())
+    }
+}
+
+/// Says on standard output where it listens: words for a person, a JSON line for a program.
+fn greet(url: &str) -> anyhow::Result<()> {
+    let terminal = Terminal::detect();
+    let told = if terminal.is_read_by_a_person() {
+        terminal.line(&format!("Reelway listens on {url} (Ctrl-C ends it)"))
+    } else {
+        terminal.json(&serde_json::json!({"listening": url}))
+    };
+    told.map_err(|error| anyhow::anyhow!("{error}"))
 }
 
 /// The work of this process.

@@ -181,7 +181,9 @@ fn refused(failed: CliError, status: StatusCode, problem: &Problem) -> CliError 
     let failed = failed.detail(detail);
     match (&problem.hint, status) {
         (Some(hint), _) => failed.hint(hint),
-        (None, StatusCode::UNAUTHORIZED) => failed.hint("give the key with --key or REELWAY_API_KEY"),
+        (None, StatusCode::UNAUTHORIZED) => {
+            failed.hint("give the key with --key or REELWAY_API_KEY")
+        }
         (None, _) => failed,
     }
 }
@@ -216,6 +218,11 @@ impl Client {
     #[must_use]
     pub fn is_local(&self) -> bool {
         is_loopback(&self.server)
+    }
+
+    /// Whether it answers as a Reelway does.
+    pub async fn is_up(&self) -> bool {
+        self.get(&["healthz"], &[]).await.is_ok_and(|answer| answer["status"] == "ok")
     }
 
     /// `GET` of the path made of `segments`.
@@ -259,7 +266,11 @@ impl Client {
     pub async fn events(&self, segments: &[&str]) -> Result<Response, ClientError> {
         let request = self.request(Method::GET, segments, &[]).header(ACCEPT, "text/event-stream");
         let response = self.send(request).await?;
-        if response.status().is_success() { Ok(response) } else { Err(self.refusal(response).await) }
+        if response.status().is_success() {
+            Ok(response)
+        } else {
+            Err(self.refusal(response).await)
+        }
     }
 
     /// The error of a stream that broke off.
@@ -268,7 +279,12 @@ impl Client {
         ClientError::Broken { server: self.server.clone(), source }
     }
 
-    fn request(&self, method: Method, segments: &[&str], query: &[(&str, String)]) -> RequestBuilder {
+    fn request(
+        &self,
+        method: Method,
+        segments: &[&str],
+        query: &[(&str, String)],
+    ) -> RequestBuilder {
         let mut url = self.server.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(segments);
@@ -341,7 +357,7 @@ fn build(local: bool) -> reqwest::Result<reqwest::Client> {
     if local { builder.no_proxy().build() } else { builder.build() }
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback() || address.is_unspecified(),
         Some(Host::Ipv6(address)) => address.is_loopback() || address.is_unspecified(),
@@ -364,11 +380,13 @@ mod tests {
 
     #[test]
     fn a_server_is_local_by_its_address_only() {
-        let local = ["http://127.0.0.1:3000", "http://[::1]/", "http://localhost", "http://0.0.0.0"];
+        let local =
+            ["http://127.0.0.1:3000", "http://[::1]/", "http://localhost", "http://0.0.0.0"];
         for text in local {
             assert!(is_loopback(&server_url(text).expect("a URL")), "{text}");
         }
-        for text in ["https://reelway.example.com", "http://10.0.0.1", "http://localhost.evil.com"] {
+        for text in ["https://reelway.example.com", "http://10.0.0.1", "http://localhost.evil.com"]
+        {
             assert!(!is_loopback(&server_url(text).expect("a URL")), "{text}");
         }
         assert!(first_key("with space").is_err());

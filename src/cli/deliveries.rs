@@ -185,8 +185,14 @@ mod tests {
             })
         };
         let deliveries = [
-            delivery("delivered", json!([{"at": 0, "duration_ms": 3, "status": 200, "error": null, "response": ""}])),
-            delivery("pending", json!([{"at": 0, "duration_ms": 3, "status": null, "error": "connect", "response": null}])),
+            delivery(
+                "delivered",
+                json!([{"at": 0, "duration_ms": 3, "status": 200, "error": null, "response": ""}]),
+            ),
+            delivery(
+                "pending",
+                json!([{"at": 0, "duration_ms": 3, "status": null, "error": "connect", "response": null}]),
+            ),
             delivery("held", json!([])),
         ];
         let shown = shown(&deliveries, Timestamp::from_millis(7_200_000), 100);

@@ -61,7 +61,8 @@ mod tests {
 
     use super::*;
 
-    const STREAM: &[u8] = b": hello\n\nevent: job\nid: 1\ndata: {\"a\":\ndata:1}\r\n\r\ndata: 2\n\nret";
+    const STREAM: &[u8] =
+        b": hello\n\nevent: job\nid: 1\ndata: {\"a\":\ndata:1}\r\n\r\ndata: 2\n\nret";
 
     #[test]
     fn events_come_out_whole_and_comments_do_not() {

@@ -31,15 +31,17 @@ pub struct JobsArgs {
         conflicts_with = "id"
     )]
     pub limit: u8,
+    /// Write for a person, also into a pipe
+    #[arg(long)]
+    pub human: bool,
     /// The server.
     #[command(flatten)]
     pub server: ServerArgs,
 }
 
 fn status(text: &str) -> Result<Status, String> {
-    Status::from_name(text).ok_or_else(|| {
-        format!("it is one of {}", Status::ALL.map(Status::name).join(", "))
-    })
+    Status::from_name(text)
+        .ok_or_else(|| format!("it is one of {}", Status::ALL.map(Status::name).join(", ")))
 }
 
 /// Shows one job or a page of them.
@@ -50,14 +52,14 @@ fn status(text: &str) -> Result<Status, String> {
 pub async fn run(args: &JobsArgs, terminal: &Terminal) -> Result<(), CliError> {
     let client = Client::new(&args.server)?;
     match &args.id {
-        Some(id) => one(&client, id, terminal).await,
+        Some(id) => one(&client, id, args.human, terminal).await,
         None => page(&client, args, terminal).await,
     }
 }
 
-async fn one(client: &Client, id: &str, terminal: &Terminal) -> Result<(), CliError> {
+async fn one(client: &Client, id: &str, human: bool, terminal: &Terminal) -> Result<(), CliError> {
     let job = client.get(&["jobs", id], &[]).await?;
-    if terminal.is_read_by_a_person() {
+    if human || terminal.is_read_by_a_person() {
         terminal.line(&show::block(&job))
     } else {
         terminal.json(&job)
@@ -72,7 +74,7 @@ async fn page(client: &Client, args: &JobsArgs, terminal: &Terminal) -> Result<(
     let Value::Array(jobs) = answer else {
         return Err(CliError::failed("the server's answer is not a list of jobs"));
     };
-    if !terminal.is_read_by_a_person() {
+    if !args.human && !terminal.is_read_by_a_person() {
         return jobs.iter().try_for_each(|job| terminal.json(job));
     }
     if jobs.is_empty() {

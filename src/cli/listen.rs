@@ -104,9 +104,8 @@ struct Inbox {
 pub async fn run(args: &ListenArgs, terminal: &Terminal) -> Result<(), CliError> {
     let secrets = secrets(&args.secret)?;
     let listener = bind(args.port).await?;
-    let address = listener
-        .local_addr()
-        .map_err(|error| CliError::failed("cannot listen").because(&error))?;
+    let address =
+        listener.local_addr().map_err(|error| CliError::failed("cannot listen").because(&error))?;
     greet(&format!("http://{address}"), secrets.is_empty(), terminal)?;
     let (events, inbox) = mpsc::channel(QUEUE);
     let router = Router::new()
@@ -249,7 +248,11 @@ impl Line {
 
 fn show(event: &Event, secrets: &[Secret], terminal: &Terminal) -> Result<(), CliError> {
     let line = Line::of(event, secrets);
-    if terminal.is_read_by_a_person() { terminal.line(&line.pretty()) } else { terminal.json(&line) }
+    if terminal.is_read_by_a_person() {
+        terminal.line(&line.pretty())
+    } else {
+        terminal.json(&line)
+    }
 }
 
 #[cfg(test)]
@@ -265,12 +268,8 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("webhook-id", HeaderValue::from_static("evt_1"));
         headers.insert("webhook-timestamp", NOW.secs().into());
-        let signed = sign::signatures(
-            std::slice::from_ref(secret),
-            "evt_1",
-            NOW.secs(),
-            body.as_bytes(),
-        );
+        let signed =
+            sign::signatures(std::slice::from_ref(secret), "evt_1", NOW.secs(), body.as_bytes());
         headers.insert("webhook-signature", signed);
         Event { at: NOW, headers, body: Bytes::from_static(body.as_bytes()) }
     }

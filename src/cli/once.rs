@@ -184,13 +184,9 @@ const fn endings(kind: Kind) -> &'static [(&'static str, &'static str)] {
             ("wav", "wav"),
             ("flac", "flac"),
         ],
-        Kind::Image => &[
-            ("jpg", "jpeg"),
-            ("jpeg", "jpeg"),
-            ("png", "png"),
-            ("webp", "webp"),
-            ("avif", "avif"),
-        ],
+        Kind::Image => {
+            &[("jpg", "jpeg"), ("jpeg", "jpeg"), ("png", "png"), ("webp", "webp"), ("avif", "avif")]
+        }
         Kind::Animation => &[("gif", "gif"), ("webp", "webp")],
     }
 }

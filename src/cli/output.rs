@@ -114,6 +114,9 @@ mod tests {
 
     #[test]
     fn nothing_foreign_reaches_the_terminal_as_a_command() {
-        assert_eq!(clean("a\u{1b}[31mb\r\n\u{9b}c\u{7f}"), "a\u{fffd}[31mb\u{fffd}\u{fffd}\u{fffd}c\u{fffd}");
+        assert_eq!(
+            clean("a\u{1b}[31mb\r\n\u{9b}c\u{7f}"),
+            "a\u{fffd}[31mb\u{fffd}\u{fffd}\u{fffd}c\u{fffd}"
+        );
     }
 }

@@ -81,9 +81,8 @@ impl Shared {
         let listener = bind(port).await?;
         let port = listener.local_addr().map_err(|error| unreadable(&error))?.port();
         let url = url(port, file)?;
-        let router = Router::new()
-            .route(url.path(), get(answer))
-            .with_state(Arc::new(file.to_path_buf()));
+        let router =
+            Router::new().route(url.path(), get(answer)).with_state(Arc::new(file.to_path_buf()));
         Ok(Self { listener, router, url })
     }
 
@@ -120,7 +119,8 @@ fn url(port: u16, file: &Path) -> Result<Url, CliError> {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
     let name: String = name.chars().map(plain).collect();
-    let text = format!("http://127.0.0.1:{port}/{}/{name}", hex::encode(rand::random::<[u8; 16]>()));
+    let text =
+        format!("http://127.0.0.1:{port}/{}/{name}", hex::encode(rand::random::<[u8; 16]>()));
     Url::parse(&text).map_err(|error| CliError::failed("cannot name the file").because(&error))
 }
 

@@ -11,8 +11,8 @@ use url::Url;
 
 use super::client::{Client, ClientError, ServerArgs, header_text};
 use super::flags::{OfAny, OptionFlags};
-use super::share::Shared;
 use super::output::clean;
+use super::share::Shared;
 use super::{CliError, Terminal, kind, watch};
 use crate::task::{ErrorKind, Kind};
 
@@ -102,11 +102,7 @@ pub async fn run(args: &SubmitArgs, terminal: &Terminal) -> Result<(), CliError>
     match Input::typed(&args.input) {
         Input::Remote(url) => {
             let answer = send(&client, args, &url).await?;
-            if args.wait {
-                wait(&client, &answer, terminal).await
-            } else {
-                tell(&answer, terminal)
-            }
+            if args.wait { wait(&client, &answer, terminal).await } else { tell(&answer, terminal) }
         }
         Input::Local(path) => local(&client, args, &path, terminal).await,
     }
@@ -225,8 +221,16 @@ mod tests {
     #[test]
     fn what_is_typed_becomes_the_request_and_flags_win_over_json() {
         let args = typed(&[
-            "--kind", "video", "--options", r#"{"width": 1, "fit": "cover"}"#, "--width", "640",
-            "--webhook", "https://a.example/hook", "--metadata", r#"{"n": 1}"#,
+            "--kind",
+            "video",
+            "--options",
+            r#"{"width": 1, "fit": "cover"}"#,
+            "--width",
+            "640",
+            "--webhook",
+            "https://a.example/hook",
+            "--metadata",
+            r#"{"n": 1}"#,
         ]);
         let (route, body) = request(&args.expect("a request"), "https://a.example/b.mp4");
         assert_eq!(route, "jobs");
@@ -245,7 +249,8 @@ mod tests {
         let args = typed(&["--tasks", r#"[{"kind": "image"}]"#]).expect("a request");
         let (route, body) = request(&args, "u");
         assert_eq!((route, body), ("process", json!({"url": "u", "tasks": [{"kind": "image"}]})));
-        let answer = json!({"batch_id": "batch_1", "tasks": [{"task_id": "job_1"}, {"task_id": "job_2"}]});
+        let answer =
+            json!({"batch_id": "batch_1", "tasks": [{"task_id": "job_1"}, {"task_id": "job_2"}]});
         assert_eq!(accepted(&answer), Ok(vec!["job_1".to_owned(), "job_2".to_owned()]));
         let job = json!({"id": "job_3", "batch_id": null, "tasks": []});
         assert_eq!(accepted(&job), Ok(vec!["job_3".to_owned()]));

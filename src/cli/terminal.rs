@@ -67,6 +67,11 @@ impl Terminal {
         let _unheard = writeln!(io::stderr().lock(), "{text}");
     }
 
+    /// Tells what went wrong, on stderr.
+    pub fn error(&self, error: &CliError) {
+        self.say(&format!("error: {error}"));
+    }
+
     /// Progress bars on stderr; they stay invisible when it is no terminal.
     #[must_use]
     pub fn bars(&self) -> Bars {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ffmpeg::{Facts, Tools};
+use ffmpeg::{Cause, Facts, RunError, Tools};
 use tokio_util::sync::CancellationToken;
 
 use super::WorkError;
@@ -10,7 +10,6 @@ use crate::input::InputFile;
 use crate::job::plan::{self, Plan, Step, Workspace};
 use crate::job::{Codecs, File, FileKind, Options};
 use crate::output::Stored;
-use crate::task::{ErrorKind, Failure};
 
 /// What the engine may do.
 pub type EngineSettings = plan::Settings;
@@ -69,17 +68,13 @@ impl Engine {
         report: impl Fn(f32) + Send + Sync,
         stop: &CancellationToken,
     ) -> Result<Made, WorkError> {
-        let workspace = Workspace { input: input.path().to_owned(), folder: folder.to_owned() };
+        let workspace = Workspace { input: input.path().to_owned(), output: folder.to_owned() };
         let plan = plan::plan(options, facts, &workspace, &self.settings)?;
-        self.run(&plan.steps, &report, stop).await?;
-        if is_empty(&plan.output).await
-            && let Some(steps) = &plan.fallback
-        {
-            self.run(steps, &report, stop).await?;
-        }
-        if is_empty(&plan.output).await {
-            let words = "ffmpeg ended well and wrote nothing";
-            return Err(Failure::new(ErrorKind::OutputEmpty, words).into());
+        match (self.run(&plan.steps, &report, stop).await, &plan.fallback) {
+            (Err(RunError::Refused { cause: Cause::NothingWritten, .. }), Some(steps)) => {
+                self.run(steps, &report, stop).await?;
+            }
+            (outcome, _) => outcome?,
         }
         self.read_back(plan, stop).await
     }
@@ -89,7 +84,7 @@ impl Engine {
         steps: &[Step],
         report: &(impl Fn(f32) + Send + Sync),
         stop: &CancellationToken,
-    ) -> Result<(), WorkError> {
+    ) -> Result<(), RunError> {
         let mut before = 0.0;
         for Step { command, share } in steps {
             let expected = command.expected_secs.filter(|secs| *secs > 0.0);
@@ -144,8 +139,4 @@ impl Made {
             sha256: stored.sha256,
         }
     }
-}
-
-async fn is_empty(path: &Path) -> bool {
-    tokio::fs::metadata(path).await.map_or(true, |file| file.len() == 0)
 }

@@ -78,6 +78,7 @@ impl From<RunError> for WorkError {
                 tracing::error!(error = %source, "ffprobe's answer cannot be read");
                 (ErrorKind::InternalError, "the file's facts cannot be read".to_owned(), vec![])
             }
+            RunError::Input(source) | RunError::Lost(source) => return source.into(),
             RunError::Refused { cause: Cause::NoSpace, .. } => return Self::Failed(disk_full()),
             RunError::Refused { cause, log } => (kind_of(cause), cause.message().to_owned(), log),
         };

@@ -8,16 +8,14 @@ mod failure;
 mod scratch;
 mod sweeper;
 
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
 use crate::claim::{BEAT, FENCE, Held, Interrupt, Perform};
 use crate::clock::Clock;
 use crate::input::{Downloads, InputFile};
-use crate::job::{Job, Kind};
+use crate::job::Job;
 use crate::output::{Links, Storage};
 use crate::store::{Claim, Lease, Published, Settled, Store, StoreResult};
 use crate::task::{Failure, RetryPolicy, StageKind};

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use tokio::net::TcpListener;
 use url::Url;
 
-use super::super::client::{Client, ServerArgs};
+use super::super::client::{Client, ServerArgs, is_loopback};
 use super::Check;
 
 /// The port is free, or a Reelway has it.
@@ -59,12 +59,10 @@ pub(super) fn check_public_url(url: Option<&Url>, bind: SocketAddr) -> Check {
     if url.query().is_some() || url.fragment().is_some() {
         return Check::bad("links", found + ", where a path cannot be added", say_it);
     }
-    let local = Client::is_loopback(url);
+    let local = is_loopback(url);
     match (url.scheme(), local, bind.ip().is_loopback()) {
         ("https", false, _) | (_, true, true) => Check::good("links", found),
-        (_, true, false) => {
-            Check::doubtful("links", found + ", for this machine only", say_it)
-        }
+        (_, true, false) => Check::doubtful("links", found + ", for this machine only", say_it),
         _ => Check::doubtful("links", found + ", without encryption", "use https"),
     }
 }

@@ -1,0 +1,110 @@
+//! The commands that need settings, each composed here and run.
+
+use std::sync::Arc;
+
+use crate::cli::{
+    CliError, DoctorConfig, OfKind, OneShot, ProbeArgs, Settled, ShowConfig, Terminal, run,
+};
+use crate::clock::SystemClock;
+use crate::config::{Config, Flags, Sources, shown};
+
+use super::{App, Once, Shutdown, open_store, webhook_secrets};
+
+/// `reelway serve`.
+///
+/// # Errors
+///
+/// The settings are wrong, or a part cannot be started.
+pub async fn serve(flags: &Flags) -> Result<(), CliError> {
+    let (config, _) = load(flags)?;
+    crate::telemetry::start(&config.log);
+    let shutdown = Shutdown::default();
+    let drain = config.worker.drain;
+    shutdown.on_signals(drain).map_err(|error| failed(&error.into()))?;
+    let app = App::open(config).await.map_err(|error| failed(&error))?;
+    app.serve(shutdown).await.map_err(|error| failed(&error))
+}
+
+/// `reelway video`, `audio`, `image` and `animation`.
+///
+/// # Errors
+///
+/// What was typed cannot be meant, or the job fails.
+pub async fn once<K: OfKind>(it: &Settled<OneShot<K>>, terminal: &Terminal) -> Result<(), CliError>
+where
+    OneShot<K>: clap::Args,
+{
+    let (config, _) = load(&it.settings)?;
+    let engine = Once::open(&config).await?;
+    run::once(&it.args, terminal, async |order| engine.make(order).await).await
+}
+
+/// `reelway probe`.
+///
+/// # Errors
+///
+/// The input cannot be had or is not media.
+pub async fn probe(it: &Settled<ProbeArgs>, terminal: &Terminal) -> Result<(), CliError> {
+    let (config, _) = load(&it.settings)?;
+    let engine = Once::open(&config).await?;
+    run::probe(&it.args, terminal, async |source, stop| engine.probe(source, stop).await).await
+}
+
+/// `reelway doctor`.
+///
+/// # Errors
+///
+/// A check is bad.
+pub async fn doctor(flags: &Flags, terminal: &Terminal) -> Result<(), CliError> {
+    let (config, _) = load(flags)?;
+    run::doctor(&DoctorConfig::from(&config), terminal).await
+}
+
+/// `reelway config check`.
+///
+/// # Errors
+///
+/// The settings are wrong; all of it is told.
+pub fn check_config(flags: &Flags, terminal: &Terminal) -> Result<(), CliError> {
+    load(flags)?;
+    terminal.line("the settings can be used")
+}
+
+/// `reelway config show`.
+///
+/// # Errors
+///
+/// The settings are wrong, or the database with the generated secret cannot be opened.
+pub async fn show_config(args: &ShowConfig, terminal: &Terminal) -> Result<(), CliError> {
+    let (config, sources) = load(&args.settings)?;
+    let mut text = shown(&sources, args.secrets);
+    if args.secrets && config.webhook.secrets.is_empty() {
+        let generated = generated_secret(&config).await.map_err(|error| failed(&error))?;
+        let line = "made at the first start and kept  [default]";
+        text = text.replace(line, &format!("{generated}  [made at the first start]"));
+    }
+    terminal.line(text.trim_end())
+}
+
+/// The server's own secret, made now if it was never started.
+async fn generated_secret(config: &Config) -> anyhow::Result<String> {
+    let store = open_store(config, Arc::new(SystemClock)).await?;
+    let secrets = webhook_secrets(config, store.as_ref()).await?;
+    store.close().await;
+    Ok(secrets.newest().text().to_owned())
+}
+
+fn load(flags: &Flags) -> Result<(Config, Sources), CliError> {
+    Config::load(flags).map_err(|problems| {
+        let text = problems.to_string();
+        let mut lines = text.lines().map(str::trim);
+        let what = CliError::usage(lines.next().unwrap_or_default());
+        lines.fold(what, CliError::detail)
+    })
+}
+
+/// An error of composition with its causes.
+fn failed(error: &anyhow::Error) -> CliError {
+    let causes = error.chain().skip(1).map(ToString::to_string);
+    causes.fold(CliError::failed(error.to_string()), CliError::detail)
+}

@@ -1,0 +1,101 @@
+//! The engine without a server: for the one-shot commands.
+
+use std::sync::Arc;
+
+use ffmpeg::Facts;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use super::{engine_settings, fetcher, tools};
+use crate::cli::{CliError, Made, NotMade, Order, Source};
+use crate::clock::{Clock as _, SystemClock};
+use crate::config::Config;
+use crate::input::{Downloads, InputFile};
+use crate::output::Stored;
+use crate::task::StageKind;
+use crate::worker::{Engine, WorkError};
+
+/// Makes one output of one input, with no database and no queue.
+#[derive(Debug)]
+pub struct Once {
+    engine: Engine,
+    downloads: Downloads,
+    _folder: TempDir,
+}
+
+impl Once {
+    /// Finds the programs and makes room for a download.
+    ///
+    /// # Errors
+    ///
+    /// ffmpeg is missing, or there is no temporary folder.
+    pub async fn open(config: &Config) -> Result<Self, CliError> {
+        let tools = tools(config).await.map_err(|error| CliError::failed(error.to_string()))?;
+        let folder = tempfile::tempdir()
+            .map_err(|error| CliError::failed("there is no temporary folder").because(&error))?;
+        let (fetcher, inputs) = (fetcher(config), folder.path().to_owned());
+        let keep = std::time::Duration::ZERO;
+        Ok(Self {
+            engine: Engine::new(tools, engine_settings(config)),
+            downloads: Downloads::new(fetcher, inputs, keep, Arc::new(SystemClock)),
+            _folder: folder,
+        })
+    }
+
+    /// Makes what was ordered.
+    ///
+    /// # Errors
+    ///
+    /// The job fails, or was told to stop.
+    pub async fn make(&self, order: Order<'_>) -> Result<Made, NotMade> {
+        let Order { options, source, scratch, report, stop } = order;
+        let encode = StageKind::Encode(options.kind());
+        let input = self.import(source, report, stop).await?;
+        report(StageKind::Probe, 0.0);
+        let facts = self.engine.probe(&input, stop).await?;
+        let scratch = scratch.canonicalize().map_err(WorkError::from)?;
+        let on_progress = |percent| report(encode, percent);
+        let made = self.engine.make(options, &facts, &input, &scratch, on_progress, stop).await?;
+        let size_bytes = std::fs::metadata(&made.path).map_err(WorkError::from)?.len();
+        // Nobody asks a file on their own disk for its checksum.
+        let stored = Stored { size_bytes, sha256: String::new() };
+        Ok(Made { file: made.file(String::new(), stored), path: made.path })
+    }
+
+    /// The facts of an input.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be had or is not media, or the work was told to stop.
+    pub async fn probe(&self, source: &Source, stop: &CancellationToken) -> Result<Facts, NotMade> {
+        let input = self.import(source, &|_, _| {}, stop).await?;
+        Ok(self.engine.probe(&input, stop).await?)
+    }
+
+    async fn import(
+        &self,
+        source: &Source,
+        report: &(dyn Fn(StageKind, f32) + Sync),
+        stop: &CancellationToken,
+    ) -> Result<Arc<InputFile>, NotMade> {
+        report(StageKind::Import, 0.0);
+        let url = match source {
+            Source::File(path) => {
+                let file = InputFile::local(path).await.map_err(WorkError::from)?;
+                return Ok(Arc::new(file));
+            }
+            Source::Url(url) => url,
+        };
+        let got = self.downloads.get(url, SystemClock.now(), |_, _| {}, stop).await;
+        Ok(got.map_err(WorkError::from)?)
+    }
+}
+
+impl From<WorkError> for NotMade {
+    fn from(error: WorkError) -> Self {
+        match error {
+            WorkError::Stopped => Self::Stopped,
+            WorkError::Failed(failure) => Self::Failed(failure),
+        }
+    }
+}
