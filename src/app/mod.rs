@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use url::Url;
 
 use crate::clock::{Clock, SystemClock};
@@ -138,7 +138,7 @@ pub async fn tools(config: &Config) -> Result<ffmpeg::Tools, ffmpeg::ToolsError>
 
 /// The one client that reaches out.
 fn client(guard: &Guard) -> Client {
-    Client::new(guard.clone(), Arc::new(SystemResolver::default()))
+    Client::new(guard.clone(), Arc::new(SystemResolver))
 }
 
 /// Gets inputs within the limits of these settings.
@@ -180,5 +180,5 @@ pub async fn webhook_secrets(config: &Config, store: &dyn Store) -> anyhow::Resu
         let kept = store.secret(WEBHOOK_SECRET, Secret::generate().text()).await?;
         return Ok(Secrets::parse([kept.as_str()])?);
     }
-    Ok(Secrets::parse(said.iter().map(|secret| secret.expose_secret()))?)
+    Ok(Secrets::parse(said.iter().map(secrecy::ExposeSecret::expose_secret))?)
 }

@@ -94,7 +94,7 @@ impl<P: Perform> Claimer<P> {
             if self.round().await > 0 {
                 continue;
             }
-            let pause = POLL.0 + (POLL.1 - POLL.0).mul_f64(rand::random());
+            let pause = POLL.0 + POLL.1.checked_sub(POLL.0).unwrap().mul_f64(rand::random());
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.store.hints().task_due.notified() => {}

@@ -22,7 +22,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a stream of events may be silent: servers send a comment every few seconds.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// Which server to talk to, and with which key.
 #[derive(Clone, Debug, clap::Args)]
@@ -71,7 +71,7 @@ pub(super) fn header_text(text: &str) -> Result<String, String> {
 
 /// A client of one server.
 #[derive(Clone, Debug)]
-pub struct Client {
+pub(super) struct Client {
     http: reqwest::Client,
     server: Url,
     key: Option<SecretString>,
@@ -207,7 +207,7 @@ impl Client {
     /// # Errors
     ///
     /// The machine's certificates cannot be read.
-    pub fn new(args: &ServerArgs) -> Result<Self, CliError> {
+    pub(super) fn new(args: &ServerArgs) -> Result<Self, CliError> {
         let key = args.key.clone().filter(|key| !key.expose_secret().is_empty());
         let http = build(is_loopback(&args.server))
             .map_err(|error| CliError::failed("cannot make an HTTP client").because(&error))?;
@@ -216,12 +216,12 @@ impl Client {
 
     /// Whether the server is on this machine, as far as its address tells.
     #[must_use]
-    pub fn is_local(&self) -> bool {
+    pub(super) fn is_local(&self) -> bool {
         is_loopback(&self.server)
     }
 
     /// Whether it answers as a Reelway does.
-    pub async fn is_up(&self) -> bool {
+    pub(super) async fn is_up(&self) -> bool {
         self.get(&["healthz"], &[]).await.is_ok_and(|answer| answer["status"] == "ok")
     }
 
@@ -230,7 +230,7 @@ impl Client {
     /// # Errors
     ///
     /// See [`ClientError`].
-    pub async fn get(
+    pub(super) async fn get(
         &self,
         segments: &[&str],
         query: &[(&str, String)],
@@ -244,7 +244,7 @@ impl Client {
     /// # Errors
     ///
     /// See [`ClientError`].
-    pub async fn post(
+    pub(super) async fn post(
         &self,
         segments: &[&str],
         query: &[(&str, String)],
@@ -263,7 +263,7 @@ impl Client {
     /// # Errors
     ///
     /// See [`ClientError`].
-    pub async fn events(&self, segments: &[&str]) -> Result<Response, ClientError> {
+    pub(super) async fn events(&self, segments: &[&str]) -> Result<Response, ClientError> {
         let request = self.request(Method::GET, segments, &[]).header(ACCEPT, "text/event-stream");
         let response = self.send(request).await?;
         if response.status().is_success() {
@@ -275,7 +275,7 @@ impl Client {
 
     /// The error of a stream that broke off.
     #[must_use]
-    pub fn broken(&self, source: reqwest::Error) -> ClientError {
+    pub(super) fn broken(&self, source: reqwest::Error) -> ClientError {
         ClientError::Broken { server: self.server.clone(), source }
     }
 

@@ -9,11 +9,11 @@ const MAX_EVENT_BYTES: usize = 4 << 20;
 /// An event that is larger than [`MAX_EVENT_BYTES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an event of the server is too large to be right")]
-pub struct TooLarge;
+pub(super) struct TooLarge;
 
 /// A reader of events.
 #[derive(Debug, Default)]
-pub struct Events {
+pub(super) struct Events {
     line: Vec<u8>,
     data: Vec<u8>,
 }
@@ -24,7 +24,7 @@ impl Events {
     /// # Errors
     ///
     /// An event is larger than [`MAX_EVENT_BYTES`].
-    pub fn feed(&mut self, bytes: &[u8]) -> Result<Vec<Vec<u8>>, TooLarge> {
+    pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<Vec<Vec<u8>>, TooLarge> {
         let mut events = Vec::new();
         for &byte in bytes {
             if byte != b'\n' {

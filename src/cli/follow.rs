@@ -19,7 +19,7 @@ const MAX_SILENT_TRIES: u32 = 10;
 
 /// What is looked at in a job on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
-pub struct Glance {
+pub(super) struct Glance {
     /// How it stands.
     pub status: Status,
     /// Per cent.
@@ -32,7 +32,7 @@ pub struct Glance {
 /// # Errors
 ///
 /// The server refuses, or was not heard for [`MAX_SILENT_TRIES`] tries.
-pub async fn follow(
+pub(super) async fn follow(
     client: &Client,
     id: &str,
     seen: &(dyn Fn(Glance, &Value) + Sync),

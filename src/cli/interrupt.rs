@@ -5,7 +5,7 @@ use tokio::signal;
 /// Waits until somebody wants the command to stop.
 ///
 /// Where signals cannot be listened to, the system's own way of stopping a process stays.
-pub async fn asked() {
+pub(super) async fn asked() {
     tokio::select! {
         () = ctrl_c() => {}
         () = terminate() => {}

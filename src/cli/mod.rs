@@ -152,6 +152,7 @@ pub struct ShowConfig {
 }
 
 /// Ends a command: shows what went wrong, if anything did, and makes the exit code.
+#[must_use]
 pub fn end(outcome: Result<(), CliError>) -> ExitCode {
     let Err(error) = outcome else { return ExitCode::SUCCESS };
     if error.exit() != Exit::ReaderGone {

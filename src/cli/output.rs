@@ -7,13 +7,13 @@ use console::{measure_text_width, pad_str, truncate_str};
 
 /// The text without control characters, which a terminal would obey.
 #[must_use]
-pub fn clean(text: &str) -> String {
+pub(super) fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 
 /// A size in bytes: `512 B`, `1.2 MB`.
 #[must_use]
-pub fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     let units = ["kB", "MB", "GB", "TB"];
     if bytes < 1000 {
         return format!("{bytes} B");
@@ -30,7 +30,7 @@ pub fn size(bytes: u64) -> String {
 
 /// How long something took: `40 ms`, `3.2 s`, `4 min 05 s`, `2 h 03 min`.
 #[must_use]
-pub fn span(millis: i64) -> String {
+pub(super) fn span(millis: i64) -> String {
     let millis = millis.max(0);
     let secs = millis / 1000;
     match secs {
@@ -43,7 +43,7 @@ pub fn span(millis: i64) -> String {
 
 /// How long ago something was, in one unit: `now`, `12 s`, `5 min`, `3 h`, `2 d`.
 #[must_use]
-pub fn age(millis: i64) -> String {
+pub(super) fn age(millis: i64) -> String {
     let secs = millis.max(0) / 1000;
     match secs {
         0 => "now".to_owned(),
@@ -56,7 +56,7 @@ pub fn age(millis: i64) -> String {
 
 /// The time of day in UTC: `09:05:07Z`.
 #[must_use]
-pub fn time_of_day(millis: i64) -> String {
+pub(super) fn time_of_day(millis: i64) -> String {
     let secs = millis.div_euclid(1000).rem_euclid(86_400);
     format!("{:02}:{:02}:{:02}Z", secs / 3600, secs % 3600 / 60, secs % 60)
 }
@@ -66,7 +66,7 @@ pub fn time_of_day(millis: i64) -> String {
 ///
 /// Cells may hold colour; the first row is the heading.
 #[must_use]
-pub fn table<const N: usize>(rows: &[[String; N]], width: usize) -> String {
+pub(super) fn table<const N: usize>(rows: &[[String; N]], width: usize) -> String {
     let mut widths = [0; N];
     for row in rows {
         for (column, cell) in row.iter().enumerate() {

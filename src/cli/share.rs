@@ -58,7 +58,7 @@ pub async fn run(args: &ShareArgs, terminal: &Terminal) -> Result<(), CliError> 
 
 /// A file with a URL.
 #[derive(Debug)]
-pub struct Shared {
+pub(super) struct Shared {
     listener: TcpListener,
     router: Router,
     url: Url,
@@ -70,7 +70,7 @@ impl Shared {
     /// # Errors
     ///
     /// The file cannot be read or is none, or the port is taken.
-    pub async fn open(file: &Path, port: u16) -> Result<Self, CliError> {
+    pub(super) async fn open(file: &Path, port: u16) -> Result<Self, CliError> {
         let unreadable = |error: &std::io::Error| {
             CliError::failed(format!("cannot read {}", file.display())).because(error)
         };
@@ -88,12 +88,12 @@ impl Shared {
 
     /// Where the file is while [`Shared::serve`] runs.
     #[must_use]
-    pub const fn url(&self) -> &Url {
+    pub(super) const fn url(&self) -> &Url {
         &self.url
     }
 
     /// Serves the file for as long as it is waited for.
-    pub async fn serve(self) -> CliError {
+    pub(super) async fn serve(self) -> CliError {
         match axum::serve(self.listener, self.router).await {
             Ok(()) => CliError::failed("sharing ended by itself"),
             Err(error) => CliError::failed("cannot share the file").because(&error),

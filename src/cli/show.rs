@@ -16,7 +16,7 @@ use crate::task::StageStatus;
 
 /// A list of jobs as a table, no line longer than `width`.
 #[must_use]
-pub fn list(jobs: &[Value], now: Timestamp, width: usize) -> String {
+pub(super) fn list(jobs: &[Value], now: Timestamp, width: usize) -> String {
     let heading = ["ID", "KIND", "STATUS", "DONE", "AGE", "INPUT"].map(str::to_owned);
     let rows = jobs.iter().map(|job| match JobView::deserialize(job) {
         Ok(job) => row(&job, now),
@@ -57,7 +57,7 @@ fn coloured(status: Status) -> String {
 
 /// One job as a block of lines: how it stands, its stages with their times, what it made.
 #[must_use]
-pub fn block(job: &Value) -> String {
+pub(super) fn block(job: &Value) -> String {
     match JobView::deserialize(job) {
         Ok(job) => lines(&job),
         Err(_) => serde_json::to_string_pretty(job).unwrap_or_default(),

@@ -146,14 +146,13 @@ async fn send(client: &Client, args: &SubmitArgs, url: &str) -> Result<Value, Cl
 
 /// The route and the body that say what was typed.
 fn request(args: &SubmitArgs, url: &str) -> (&'static str, Value) {
-    let (route, mut body) = match &args.tasks {
-        Some(List(tasks)) => ("process", json!({"url": url, "tasks": tasks})),
-        None => {
-            let mut options = args.json.clone().unwrap_or_default();
-            options.extend(args.flags.options.clone());
-            let kind = args.kind.map(Kind::name);
-            ("jobs", json!({"input": url, "kind": kind, "options": options}))
-        }
+    let (route, mut body) = if let Some(List(tasks)) = &args.tasks {
+        ("process", json!({"url": url, "tasks": tasks}))
+    } else {
+        let mut options = args.json.clone().unwrap_or_default();
+        options.extend(args.flags.options.clone());
+        let kind = args.kind.map(Kind::name);
+        ("jobs", json!({"input": url, "kind": kind, "options": options}))
     };
     if let Some(webhook) = &args.webhook {
         body["webhook_url"] = json!(webhook);

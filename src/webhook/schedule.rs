@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn a_destination_that_failed_for_five_days_is_disabled_at_the_last_attempt() {
         let five_days_ago = Some(NOW.minus(GIVE_UP_AFTER));
-        let less = Some(NOW.minus(GIVE_UP_AFTER - Duration::from_millis(1)));
+        let less = Some(NOW.minus(GIVE_UP_AFTER.checked_sub(Duration::from_millis(1)).unwrap()));
         assert_eq!(decide(status(500), 10, five_days_ago, NOW, 0.5), AttemptOutcome::Disable);
         assert_eq!(decide(status(500), 10, less, NOW, 0.5), AttemptOutcome::Failed);
         assert!(matches!(

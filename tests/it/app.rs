@@ -182,7 +182,7 @@ impl TestApp {
         };
         let url = self.links.lasting_link(&key);
         let settled =
-            self.store.finish(claim.lease, encoded(), vec![Published { file, url }]).await;
+            self.store.finish(&claim.lease, encoded(), vec![Published { file, url }]).await;
         assert_eq!(settled.expect("an answer"), Settled::Done);
         key
     }
@@ -195,7 +195,7 @@ impl TestApp {
         let mut stages = Stages::default();
         stages.begin(StageKind::Probe, Timestamp::from_millis(NOW));
         stages.fail(&failure, Timestamp::from_millis(NOW));
-        let settled = self.store.fail(claim.lease, stages, failure, Next::End).await;
+        let settled = self.store.fail(&claim.lease, stages, failure, Next::End).await;
         assert_eq!(settled.expect("an answer"), Settled::Done);
     }
 }

@@ -28,8 +28,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            wall: Duration::from_secs(6 * 60 * 60),
-            stall: Duration::from_secs(60),
+            wall: Duration::from_hours(6),
+            stall: Duration::from_mins(1),
             probe_wall: Duration::from_secs(20),
             grace: Duration::from_secs(2),
             address_space_bytes: 16 << 30,

@@ -142,10 +142,13 @@ impl Tools {
             End::TimedOut => Err(RunError::TimedOut { secs: limits.wall.as_secs(), log }),
             End::TooMuch => Err(RunError::Refused { cause: Cause::Unknown, log }),
             End::Exited(status) if !status.success() => Err(failed(status, &tail)),
-            End::Exited(_) => match missing(outputs).await {
-                true => Err(RunError::Refused { cause: Cause::NothingWritten, log }),
-                false => Ok(()),
-            },
+            End::Exited(_) => {
+                if missing(outputs).await {
+                    Err(RunError::Refused { cause: Cause::NothingWritten, log })
+                } else {
+                    Ok(())
+                }
+            }
         }
     }
 }

@@ -48,7 +48,7 @@ impl From<&Config> for DoctorConfig {
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub(super) enum Verdict {
     /// As it should be.
     Good,
     /// It works, but perhaps not as meant.
@@ -59,7 +59,7 @@ pub enum Verdict {
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Check {
+pub(super) struct Check {
     /// What was looked at.
     pub check: &'static str,
     /// How it ended.

@@ -54,7 +54,7 @@ async fn cancel_waits_for_the_worker_of_a_running_job() {
     let store = app.store.clone();
     let worker = tokio::spawn(async move {
         store.hints().cancel_asked.notified().await;
-        store.end_cancelled(claim.lease, Stages::default()).await
+        store.end_cancelled(&claim.lease, Stages::default()).await
     });
     let answer = app.post(&format!("/jobs/{id}/cancel"), &json!({})).await;
     assert_eq!((answer.status.as_u16(), &answer.json()["status"]), (200, &json!("cancelled")));
@@ -69,7 +69,7 @@ async fn cancel_answers_with_the_running_job_when_its_worker_takes_its_time() {
     let claim = app.claim().await;
     let answer = app.post(&format!("/jobs/{id}/cancel"), &json!({})).await;
     assert_eq!((answer.status.as_u16(), &answer.json()["status"]), (200, &json!("processing")));
-    let settled = app.store.end_cancelled(claim.lease, Stages::default()).await;
+    let settled = app.store.end_cancelled(&claim.lease, Stages::default()).await;
     assert_eq!(settled.expect("an answer"), Settled::Done);
 }
 

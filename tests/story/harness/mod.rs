@@ -8,12 +8,12 @@ mod source;
 use std::time::Duration;
 
 pub(crate) use clip::{long_clip, short_clip};
-pub(crate) use receiver::{Push, Receiver};
+pub(crate) use receiver::Receiver;
 pub(crate) use server::{Server, WEBHOOK_SECRET, processes_naming};
 pub(crate) use source::Source;
 
 /// How long a story waits for anything before it is a failure.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Waits for something that happens in another process and cannot call us: looks, again and
 /// again, until it is so.
