@@ -15,8 +15,11 @@ use crate::id::WorkerId;
 use crate::store::{Claim, Store, Want};
 use crate::task::Lane;
 
-/// How long the queue is left alone when it was empty and nobody hints: between these two.
-const POLL: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(5));
+/// How long the queue is left alone when it was empty and nobody hints, at least.
+const POLL: Duration = Duration::from_secs(2);
+
+/// By how much that is spread, so that many workers do not ask at once.
+const SPREAD: Duration = Duration::from_secs(3);
 
 /// What is done with a claim.
 pub trait Perform: Send + Sync + 'static {
@@ -94,7 +97,7 @@ impl<P: Perform> Claimer<P> {
             if self.round().await > 0 {
                 continue;
             }
-            let pause = POLL.0 + POLL.1.checked_sub(POLL.0).unwrap().mul_f64(rand::random());
+            let pause = POLL + SPREAD.mul_f64(rand::random());
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.store.hints().task_due.notified() => {}

@@ -124,7 +124,6 @@ pub enum ClientError {
 
 /// The server's error, as wire.md section 2 has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[expect(missing_docs, reason = "wire.md section 2 says what each field is")]
 pub struct Problem {
     pub kind: String,
     pub message: String,

@@ -276,7 +276,10 @@ impl<K: OfKind> FromArgMatches for OptionFlags<K> {
 
 impl<K: OfKind> Args for OptionFlags<K> {
     fn augment_args(command: Command) -> Command {
-        let flags = FLAGS.iter().filter_map(|flag| Some(flag.arg(flag.help(K::KIND)?)));
+        // A value such as -1 is the decoder's to refuse, with words.
+        let flags = FLAGS
+            .iter()
+            .filter_map(|flag| Some(flag.arg(flag.help(K::KIND)?).allow_hyphen_values(true)));
         command.args(flags)
     }
 

@@ -74,6 +74,7 @@ pub struct Cli {
 
 /// What may be done.
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one, at the start of the process")]
 pub enum Command {
     /// Run the server: HTTP API, workers and webhooks in one process
     Serve(Flags),

@@ -18,8 +18,17 @@ use crate::job::{InputError, InputUrl, JobSpec, Kind, Options};
 const MAX_METADATA_BYTES: usize = 16 << 10;
 
 /// What may be in a request for one job.
-const KNOWN: &[&str] =
-    &["input", "url", "kind", "options", "metadata", "webhook_url", "output", "connection_id"];
+const KNOWN: &[&str] = &[
+    "tasks",
+    "input",
+    "url",
+    "kind",
+    "options",
+    "metadata",
+    "webhook_url",
+    "output",
+    "connection_id",
+];
 
 /// What may be in a request for several.
 const KNOWN_OF_BATCH: &[&str] = &["input", "url", "tasks", "metadata", "webhook_url"];

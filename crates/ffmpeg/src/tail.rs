@@ -112,6 +112,7 @@ impl Tail {
         let (text, warning) = without_tags(raw);
         let mut text: String = text.chars().filter(|&c| is_plain(c)).collect();
         for (path, name) in &self.secrets {
+            text = text.replace(&format!("file:{path}"), name);
             // Taking one out may put another together; each round is shorter than the last.
             while text.contains(path) {
                 text = text.replace(path, name);

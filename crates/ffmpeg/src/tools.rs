@@ -122,13 +122,6 @@ impl Tools {
     pub fn limits(&self) -> &Limits {
         &self.0.limits
     }
-
-    #[cfg(test)]
-    pub(crate) fn fake(ffmpeg: PathBuf, limits: Limits) -> Self {
-        let ffprobe = ffmpeg.clone();
-        let (version, encoders) = (String::new(), BTreeSet::new());
-        Self(Arc::new(Inner { ffmpeg, ffprobe, version, encoders, limits }))
-    }
 }
 
 fn locate(program: &'static str, given: Option<&Path>) -> Result<PathBuf, ToolsError> {

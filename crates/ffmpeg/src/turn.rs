@@ -46,7 +46,7 @@ fn matrix(text: &str) -> Option<(Rotation, bool)> {
 
 /// The quarter an angle is at; `None` for what is no angle.
 fn clockwise(degrees: f64) -> Option<Rotation> {
-    if !(degrees.abs() <= 3600.0) {
+    if degrees.is_nan() || degrees.abs() > 3600.0 {
         return None;
     }
     let near = |quarter: f64| {

@@ -10,9 +10,8 @@ use super::Check;
 
 /// The port is free, or a Reelway has it.
 pub(super) async fn check_port(bind: SocketAddr) -> Check {
-    let error = match TcpListener::bind(bind).await {
-        Ok(_) => return Check::good("port", format!("{bind} is free")),
-        Err(error) => error,
+    let Err(error) = TcpListener::bind(bind).await else {
+        return Check::good("port", format!("{bind} is free"));
     };
     if error.kind() != std::io::ErrorKind::AddrInUse {
         let found = format!("cannot listen on {bind}: {error}");

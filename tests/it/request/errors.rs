@@ -227,8 +227,11 @@ async fn a_panic_is_a_500_like_any_other() {
 
 #[tokio::test]
 async fn a_request_that_takes_too_long_is_ended() {
-    let app = TestApp::with(|state| state.limits.answer_within = Duration::ZERO).await;
-    let answer = app.get("/jobs").await;
+    let limit = Duration::from_millis(50);
+    let app = TestApp::with(|state| state.limits.answer_within = limit).await;
+    let endless = Body::from_stream(stream::pending::<Result<String, std::io::Error>>());
+    let json = [("content-type", "application/json")];
+    let answer = app.call(Method::POST, "/jobs", &json, endless).await;
     assert_eq!((answer.status.as_u16(), answer.kind().as_str()), (408, "request_timeout"));
 }
 
