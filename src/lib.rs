@@ -3,53 +3,53 @@
 //! The modules stand in the order in which one job passes through them. `ARCHITECTURE.md`
 //! follows a job from the first to the last.
 
-/// 1. **request**: HTTP in; a valid job out, or a 4xx that says what to do.
+// 1. **request**: HTTP in; a valid job out, or a 4xx that says what to do.
 pub mod request;
 
-/// 2. **job**: what was asked, and how it becomes an ffmpeg command.
+// 2. **job**: what was asked, and how it becomes an ffmpeg command.
 pub mod job;
 
-/// 3. **task**: the unit a worker claims, its stages, its failures and retries.
+// 3. **task**: the unit a worker claims, its stages, its failures and retries.
 pub mod task;
 
-/// 4. **claim**: a task taken on a lease, and the heartbeat that keeps it.
+// 4. **claim**: a task taken on a lease, and the heartbeat that keeps it.
 pub mod claim;
 
-/// 5. **worker**: the story of one claimed task, from input to output.
+// 5. **worker**: the story of one claimed task, from input to output.
 pub mod worker;
 
-/// 6. **input**: fetched through the guard, shared by all tasks of the input, probed.
+// 6. **input**: fetched through the guard, shared by all tasks of the input, probed.
 pub mod input;
 
-/// 7. **ffmpeg**: one process, boxed in.
+// 7. **ffmpeg**: one process, boxed in.
 pub use ffmpeg;
 
-/// 8. **output**: into storage under the attempt's own key, linked when it is read.
+// 8. **output**: into storage under the attempt's own key, linked when it is read.
 pub mod output;
 
-/// 9. **webhook**: the end of a job, pushed, signed, retried, replayable.
+// 9. **webhook**: the end of a job, pushed, signed, retried, replayable.
 pub mod webhook;
 
-/// What the route stands on: the one place where state is kept.
+// What the route stands on: the one place where state is kept.
 pub mod store;
 
-/// The one HTTP client that reaches out, and the guard in front of it.
+// The one HTTP client that reaches out, and the guard in front of it.
 pub mod outbound;
 
-/// Every setting: its name, default, source and meaning.
+// Every setting: its name, default, source and meaning.
 pub mod config;
 
-/// Composition: from a [`config::Config`] to running parts.
+// Composition: from a [`config::Config`] to running parts.
 pub mod app;
 
-/// The commands a person types.
+// The commands a person types.
 pub mod cli;
 
-/// The time, as a parameter.
+// The time, as a parameter.
 pub mod clock;
 
-/// Names of things.
+// Names of things.
 pub mod id;
 
-/// Logs.
+// Logs.
 pub mod telemetry;

@@ -1,5 +1,7 @@
 //! Stories of the whole product: the real binary, real ffmpeg, real sockets, real signals.
 
+#![expect(clippy::expect_used, reason = "a story that cannot go on has failed")]
+
 mod crash;
 mod harness;
 mod pipeline;

@@ -46,7 +46,7 @@ fn judge(free: u64) -> Check {
     let fix = "make room, or put --data-dir on a larger disk: inputs and outputs are kept there";
     match free {
         ..TOO_LITTLE_BYTES => Check::bad("disk", found, fix),
-        ..LITTLE_BYTES => Check::doubtful("disk", found, fix),
+        TOO_LITTLE_BYTES..LITTLE_BYTES => Check::doubtful("disk", found, fix),
         _ => Check::good("disk", found),
     }
 }
