@@ -1,7 +1,7 @@
 //! Names of things: `job_01h2xcejqtf2nbrexx3vqjhp41`.
 //!
 //! Every id is a [TypeID](https://github.com/jetify-com/typeid/tree/main/spec): a prefix that
-//! says what it names, and a UUIDv7 in lower-case base32, so that ids sort by the time they
+//! says what it names, and a version 7 UUID in lower-case base32, so that ids sort by the time they
 //! were made and one kind of id cannot be passed for another.
 
 use type_safe_id::{StaticType, TypeSafeId};

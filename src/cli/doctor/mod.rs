@@ -103,7 +103,7 @@ impl Check {
 ///
 /// # Errors
 ///
-/// A check is [`Verdict::Bad`].
+/// A check is bad.
 pub async fn run(config: &DoctorConfig, terminal: &Terminal) -> Result<(), CliError> {
     let mut bad = 0;
     let mut show = |checks: Vec<Check>| {
