@@ -24,7 +24,7 @@ use crate::input::{Downloads, FetchLimits, Fetcher};
 use crate::outbound::{Client, Guard, SystemResolver};
 use crate::output::{Links, Storage};
 use crate::store::Store;
-use crate::store::sqlite::SqliteStore;
+use crate::store::sql::SqlStore;
 use crate::task::RetryPolicy;
 use crate::webhook::{self, Deliverer, Secret, Secrets};
 use crate::worker::{Engine, EngineSettings, Scratch, Worker};
@@ -163,7 +163,7 @@ pub fn engine_settings(config: &Config) -> EngineSettings {
 ///
 /// It cannot be opened or migrated.
 pub async fn open_store(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Store>> {
-    let store = SqliteStore::open(&config.database, clock)
+    let store = SqlStore::sqlite(&config.database, clock)
         .await
         .with_context(|| format!("the database {} cannot be opened", config.database.display()))?;
     Ok(Arc::new(store))

@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use super::{App, Shutdown};
-use crate::claim::{Claimer, Heart, Interrupt, Rescuer, Slots};
+use crate::claim::{Claimer, Heart, Interrupt, Rescuer, Slots, Terms};
 use crate::cli::Terminal;
 use crate::config;
 use crate::request::{self, AppState, Auth, MayReach, Readiness, ReadinessProbe, RequestLimits};
@@ -161,6 +161,7 @@ impl Workers {
             store: app.store.clone(),
             worker: app.worker_id,
             slots: Slots::new(app.config.worker.slots, app.config.worker.light_slots),
+            terms: Terms::default(),
             heart: heart.clone(),
             perform: Arc::new(app.worker(app.links(public_url))?),
             tracker: tracker.clone(),

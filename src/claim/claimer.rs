@@ -13,13 +13,28 @@ use super::heart::Heart;
 use super::hold::Held;
 use crate::id::WorkerId;
 use crate::store::{Claim, Store, Want};
-use crate::task::Lane;
+use crate::task::{Kind, Lane};
 
 /// How long the queue is left alone when it was empty and nobody hints, at least.
 const POLL: Duration = Duration::from_secs(2);
 
 /// By how much that is spread, so that many workers do not ask at once.
 const SPREAD: Duration = Duration::from_secs(3);
+
+/// What may be taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// Only jobs of these kinds.
+    pub kinds: Vec<Kind>,
+    /// No more of one owner than this at the same time, in all workers together.
+    pub per_owner: Option<u32>,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self { kinds: Kind::ALL.to_vec(), per_owner: None }
+    }
+}
 
 /// What is done with a claim.
 pub trait Perform: Send + Sync + 'static {
@@ -45,7 +60,7 @@ impl Slots {
 
     fn free(&self) -> Want {
         let free = |room: &Semaphore| u32::try_from(room.available_permits()).unwrap_or(u32::MAX);
-        Want { heavy: free(&self.heavy), light: free(&self.light) }
+        Want { heavy: free(&self.heavy), light: free(&self.light), ..Want::default() }
     }
 
     /// Takes a slot that [`Slots::free`] has just shown; the claimer alone takes any.
@@ -82,6 +97,8 @@ pub struct Claimer<P> {
     pub worker: WorkerId,
     /// Room for work.
     pub slots: Slots,
+    /// What may be taken.
+    pub terms: Terms,
     /// Keeps the leases.
     pub heart: Arc<Heart>,
     /// Does the work.
@@ -109,8 +126,9 @@ impl<P: Perform> Claimer<P> {
 
     /// Claims once for all free slots; returns how many tasks were taken.
     async fn round(&self) -> usize {
-        let want = self.slots.free();
-        if want == Want::default() {
+        let Terms { kinds, per_owner } = self.terms.clone();
+        let want = Want { kinds, per_owner, ..self.slots.free() };
+        if want.is_nothing() {
             return 0;
         }
         let asked = Instant::now();

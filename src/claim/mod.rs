@@ -9,7 +9,7 @@ mod heart;
 mod hold;
 mod rescuer;
 
-pub use claimer::{Claimer, Perform, Slots};
+pub use claimer::{Claimer, Perform, Slots, Terms};
 pub use heart::{BEAT, FENCE, Heart};
 pub use hold::{Held, Hold, Interrupt};
 pub use rescuer::{RESCUE_EVERY, Rescuer};

@@ -8,6 +8,7 @@ pub mod options;
 pub mod plan;
 mod spec;
 mod state;
+mod turn;
 pub mod view;
 
 use crate::clock::Timestamp;
@@ -19,6 +20,7 @@ pub use file::{Codecs, File, FileKind};
 pub use options::{OptionError, Options};
 pub use spec::{InputError, InputUrl, JobSpec};
 pub use state::{InvalidTransition, JobEvent, JobState, Status};
+pub use turn::{Owner, Priority};
 
 /// A job: what was asked, and how it stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +31,10 @@ pub struct Job {
     pub batch_id: Option<BatchId>,
     /// What was asked.
     pub spec: JobSpec,
+    /// Who asked.
+    pub owner: Owner,
+    /// How urgent it is.
+    pub priority: Priority,
     /// How it stands.
     pub state: JobState,
     /// Per cent, 0 to 100; never goes back.
@@ -62,6 +68,8 @@ impl Job {
             id,
             batch_id,
             spec,
+            owner: Owner::default(),
+            priority: Priority::default(),
             state: JobState::Queued { started_at: None },
             progress: 0.0,
             tasks: vec![task],

@@ -6,7 +6,7 @@
 
 mod hints;
 mod model;
-pub mod sqlite;
+pub mod sql;
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::id::{BatchId, DeliveryId, JobId, WorkerId};
 use crate::job::{File, Job};
 use crate::task::{Failure, Next, RetryPolicy, Stages};
 
-pub use hints::Hints;
+pub use hints::{Hint, Hints};
 pub use model::{
     AttemptOutcome, AttemptRecord, BatchView, Beat, BeatReply, CancelOutcome, Claim, DeletedJob,
     Delivery, DeliveryFilter, DeliveryState, DueDelivery, EventKind, Garbage, Idempotency,

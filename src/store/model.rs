@@ -32,6 +32,9 @@ pub enum StoreError {
         /// Why not.
         source: std::io::Error,
     },
+    /// The database did not answer.
+    #[error("the database did not answer in time")]
+    TimedOut,
     /// A row says something that this version cannot read.
     #[error("{table}.{column} of {row} cannot be read")]
     Corrupt {
@@ -161,16 +164,32 @@ pub struct Pressure {
 
 // ---- claim ----------------------------------------------------------------------------------
 
-/// How many tasks a worker has room for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What a worker has room for.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Want {
-    /// In the heavy lane.
+    /// Tasks of the heavy lane.
     pub heavy: u32,
-    /// In the light lane.
+    /// Tasks of the light lane.
     pub light: u32,
+    /// Only of these kinds.
+    pub kinds: Vec<Kind>,
+    /// No more of one owner than this may run at the same time, in all workers together.
+    pub per_owner: Option<u32>,
+}
+
+impl Default for Want {
+    fn default() -> Self {
+        Self { heavy: 0, light: 0, kinds: Kind::ALL.to_vec(), per_owner: None }
+    }
 }
 
 impl Want {
+    /// Whether there is no room at all.
+    #[must_use]
+    pub const fn is_nothing(&self) -> bool {
+        self.heavy == 0 && self.light == 0
+    }
+
     /// Room in one lane.
     #[must_use]
     pub const fn of(&self, lane: Lane) -> u32 {

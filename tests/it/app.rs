@@ -15,7 +15,7 @@ use reelway::id::{WorkerId, fresh};
 use reelway::job::{Codecs, File, FileKind};
 use reelway::output::{Links, Storage};
 use reelway::request::{AppState, Auth, Readiness, RequestLimits, Slots, router};
-use reelway::store::sqlite::SqliteStore;
+use reelway::store::sql::SqlStore;
 use reelway::store::{Claim, Published, Settled, Store as _, Want};
 use reelway::task::{ErrorKind, Failure, Next, StageKind, Stages};
 use serde_json::Value;
@@ -35,7 +35,7 @@ pub(crate) const LINK_LIFE: Duration = Duration::from_hours(1);
 /// A server and what a test needs to play the parts around it.
 pub(crate) struct TestApp {
     pub(crate) router: Router,
-    pub(crate) store: Arc<SqliteStore>,
+    pub(crate) store: Arc<SqlStore>,
     pub(crate) storage: Storage,
     pub(crate) links: Links,
     pub(crate) clock: Arc<ManualClock>,
@@ -55,7 +55,7 @@ impl TestApp {
         let folder = tempfile::tempdir().expect("a folder");
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(NOW)));
         let database = folder.path().join("reelway.db");
-        let store = SqliteStore::open(&database, clock.clone()).await.expect("a database");
+        let store = SqlStore::sqlite(&database, clock.clone()).await.expect("a database");
         let store = Arc::new(store);
         let storage = Storage::local(&folder.path().join("files")).expect("a storage");
         let public_url = Url::parse("https://media.example.com").expect("a URL");
@@ -156,7 +156,7 @@ impl TestApp {
     pub(crate) async fn claim(&self) -> Claim {
         let worker: WorkerId = fresh(Timestamp::from_millis(NOW));
         let mut claims =
-            self.store.claim(worker, Want { heavy: 1, light: 0 }).await.expect("a claim");
+            self.store.claim(worker, Want { heavy: 1, ..Want::default() }).await.expect("a claim");
         claims.pop().expect("a task that waits")
     }
 

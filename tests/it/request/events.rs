@@ -115,7 +115,7 @@ async fn a_change_that_nobody_hinted_at_is_seen_all_the_same() {
     let mut events = Events::of(&app, &id).await;
     assert_eq!(events.status().await.as_deref(), Some("queued"));
     let database = app.database();
-    let elsewhere = reelway::store::sqlite::SqliteStore::open(&database, app.clock.clone());
+    let elsewhere = reelway::store::sql::SqlStore::sqlite(&database, app.clock.clone());
     let elsewhere = elsewhere.await.expect("the same database");
     elsewhere.cancel(id.parse().expect("an id")).await.expect("cancelled");
     assert_eq!(events.status().await.as_deref(), Some("cancelled"));

@@ -3,16 +3,16 @@
 //! A lease and the worker's last words come in. Whoever does not hold the task any more changes
 //! nothing. What an attempt stored and nobody will see is doomed here.
 
-use sqlx::SqliteConnection;
-
-use super::SqliteStore;
+use super::SqlStore;
+use super::database::Transaction;
 use super::event;
 use super::held::{Fence, Held};
 use super::keep::doom;
 use super::row::{save_job, to_json};
+use super::statement::sql;
 use crate::clock::Timestamp;
 use crate::job::{Job, JobEvent};
-use crate::store::{Hints, Lease, Published, Settled, StoreResult};
+use crate::store::{Hint, Hints, Lease, Published, Settled, StoreResult};
 use crate::task::{Failure, Next, Stages, TaskEvent, TaskState};
 
 /// How an attempt ends.
@@ -31,7 +31,7 @@ pub(super) enum End {
 }
 
 pub(super) async fn finish(
-    store: &SqliteStore,
+    store: &SqlStore,
     lease: &Lease,
     stages: Stages,
     outputs: Vec<Published>,
@@ -40,7 +40,7 @@ pub(super) async fn finish(
 }
 
 pub(super) async fn fail(
-    store: &SqliteStore,
+    store: &SqlStore,
     lease: &Lease,
     stages: Stages,
     failure: Failure,
@@ -54,25 +54,25 @@ pub(super) async fn fail(
 }
 
 pub(super) async fn end_cancelled(
-    store: &SqliteStore,
+    store: &SqlStore,
     lease: &Lease,
     stages: Stages,
 ) -> StoreResult<Settled> {
     settle(store, lease, Some(stages), |_| End::Cancelled).await
 }
 
-pub(super) async fn hand_back(store: &SqliteStore, lease: &Lease) -> StoreResult<Settled> {
+pub(super) async fn hand_back(store: &SqlStore, lease: &Lease) -> StoreResult<Settled> {
     settle(store, lease, None, |_| End::HandedBack).await
 }
 
 async fn settle(
-    store: &SqliteStore,
+    store: &SqlStore,
     lease: &Lease,
     stages: Option<Stages>,
     end: impl FnOnce(Timestamp) -> End,
 ) -> StoreResult<Settled> {
     let mut tx = store.write().await?;
-    let now = store.now();
+    let now = store.now(&mut tx).await?;
     let Some(mut held) = Held::load_fenced(&mut tx, &Fence::of(lease)).await? else {
         return Ok(Settled::Lost);
     };
@@ -96,7 +96,7 @@ async fn settle(
 ///
 /// What the attempt stored is doomed for `doomed_at`, unless it becomes the job's outputs.
 pub(super) async fn end_attempt(
-    conn: &mut SqliteConnection,
+    tx: &mut Transaction,
     mut held: Held,
     end: End,
     doomed_at: Timestamp,
@@ -104,17 +104,17 @@ pub(super) async fn end_attempt(
 ) -> StoreResult<Option<Job>> {
     let end = unless_unwanted(&held, end);
     let outputs = change(&mut held, end, now)?;
-    if !held.let_go(conn).await? {
+    if !held.let_go(tx).await? {
         return Ok(None);
     }
     if outputs.is_empty() {
-        doom(conn, &held.prefix(), doomed_at).await?;
+        doom(tx, &held.prefix(), doomed_at).await?;
     }
-    publish(conn, &held.stored.job, &outputs).await?;
+    publish(tx, &held.stored.job, &outputs).await?;
     if held.stored.job.state.status().is_final() {
-        event::write(conn, &mut held.stored.job, now).await?;
+        event::write(tx, &mut held.stored.job, now).await?;
     }
-    save_job(conn, &held.stored).await?;
+    save_job(tx, &held.stored).await?;
     Ok(Some(held.stored.job))
 }
 
@@ -168,20 +168,18 @@ fn change(held: &mut Held, end: End, now: Timestamp) -> StoreResult<Vec<Publishe
     Ok(Vec::new())
 }
 
-async fn publish(conn: &mut SqliteConnection, job: &Job, outputs: &[Published]) -> StoreResult<()> {
+async fn publish(tx: &mut Transaction, job: &Job, outputs: &[Published]) -> StoreResult<()> {
     for (position, Published { file, url }) in (0_i64..).zip(outputs) {
-        sqlx::query(
-            "
+        sql("
             insert into outputs (key, job_id, position, file, url)
             values ($1, $2, $3, $4, $5)
-            ",
-        )
+            ")
         .bind(file.key.clone())
         .bind(job.id.to_string())
         .bind(position)
         .bind(to_json(file)?)
         .bind(url.clone())
-        .execute(&mut *conn)
+        .execute(tx)
         .await?;
     }
     Ok(())
@@ -189,11 +187,11 @@ async fn publish(conn: &mut SqliteConnection, job: &Job, outputs: &[Published]) 
 
 /// Tells who waits that a job has changed, and what else may be due by it.
 pub(super) fn hint(hints: &Hints, job: &Job) {
-    hints.changed(job.id);
+    hints.tell(Hint::Changed(job.id));
     if job.state.status().is_final() {
-        hints.delivery_due.notify_one();
+        hints.tell(Hint::DeliveryDue);
     }
     if job.tasks.iter().any(|task| matches!(task.state, TaskState::Queued { .. })) {
-        hints.task_due.notify_one();
+        hints.tell(Hint::TaskDue);
     }
 }

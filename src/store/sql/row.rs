@@ -9,12 +9,13 @@ use std::error::Error;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use sqlx::SqliteConnection;
 use url::Url;
 
+use super::database::Transaction;
+use super::statement::sql;
 use crate::clock::Timestamp;
 use crate::id::JobId;
-use crate::job::{File, InputUrl, Job, JobSpec, JobState, Kind, Options, Status};
+use crate::job::{File, InputUrl, Job, JobSpec, JobState, Kind, Options, Owner, Priority, Status};
 use crate::store::{StoreError, StoreResult};
 use crate::task::{Lane, Task, TaskState};
 
@@ -45,6 +46,8 @@ struct JobRow {
     started_at: Option<i64>,
     finished_at: Option<i64>,
     deleted_at: Option<i64>,
+    owner: String,
+    priority: i64,
 }
 
 #[derive(sqlx::FromRow)]
@@ -61,32 +64,28 @@ struct TaskRow {
 }
 
 /// The job with this id, deleted or not.
-pub(super) async fn load_one(
-    conn: &mut SqliteConnection,
-    id: JobId,
-) -> StoreResult<Option<Stored>> {
-    Ok(load(conn, &[id]).await?.pop())
+pub(super) async fn load_one(tx: &mut Transaction, id: JobId) -> StoreResult<Option<Stored>> {
+    Ok(load(tx, &[id]).await?.pop())
 }
 
 /// The jobs with these ids, in the order of the ids; unknown ids are left out.
-pub(super) async fn load(conn: &mut SqliteConnection, ids: &[JobId]) -> StoreResult<Vec<Stored>> {
+pub(super) async fn load(tx: &mut Transaction, ids: &[JobId]) -> StoreResult<Vec<Stored>> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let list = to_json(&ids)?;
-    let mut tasks = tasks_of(conn, &list).await?;
-    let mut outputs = outputs_of(conn, &list).await?;
-    let rows: Vec<JobRow> = sqlx::query_as(
-        "
+    let list: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    let mut tasks = tasks_of(tx, list.clone()).await?;
+    let mut outputs = outputs_of(tx, list.clone()).await?;
+    let rows: Vec<JobRow> = sql("
         select
             id, batch_id, kind, input, options, metadata, webhook_url, state, progress, failure,
-            seq, cancel_asked_at, created_at, updated_at, started_at, finished_at, deleted_at
+            seq, cancel_asked_at, created_at, updated_at, started_at, finished_at, deleted_at,
+            owner, priority
         from jobs
-        where id in (select value from json_each($1))
-        ",
-    )
+        where id in list($1)
+        ")
     .bind(list)
-    .fetch_all(conn)
+    .rows(tx)
     .await?;
     let mut jobs = HashMap::with_capacity(rows.len());
     for row in rows {
@@ -99,19 +98,17 @@ pub(super) async fn load(conn: &mut SqliteConnection, ids: &[JobId]) -> StoreRes
 }
 
 async fn tasks_of(
-    conn: &mut SqliteConnection,
-    list: &str,
+    tx: &mut Transaction,
+    list: Vec<String>,
 ) -> StoreResult<HashMap<String, Vec<Task>>> {
-    let rows: Vec<TaskRow> = sqlx::query_as(
-        "
+    let rows: Vec<TaskRow> = sql("
         select id, job_id, lane, state, run_at, attempt, tries, stages, created_at
         from tasks
-        where job_id in (select value from json_each($1))
+        where job_id in list($1)
         order by job_id, position
-        ",
-    )
-    .bind(list.to_owned())
-    .fetch_all(conn)
+        ")
+    .bind(list)
+    .rows(tx)
     .await?;
     let mut tasks: HashMap<String, Vec<Task>> = HashMap::new();
     for row in rows {
@@ -122,19 +119,17 @@ async fn tasks_of(
 }
 
 async fn outputs_of(
-    conn: &mut SqliteConnection,
-    list: &str,
+    tx: &mut Transaction,
+    list: Vec<String>,
 ) -> StoreResult<HashMap<String, Vec<File>>> {
-    let rows: Vec<(String, String, String)> = sqlx::query_as(
-        "
+    let rows: Vec<(String, String, String)> = sql("
         select key, job_id, file
         from outputs
-        where job_id in (select value from json_each($1))
+        where job_id in list($1)
         order by job_id, position
-        ",
-    )
-    .bind(list.to_owned())
-    .fetch_all(conn)
+        ")
+    .bind(list)
+    .rows(tx)
     .await?;
     let mut outputs: HashMap<String, Vec<File>> = HashMap::new();
     for (key, job_id, file) in rows {
@@ -151,6 +146,9 @@ impl JobRow {
             id: parse(row, "jobs", "id", row)?,
             batch_id: batch_id.map(|id| parse(id, "jobs", "batch_id", row)).transpose()?,
             spec: self.spec()?,
+            owner: Owner::named(self.owner.clone()),
+            priority: Priority::try_from(self.priority)
+                .map_err(|error| corrupt("jobs", "priority", row, error))?,
             state: self.state(outputs)?,
             progress: self.progress as f32,
             tasks,
@@ -237,27 +235,25 @@ impl TaskRow {
 }
 
 /// Writes everything about a job that can change.
-pub(super) async fn save_job(conn: &mut SqliteConnection, stored: &Stored) -> StoreResult<()> {
+pub(super) async fn save_job(tx: &mut Transaction, stored: &Stored) -> StoreResult<()> {
     let job = &stored.job;
-    sqlx::query(
-        "
+    sql("
         update jobs
         set state = $2, progress = $3, failure = $4, seq = $5, cancel_asked_at = $6,
             updated_at = $7, started_at = $8, finished_at = $9, deleted_at = $10
         where id = $1
-        ",
-    )
+        ")
     .bind(job.id.to_string())
     .bind(job.state.status().name())
     .bind(f64::from(job.progress))
     .bind(job.state.failure().map(to_json).transpose()?)
-    .bind(i64::from(job.seq))
-    .bind(stored.cancel_asked_at.map(Timestamp::millis))
+    .bind(job.seq)
+    .bind(stored.cancel_asked_at)
     .bind(job.updated_at.millis())
-    .bind(job.state.started_at().map(Timestamp::millis))
-    .bind(job.state.finished_at().map(Timestamp::millis))
-    .bind(stored.deleted_at.map(Timestamp::millis))
-    .execute(conn)
+    .bind(job.state.started_at())
+    .bind(job.state.finished_at())
+    .bind(stored.deleted_at)
+    .execute(tx)
     .await?;
     Ok(())
 }

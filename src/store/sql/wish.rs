@@ -1,20 +1,21 @@
 //! What people ask of a job that is there: cancel it, try it again, delete it.
 
-use sqlx::SqliteConnection;
-
+use super::database::Transaction;
 use super::ending::hint;
 use super::keep::doom;
 use super::rescue::ZOMBIE;
 use super::row::{Stored, corrupt, load_one, run_at, save_job, to_json};
-use super::{SqliteStore, event};
+use super::statement::sql;
+use super::{SqlStore, event};
 use crate::clock::Timestamp;
 use crate::id::JobId;
 use crate::job::{Job, JobEvent, Status};
-use crate::store::{CancelOutcome, DeletedJob, Hints, StoreResult};
+use crate::store::{CancelOutcome, DeletedJob, Hint, Hints, StoreResult};
 use crate::task::{Stages, Task, TaskEvent};
 
-pub(super) async fn cancel(store: &SqliteStore, id: JobId) -> StoreResult<CancelOutcome> {
+pub(super) async fn cancel(store: &SqlStore, id: JobId) -> StoreResult<CancelOutcome> {
     let mut tx = store.write().await?;
+    let now = store.now(&mut tx).await?;
     let Some(mut stored) = load_visible(&mut tx, id).await? else {
         return Ok(CancelOutcome::Unknown);
     };
@@ -23,11 +24,11 @@ pub(super) async fn cancel(store: &SqliteStore, id: JobId) -> StoreResult<Cancel
             return Ok(CancelOutcome::AlreadyEnded(Box::new(stored.job)));
         }
         Status::Queued => {
-            end_unclaimed(&mut tx, &mut stored, store.now()).await?;
+            end_unclaimed(&mut tx, &mut stored, now).await?;
             CancelOutcome::Cancelled(Box::new(stored.job.clone()))
         }
         Status::Processing => {
-            ask(&mut stored, store.now());
+            ask(&mut stored, now);
             CancelOutcome::Asked(Box::new(stored.job.clone()))
         }
     };
@@ -38,9 +39,9 @@ pub(super) async fn cancel(store: &SqliteStore, id: JobId) -> StoreResult<Cancel
     Ok(outcome)
 }
 
-pub(super) async fn retry(store: &SqliteStore, id: JobId) -> StoreResult<Option<Job>> {
+pub(super) async fn retry(store: &SqlStore, id: JobId) -> StoreResult<Option<Job>> {
     let mut tx = store.write().await?;
-    let now = store.now();
+    let now = store.now(&mut tx).await?;
     let Some(mut stored) = load_visible(&mut tx, id).await? else { return Ok(None) };
     let job = &mut stored.job;
     job.state = job.state.clone().on(JobEvent::Reopened, now)?;
@@ -59,9 +60,9 @@ pub(super) async fn retry(store: &SqliteStore, id: JobId) -> StoreResult<Option<
     Ok(Some(stored.job))
 }
 
-pub(super) async fn delete(store: &SqliteStore, id: JobId) -> StoreResult<Option<DeletedJob>> {
+pub(super) async fn delete(store: &SqlStore, id: JobId) -> StoreResult<Option<DeletedJob>> {
     let mut tx = store.write().await?;
-    let now = store.now();
+    let now = store.now(&mut tx).await?;
     let Some(mut stored) = load_visible(&mut tx, id).await? else { return Ok(None) };
     let before = stored.job.clone();
     let mut doomed_at = now;
@@ -76,10 +77,7 @@ pub(super) async fn delete(store: &SqliteStore, id: JobId) -> StoreResult<Option
     stored.deleted_at = Some(now);
     stored.job.updated_at = now;
     save_job(&mut tx, &stored).await?;
-    sqlx::query("delete from outputs where job_id = $1")
-        .bind(id.to_string())
-        .execute(&mut *tx)
-        .await?;
+    sql("delete from outputs where job_id = $1").bind(id.to_string()).execute(&mut tx).await?;
     doom(&mut tx, &id.to_string(), doomed_at).await?;
     tx.commit().await?;
     hint(&store.hints, &stored.job);
@@ -87,8 +85,9 @@ pub(super) async fn delete(store: &SqliteStore, id: JobId) -> StoreResult<Option
     Ok(Some(DeletedJob { job: before }))
 }
 
-async fn load_visible(conn: &mut SqliteConnection, id: JobId) -> StoreResult<Option<Stored>> {
-    Ok(load_one(conn, id).await?.filter(|stored| stored.deleted_at.is_none()))
+async fn load_visible(tx: &mut Transaction, id: JobId) -> StoreResult<Option<Stored>> {
+    tx.lock_job(&id.to_string()).await?;
+    Ok(load_one(tx, id).await?.filter(|stored| stored.deleted_at.is_none()))
 }
 
 /// Notes that the worker shall stop; it hears of it when it beats.
@@ -101,13 +100,13 @@ fn ask(stored: &mut Stored, now: Timestamp) {
 
 fn hint_worker(hints: &Hints, stored: &Stored) {
     if stored.job.state.status() == Status::Processing {
-        hints.cancel_asked.notify_one();
+        hints.tell(Hint::CancelAsked);
     }
 }
 
 /// Cancels a job that nobody works on.
 async fn end_unclaimed(
-    conn: &mut SqliteConnection,
+    tx: &mut Transaction,
     stored: &mut Stored,
     now: Timestamp,
 ) -> StoreResult<()> {
@@ -116,9 +115,9 @@ async fn end_unclaimed(
     job.updated_at = now;
     for task in &mut job.tasks {
         on_task(task, TaskEvent::Cancelled, now)?;
-        save_free_task(conn, task).await?;
+        save_free_task(tx, task).await?;
     }
-    event::write(conn, job, now).await
+    event::write(tx, job, now).await
 }
 
 fn on_task(task: &mut Task, event: TaskEvent, now: Timestamp) -> StoreResult<()> {
@@ -129,20 +128,18 @@ fn on_task(task: &mut Task, event: TaskEvent, now: Timestamp) -> StoreResult<()>
     Ok(())
 }
 
-async fn save_free_task(conn: &mut SqliteConnection, task: &Task) -> StoreResult<()> {
-    sqlx::query(
-        "
+async fn save_free_task(tx: &mut Transaction, task: &Task) -> StoreResult<()> {
+    sql("
         update tasks
         set state = $2, run_at = coalesce($3, run_at), tries = $4, stages = $5
         where id = $1 and lease_owner is null
-        ",
-    )
+        ")
     .bind(task.id.to_string())
     .bind(task.state.name())
     .bind(run_at(task.state))
-    .bind(i64::from(task.tries))
+    .bind(task.tries)
     .bind(to_json(&task.stages)?)
-    .execute(conn)
+    .execute(tx)
     .await?;
     Ok(())
 }

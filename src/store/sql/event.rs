@@ -3,46 +3,42 @@
 
 use std::collections::HashMap;
 
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use super::SqliteStore;
+use super::SqlStore;
+use super::database::Transaction;
 use super::row::{corrupt, from_json, number, parse, to_json, unknown};
+use super::statement::{Statement, sql};
 use crate::clock::Timestamp;
 use crate::id::{DeliveryId, EventId, fresh};
 use crate::job::view::JobView;
 use crate::job::{Job, Status};
 use crate::store::{
-    AttemptRecord, Delivery, DeliveryFilter, DeliveryState, EventKind, StoreResult,
+    AttemptRecord, Delivery, DeliveryFilter, DeliveryState, EventKind, StoreError, StoreResult,
 };
 
 /// Writes the event of a job that has just ended, and its delivery when somebody waits for it.
 ///
 /// The job's `seq` grows; the caller writes the job.
-pub(super) async fn write(
-    conn: &mut SqliteConnection,
-    job: &mut Job,
-    now: Timestamp,
-) -> StoreResult<()> {
+pub(super) async fn write(tx: &mut Transaction, job: &mut Job, now: Timestamp) -> StoreResult<()> {
     let Some(kind) = kind(job.state.status()) else { return Ok(()) };
     job.seq += 1;
     let id: EventId = fresh(now);
-    sqlx::query(
-        "
+    sql("
         insert into events (id, job_id, kind, seq, body, created_at)
         values ($1, $2, $3, $4, $5, $6)
-        ",
-    )
+        ")
     .bind(id.to_string())
     .bind(job.id.to_string())
     .bind(kind.name())
-    .bind(i64::from(job.seq))
+    .bind(job.seq)
     .bind(to_json(&JobView::of(job))?)
-    .bind(now.millis())
-    .execute(&mut *conn)
+    .bind(now)
+    .execute(tx)
     .await?;
     match &job.spec.webhook_url {
-        Some(url) => post(conn, id, url, now).await,
+        Some(url) => post(tx, id, url, now).await,
         None => Ok(()),
     }
 }
@@ -56,20 +52,34 @@ const fn kind(status: Status) -> Option<EventKind> {
     }
 }
 
-async fn post(
-    conn: &mut SqliteConnection,
+async fn post(tx: &mut Transaction, event: EventId, url: &Url, now: Timestamp) -> StoreResult<()> {
+    let destination = destination(url);
+    for _ in 0..TRIES {
+        sql("insert into destinations (id) values ($1) on conflict (id) do nothing")
+            .bind(destination.as_str())
+            .execute(tx)
+            .await?;
+        if insert_delivery(tx, event, &destination, url, now).await? {
+            return Ok(());
+        }
+        // The destination was there and was tidied away between the two statements.
+    }
+    Err(StoreError::Database(sqlx::Error::RowNotFound))
+}
+
+/// How often a delivery is tried to be written under a destination that others tidy away.
+const TRIES: u32 = 3;
+
+async fn insert_delivery(
+    tx: &mut Transaction,
     event: EventId,
+    destination: &str,
     url: &Url,
     now: Timestamp,
-) -> StoreResult<()> {
+) -> StoreResult<bool> {
     let id: DeliveryId = fresh(now);
-    let destination = destination(url);
-    sqlx::query("insert into destinations (id) values ($1) on conflict (id) do nothing")
-        .bind(destination.clone())
-        .execute(&mut *conn)
-        .await?;
-    sqlx::query(
-        "
+    tx.keep_destination(destination).await?;
+    let written = sql("
         insert into deliveries (
             id, event_id, destination, url, state, run_at, created_at, finished_at
         )
@@ -80,24 +90,31 @@ async fn post(
             case when disabled_at is null then null else $5 end
         from destinations
         where id = $3
-        ",
-    )
+        ")
     .bind(id.to_string())
     .bind(event.to_string())
     .bind(destination)
     .bind(url.to_string())
-    .bind(now.millis())
-    .execute(conn)
+    .bind(now)
+    .execute(tx)
     .await?;
-    Ok(())
+    Ok(written == 1)
 }
+
+/// The longest name of a destination in bytes; an index of Postgres takes no more than 2,700.
+const MAX_DESTINATION: usize = 1024;
 
 /// Scheme, host, port and path: receivers differ by these, not by their query.
 fn destination(url: &Url) -> String {
     let mut url = url.clone();
     url.set_query(None);
     url.set_fragment(None);
-    url.into()
+    let name = String::from(url);
+    if name.len() <= MAX_DESTINATION {
+        return name;
+    }
+    let digest = hex::encode(Sha256::digest(&name));
+    format!("{}#{digest}", &name[..name.floor_char_boundary(MAX_DESTINATION - digest.len())])
 }
 
 #[derive(sqlx::FromRow)]
@@ -115,7 +132,7 @@ struct DeliveryRow {
 }
 
 pub(super) async fn deliveries(
-    store: &SqliteStore,
+    store: &SqlStore,
     filter: &DeliveryFilter,
 ) -> StoreResult<Vec<Delivery>> {
     let mut tx = store.read().await?;
@@ -124,12 +141,12 @@ pub(super) async fn deliveries(
 
 /// The deliveries that a filter leaves, newest first, each with its attempts.
 pub(super) async fn list(
-    conn: &mut SqliteConnection,
+    tx: &mut Transaction,
     filter: &DeliveryFilter,
 ) -> StoreResult<Vec<Delivery>> {
-    let rows: Vec<DeliveryRow> = select(filter).build_query_as().fetch_all(&mut *conn).await?;
-    let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
-    let mut attempts = attempts_of(conn, &to_json(&ids)?).await?;
+    let rows: Vec<DeliveryRow> = select(filter).rows(tx).await?;
+    let ids = rows.iter().map(|row| row.id.clone()).collect();
+    let mut attempts = attempts_of(tx, ids).await?;
     rows.into_iter()
         .map(|row| {
             let attempts = attempts.remove(&row.id).unwrap_or_default();
@@ -138,8 +155,8 @@ pub(super) async fn list(
         .collect()
 }
 
-fn select(filter: &DeliveryFilter) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::new(
+fn select(filter: &DeliveryFilter) -> Statement {
+    let mut select = Statement::begin(
         "
         select
             deliveries.id, deliveries.event_id, events.kind, events.job_id, deliveries.url,
@@ -150,32 +167,29 @@ fn select(filter: &DeliveryFilter) -> QueryBuilder<Sqlite> {
         where true",
     );
     if let Some(id) = filter.id {
-        query.push(" and deliveries.id = ").push_bind(id.to_string());
+        select = select.push_bind(" and deliveries.id = ", id.to_string());
     }
     if let Some(job_id) = filter.job_id {
-        query.push(" and events.job_id = ").push_bind(job_id.to_string());
+        select = select.push_bind(" and events.job_id = ", job_id.to_string());
     }
     if let Some(state) = filter.state {
-        query.push(" and deliveries.state = ").push_bind(state.name());
+        select = select.push_bind(" and deliveries.state = ", state.name());
     }
-    query.push(" order by deliveries.id desc limit ").push_bind(i64::from(filter.limit));
-    query
+    select.push(" order by deliveries.id desc").push_bind(" limit ", filter.limit)
 }
 
 async fn attempts_of(
-    conn: &mut SqliteConnection,
-    ids: &str,
+    tx: &mut Transaction,
+    ids: Vec<String>,
 ) -> StoreResult<HashMap<String, Vec<AttemptRecord>>> {
-    let rows: Vec<(String, String)> = sqlx::query_as(
-        "
+    let rows: Vec<(String, String)> = sql("
         select delivery_id, record
         from delivery_attempts
-        where delivery_id in (select value from json_each($1))
+        where delivery_id in list($1)
         order by delivery_id, position
-        ",
-    )
-    .bind(ids.to_owned())
-    .fetch_all(conn)
+        ")
+    .bind(ids)
+    .rows(tx)
     .await?;
     let mut attempts: HashMap<String, Vec<AttemptRecord>> = HashMap::new();
     for (id, record) in rows {

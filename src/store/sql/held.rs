@@ -1,11 +1,11 @@
 //! A task with its job, between two states: read, changed by the domain's tables, written back.
 
-use sqlx::SqliteConnection;
-
+use super::database::Transaction;
 use super::row::{Stored, corrupt, load_one, number, parse, run_at, to_json, unknown};
+use super::statement::sql;
 use crate::clock::Timestamp;
 use crate::job::JobEvent;
-use crate::store::{Beat, Lease, StoreResult};
+use crate::store::{Lease, StoreResult};
 use crate::task::{Task, TaskEvent};
 
 /// What stands in front of every write to a task that somebody works on.
@@ -24,10 +24,6 @@ impl Fence {
             attempt: lease.attempt,
         }
     }
-
-    pub(super) fn of_beat(beat: &Beat) -> Self {
-        Self { task: beat.task.to_string(), owner: beat.worker.to_string(), attempt: beat.attempt }
-    }
 }
 
 /// A job and the one of its tasks that this is about.
@@ -39,17 +35,19 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// The task with this id and its job, and who holds it now, if anybody.
-    pub(super) async fn load(conn: &mut SqliteConnection, task: &str) -> StoreResult<Option<Self>> {
-        let row: Option<(String, i64, Option<String>)> =
-            sqlx::query_as("select job_id, attempt, lease_owner from tasks where id = $1")
-                .bind(task.to_owned())
-                .fetch_optional(&mut *conn)
-                .await?;
-        let Some((job, attempt, owner)) = row else { return Ok(None) };
+    /// The task with this id and its job, for this transaction alone, and who holds it now, if
+    /// anybody.
+    pub(super) async fn load(tx: &mut Transaction, task: &str) -> StoreResult<Option<Self>> {
+        let job = sql("select job_id from tasks where id = $1").bind(task);
+        let Some(job) = job.value::<String>(tx).await? else { return Ok(None) };
+        tx.lock_job(&job).await?;
+        let row = sql("select attempt, lease_owner from tasks where id = $1").bind(task);
+        let Some((attempt, owner)) = row.row::<(i64, Option<String>)>(tx).await? else {
+            return Ok(None);
+        };
         let attempt = number(attempt, "tasks", "attempt", task)?;
         let fence = owner.map(|owner| Fence { task: task.to_owned(), owner, attempt });
-        let stored = load_one(conn, parse(&job, "tasks", "job_id", task)?).await?;
+        let stored = load_one(tx, parse(&job, "tasks", "job_id", task)?).await?;
         let stored = stored.ok_or_else(|| unknown("tasks", "job_id", task, &job))?;
         let position = stored.job.tasks.iter().position(|of_job| of_job.id.to_string() == task);
         let position = position.ok_or_else(|| unknown("tasks", "id", task, task))?;
@@ -58,10 +56,10 @@ impl Held {
 
     /// The same, only if it is in the hands that `fence` says.
     pub(super) async fn load_fenced(
-        conn: &mut SqliteConnection,
+        tx: &mut Transaction,
         fence: &Fence,
     ) -> StoreResult<Option<Self>> {
-        let held = Self::load(conn, &fence.task).await?;
+        let held = Self::load(tx, &fence.task).await?;
         Ok(held.filter(|held| held.fence.as_ref() == Some(fence)))
     }
 
@@ -101,26 +99,24 @@ impl Held {
     }
 
     /// Writes the task as it leaves its holder's hands. False when it is not in them any more.
-    pub(super) async fn let_go(&self, conn: &mut SqliteConnection) -> StoreResult<bool> {
+    pub(super) async fn let_go(&self, tx: &mut Transaction) -> StoreResult<bool> {
         let Some(fence) = &self.fence else { return Ok(false) };
         let task = self.task();
-        let written = sqlx::query(
-            "
+        let written = sql("
             update tasks
             set state = $4, run_at = coalesce($5, run_at), tries = $6, stages = $7,
                 lease_owner = null, lease_until = null
             where id = $1 and attempt = $2 and lease_owner = $3 and state = 'processing'
-            ",
-        )
+            ")
         .bind(fence.task.clone())
-        .bind(i64::from(fence.attempt))
+        .bind(fence.attempt)
         .bind(fence.owner.clone())
         .bind(task.state.name())
         .bind(run_at(task.state))
-        .bind(i64::from(task.tries))
+        .bind(task.tries)
         .bind(to_json(&task.stages)?)
-        .execute(conn)
+        .execute(tx)
         .await?;
-        Ok(written.rows_affected() == 1)
+        Ok(written == 1)
     }
 }

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use sqlx::SqliteConnection;
-
-use super::SqliteStore;
+use super::SqlStore;
+use super::database::{Transaction, Turn};
 use super::event::{self, body};
 use super::row::{number, parse, to_json, unknown};
+use super::statement::sql;
 use crate::clock::Timestamp;
 use crate::id::DeliveryId;
 use crate::store::{
-    AttemptOutcome, Delivery, DeliveryFilter, DueDelivery, EventKind, SettleDelivery, Settled,
-    StoreError, StoreResult,
+    AttemptOutcome, Delivery, DeliveryFilter, DueDelivery, EventKind, Hint, SettleDelivery,
+    Settled, StoreError, StoreResult,
 };
 
 /// After how many failures in a row a destination gets one delivery at a time.
@@ -24,13 +24,14 @@ const KEPT_ATTEMPTS: i64 = 50;
 const ASIDE: Duration = Duration::from_hours(1);
 
 pub(super) async fn claim(
-    store: &SqliteStore,
+    store: &SqlStore,
     limit: u32,
     per_destination: u32,
     lease: Duration,
 ) -> StoreResult<Vec<DueDelivery>> {
     let mut tx = store.write().await?;
-    let now = store.now();
+    tx.take_turns(Turn::Deliver).await?;
+    let now = store.now(&mut tx).await?;
     let mut taken = Vec::new();
     for id in due(&mut tx, limit, per_destination, now).await? {
         match take(&mut tx, &id, now.plus(lease)).await {
@@ -53,13 +54,12 @@ pub(super) async fn claim(
 /// Deliveries whose turn it is: the first of every destination, then the second of each, so that
 /// a destination with a long queue does not stand in front of the others.
 async fn due(
-    conn: &mut SqliteConnection,
+    tx: &mut Transaction,
     limit: u32,
     per_destination: u32,
     now: Timestamp,
 ) -> StoreResult<Vec<String>> {
-    Ok(sqlx::query_scalar(
-        "
+    Ok(sql("
         with in_flight as (
             select destination, count(*) as deliveries
             from deliveries
@@ -74,7 +74,7 @@ async fn due(
                     partition by deliveries.destination
                     order by deliveries.run_at, deliveries.id
                 ) as turn,
-                iif(destinations.failures >= $4, min(1, $3), $3)
+                case when destinations.failures >= $4 and $3 > 1 then 1 else $3 end
                     - coalesce(in_flight.deliveries, 0) as room
             from deliveries
             join destinations on destinations.id = deliveries.destination
@@ -88,13 +88,12 @@ async fn due(
         where turn <= room
         order by turn, run_at, id
         limit $2
-        ",
-    )
-    .bind(now.millis())
-    .bind(i64::from(limit))
-    .bind(i64::from(per_destination))
+        ")
+    .bind(now)
+    .bind(limit)
+    .bind(per_destination)
     .bind(FAILING)
-    .fetch_all(conn)
+    .values(tx)
     .await?)
 }
 
@@ -110,24 +109,17 @@ struct DueRow {
     failing_since: Option<i64>,
 }
 
-async fn take(
-    conn: &mut SqliteConnection,
-    id: &str,
-    lease_until: Timestamp,
-) -> StoreResult<DueDelivery> {
-    sqlx::query(
-        "
+async fn take(tx: &mut Transaction, id: &str, lease_until: Timestamp) -> StoreResult<DueDelivery> {
+    sql("
         update deliveries
         set attempt = attempt + 1, tries = tries + 1, lease_until = $2
         where id = $1
-        ",
-    )
+        ")
     .bind(id.to_owned())
-    .bind(lease_until.millis())
-    .execute(&mut *conn)
+    .bind(lease_until)
+    .execute(tx)
     .await?;
-    let row: DueRow = sqlx::query_as(
-        "
+    let row = sql("
         select
             deliveries.event_id, events.kind, events.seq, events.body, deliveries.url,
             deliveries.attempt, deliveries.tries, destinations.failing_since
@@ -135,12 +127,11 @@ async fn take(
         join events on events.id = deliveries.event_id
         join destinations on destinations.id = deliveries.destination
         where deliveries.id = $1
-        ",
-    )
-    .bind(id.to_owned())
-    .fetch_one(conn)
+        ")
+    .bind(id)
+    .row::<DueRow>(tx)
     .await?;
-    row.read(id)
+    row.ok_or(StoreError::Database(sqlx::Error::RowNotFound))?.read(id)
 }
 
 impl DueRow {
@@ -161,19 +152,24 @@ impl DueRow {
     }
 }
 
-async fn set_aside(conn: &mut SqliteConnection, id: &str, run_at: Timestamp) -> StoreResult<()> {
-    sqlx::query("update deliveries set run_at = $2, lease_until = null where id = $1")
+async fn set_aside(tx: &mut Transaction, id: &str, run_at: Timestamp) -> StoreResult<()> {
+    sql("update deliveries set run_at = $2, lease_until = null where id = $1")
         .bind(id.to_owned())
-        .bind(run_at.millis())
-        .execute(conn)
+        .bind(run_at)
+        .execute(tx)
         .await?;
     Ok(())
 }
 
-pub(super) async fn settle(store: &SqliteStore, settle: SettleDelivery) -> StoreResult<Settled> {
+pub(super) async fn settle(store: &SqlStore, settle: SettleDelivery) -> StoreResult<Settled> {
     let mut tx = store.write().await?;
-    let now = store.now();
-    let Some(destination) = spend(&mut tx, &settle).await? else { return Ok(Settled::Lost) };
+    let now = store.now(&mut tx).await?;
+    let Some(destination) = lock_destination_of(&mut tx, settle.id).await? else {
+        return Ok(Settled::Lost);
+    };
+    if !spend(&mut tx, &settle).await? {
+        return Ok(Settled::Lost);
+    }
     log(&mut tx, &settle).await?;
     match settle.outcome {
         AttemptOutcome::Delivered => {
@@ -195,133 +191,128 @@ pub(super) async fn settle(store: &SqliteStore, settle: SettleDelivery) -> Store
     }
     tx.commit().await?;
     // Its destination has room for another one now.
-    store.hints.delivery_due.notify_one();
+    store.hints.tell(Hint::DeliveryDue);
     Ok(Settled::Done)
 }
 
-/// Ends the lease of the attempt and returns the destination; none when it was lost.
+/// Takes the delivery's destination for this transaction alone, before the delivery itself: every
+/// verb locks in this order, so that no two wait for each other.
+async fn lock_destination_of(tx: &mut Transaction, id: DeliveryId) -> StoreResult<Option<String>> {
+    let of = sql("select destination from deliveries where id = $1").bind(id.to_string());
+    let destination: Option<String> = of.value(tx).await?;
+    if let Some(destination) = &destination {
+        tx.lock_destination(destination).await?;
+    }
+    Ok(destination)
+}
+
+/// Ends the lease of the attempt; false when it was lost.
 ///
 /// A delivery that was held while it was on its way keeps its lease: if it arrived, it arrived.
-async fn spend(
-    conn: &mut SqliteConnection,
-    settle: &SettleDelivery,
-) -> StoreResult<Option<String>> {
-    Ok(sqlx::query_scalar(
-        "
+async fn spend(tx: &mut Transaction, settle: &SettleDelivery) -> StoreResult<bool> {
+    let written = sql("
         update deliveries
         set lease_until = null
         where id = $1 and attempt = $2 and lease_until is not null
             and state in ('pending', 'held')
-        returning destination
-        ",
-    )
+        ")
     .bind(settle.id.to_string())
-    .bind(i64::from(settle.attempt))
-    .fetch_optional(conn)
-    .await?)
+    .bind(settle.attempt)
+    .execute(tx)
+    .await?;
+    Ok(written == 1)
 }
 
-async fn log(conn: &mut SqliteConnection, settle: &SettleDelivery) -> StoreResult<()> {
-    sqlx::query(
+async fn log(tx: &mut Transaction, settle: &SettleDelivery) -> StoreResult<()> {
+    sql(
         "insert into delivery_attempts (delivery_id, position, at, record) values ($1, $2, $3, $4)",
     )
     .bind(settle.id.to_string())
-    .bind(i64::from(settle.attempt))
+    .bind(settle.attempt)
     .bind(settle.record.at.millis())
     .bind(to_json(&settle.record)?)
-    .execute(&mut *conn)
+    .execute(tx)
     .await?;
-    sqlx::query("delete from delivery_attempts where delivery_id = $1 and position <= $2")
+    sql("delete from delivery_attempts where delivery_id = $1 and position <= $2")
         .bind(settle.id.to_string())
         .bind(i64::from(settle.attempt) - KEPT_ATTEMPTS)
-        .execute(conn)
+        .execute(tx)
         .await?;
     Ok(())
 }
 
 async fn end(
-    conn: &mut SqliteConnection,
+    tx: &mut Transaction,
     settle: &SettleDelivery,
     state: &'static str,
     now: Timestamp,
 ) -> StoreResult<()> {
-    sqlx::query("update deliveries set state = $2, finished_at = $3 where id = $1")
+    sql("update deliveries set state = $2, finished_at = $3 where id = $1")
         .bind(settle.id.to_string())
         .bind(state)
-        .bind(now.millis())
-        .execute(conn)
+        .bind(now)
+        .execute(tx)
         .await?;
     Ok(())
 }
 
 /// One that is held meanwhile stays held.
 async fn wait_until(
-    conn: &mut SqliteConnection,
+    tx: &mut Transaction,
     settle: &SettleDelivery,
     run_at: Timestamp,
 ) -> StoreResult<()> {
-    sqlx::query("update deliveries set run_at = $2 where id = $1 and state = 'pending'")
+    sql("update deliveries set run_at = $2 where id = $1 and state = 'pending'")
         .bind(settle.id.to_string())
-        .bind(run_at.millis())
-        .execute(conn)
+        .bind(run_at)
+        .execute(tx)
         .await?;
     Ok(())
 }
 
-async fn trust(conn: &mut SqliteConnection, destination: &str) -> StoreResult<()> {
-    sqlx::query("update destinations set failures = 0, failing_since = null where id = $1")
+async fn trust(tx: &mut Transaction, destination: &str) -> StoreResult<()> {
+    sql("update destinations set failures = 0, failing_since = null where id = $1")
         .bind(destination.to_owned())
-        .execute(conn)
+        .execute(tx)
         .await?;
     Ok(())
 }
 
-async fn distrust(
-    conn: &mut SqliteConnection,
-    destination: &str,
-    now: Timestamp,
-) -> StoreResult<()> {
-    sqlx::query(
-        "
+async fn distrust(tx: &mut Transaction, destination: &str, now: Timestamp) -> StoreResult<()> {
+    sql("
         update destinations
         set failures = failures + 1, failing_since = coalesce(failing_since, $2)
         where id = $1
-        ",
-    )
+        ")
     .bind(destination.to_owned())
-    .bind(now.millis())
-    .execute(conn)
+    .bind(now)
+    .execute(tx)
     .await?;
     Ok(())
 }
 
-async fn disable(
-    conn: &mut SqliteConnection,
-    destination: &str,
-    now: Timestamp,
-) -> StoreResult<()> {
-    sqlx::query("update destinations set disabled_at = coalesce(disabled_at, $2) where id = $1")
+async fn disable(tx: &mut Transaction, destination: &str, now: Timestamp) -> StoreResult<()> {
+    sql("update destinations set disabled_at = coalesce(disabled_at, $2) where id = $1")
         .bind(destination.to_owned())
-        .bind(now.millis())
-        .execute(&mut *conn)
+        .bind(now)
+        .execute(tx)
         .await?;
-    sqlx::query(
-        "
+    sql("
         update deliveries
         set state = 'held', finished_at = $2
         where destination = $1 and state = 'pending'
-        ",
-    )
+        ")
     .bind(destination.to_owned())
-    .bind(now.millis())
-    .execute(conn)
+    .bind(now)
+    .execute(tx)
     .await?;
     Ok(())
 }
 
-pub(super) async fn next_at(store: &SqliteStore) -> StoreResult<Option<Timestamp>> {
-    let next: Option<i64> = sqlx::query_scalar(
-        "
+pub(super) async fn next_at(store: &SqlStore) -> StoreResult<Option<Timestamp>> {
+    let mut tx = store.read().await?;
+    let now = store.now(&mut tx).await?;
+    let next: Option<Option<i64>> = sql("
         -- One that is due while another is on its way to the same destination waits for that
         -- one: counting it as due would make its deliverer ask again and again.
         with leased as (
@@ -340,68 +331,61 @@ pub(super) async fn next_at(store: &SqliteStore) -> StoreResult<Option<Timestamp
         from deliveries
         left join leased on leased.destination = deliveries.destination
         where deliveries.state = 'pending'
-        ",
-    )
-    .bind(store.now().millis())
-    .fetch_one(&store.readers)
+        ")
+    .bind(now)
+    .value(&mut tx)
     .await?;
-    Ok(next.map(Timestamp::from_millis))
+    Ok(next.flatten().map(Timestamp::from_millis))
 }
 
-pub(super) async fn replay(store: &SqliteStore, id: DeliveryId) -> StoreResult<Option<Delivery>> {
+pub(super) async fn replay(store: &SqlStore, id: DeliveryId) -> StoreResult<Option<Delivery>> {
     let mut tx = store.write().await?;
-    let now = store.now();
-    let destination: Option<String> = sqlx::query_scalar(
-        "
+    let now = store.now(&mut tx).await?;
+    let Some(destination) = lock_destination_of(&mut tx, id).await? else { return Ok(None) };
+    sql("
         update deliveries
         set state = 'pending', tries = 0, run_at = $2, lease_until = null, finished_at = null
         where id = $1
-        returning destination
-        ",
-    )
+        ")
     .bind(id.to_string())
-    .bind(now.millis())
-    .fetch_optional(&mut *tx)
+    .bind(now)
+    .execute(&mut tx)
     .await?;
-    let Some(destination) = destination else { return Ok(None) };
     enable(&mut tx, &[destination]).await?;
     let filter = DeliveryFilter { id: Some(id), limit: 1, ..DeliveryFilter::default() };
     let delivery = event::list(&mut tx, &filter).await?.pop();
     tx.commit().await?;
-    store.hints.delivery_due.notify_one();
+    store.hints.tell(Hint::DeliveryDue);
     Ok(delivery)
 }
 
-pub(super) async fn replay_failed(store: &SqliteStore, since: Timestamp) -> StoreResult<u64> {
+pub(super) async fn replay_failed(store: &SqlStore, since: Timestamp) -> StoreResult<u64> {
     let mut tx = store.write().await?;
-    let destinations: Vec<String> = sqlx::query_scalar(
-        "
+    let now = store.now(&mut tx).await?;
+    let destinations: Vec<String> = sql("
         update deliveries
         set state = 'pending', tries = 0, run_at = $2, lease_until = null, finished_at = null
         where state in ('failed', 'held') and created_at >= $1
         returning destination
-        ",
-    )
-    .bind(since.millis())
-    .bind(store.now().millis())
-    .fetch_all(&mut *tx)
+        ")
+    .bind(since)
+    .bind(now)
+    .values(&mut tx)
     .await?;
     enable(&mut tx, &destinations).await?;
     tx.commit().await?;
-    store.hints.delivery_due.notify_one();
+    store.hints.tell(Hint::DeliveryDue);
     Ok(destinations.len() as u64)
 }
 
-async fn enable(conn: &mut SqliteConnection, destinations: &[String]) -> StoreResult<()> {
-    sqlx::query(
-        "
+async fn enable(tx: &mut Transaction, destinations: &[String]) -> StoreResult<()> {
+    sql("
         update destinations
         set failures = 0, failing_since = null, disabled_at = null
-        where id in (select value from json_each($1))
-        ",
-    )
-    .bind(to_json(&destinations)?)
-    .execute(conn)
+        where id in list($1)
+        ")
+    .bind(destinations.to_vec())
+    .execute(tx)
     .await?;
     Ok(())
 }

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use super::SqliteStore;
+use super::SqlStore;
 use super::claim::read_or_set_aside;
+use super::database::Transaction;
 use super::ending::{End, end_attempt, hint};
+use super::statement::{Statement, sql};
 use crate::clock::Timestamp;
 use crate::store::StoreResult;
 use crate::task::{ErrorKind, Failure, Next, RetryPolicy};
@@ -14,17 +16,22 @@ use crate::task::{ErrorKind, Failure, Next, RetryPolicy};
 pub(super) const ZOMBIE: Duration = Duration::from_hours(1);
 
 pub(super) async fn rescue(
-    store: &SqliteStore,
+    store: &SqlStore,
     policy: &RetryPolicy,
     chance: f64,
 ) -> StoreResult<usize> {
     let mut tx = store.write().await?;
-    let now = store.now();
-    let lost: Vec<String> = sqlx::query_scalar(
+    let now = store.now(&mut tx).await?;
+    // differs from postgres: what another rescue is at is left to it. Here only one can be.
+    let lost: Vec<String> = Statement::differing(
         "select id from tasks where state = 'processing' and lease_until <= $1 order by id",
+        "
+        select id from tasks where state = 'processing' and lease_until <= $1 order by id
+        for update skip locked
+        ",
     )
-    .bind(now.millis())
-    .fetch_all(&mut *tx)
+    .bind(now)
+    .values(&mut tx)
     .await?;
     let mut changed = Vec::new();
     for task in &lost {
@@ -40,15 +47,17 @@ pub(super) async fn rescue(
     Ok(lost.len())
 }
 
-/// One process has the file: whoever held a lease when it starts is dead.
-pub(super) async fn recover(store: &SqliteStore) -> StoreResult<usize> {
+/// One process has a SQLite file: whoever held a lease when it starts is dead. Of Postgres nobody
+/// can say that.
+pub(super) async fn recover(store: &SqlStore) -> StoreResult<usize> {
     let mut tx = store.write().await?;
-    sqlx::query(
-        "update tasks set lease_until = $1 where state = 'processing' and lease_until > $1",
-    )
-    .bind(store.now().millis())
-    .execute(&mut *tx)
-    .await?;
+    if let Transaction::Postgres(_) = tx {
+        return Ok(0);
+    }
+    sql("update tasks set lease_until = $1 where state = 'processing' and lease_until > $1")
+        .bind(store.now(&mut tx).await?)
+        .execute(&mut tx)
+        .await?;
     tx.commit().await?;
     // Nobody else was hit by the same fall, so nothing needs to be spread: the shortest waits.
     rescue(store, &RetryPolicy::default(), 0.0).await

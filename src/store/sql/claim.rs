@@ -1,0 +1,339 @@
+//! Tasks are taken on leases, and leases are kept by beating.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::SqlStore;
+use super::database::{Transaction, Turn};
+use super::held::Held;
+use super::row::{parse, save_job, to_json};
+use super::statement::{Statement, sql};
+use crate::clock::Timestamp;
+use crate::id::{JobId, WorkerId};
+use crate::job::JobEvent;
+use crate::store::{Beat, BeatReply, Claim, Hint, LEASE, Lease, StoreError, StoreResult, Want};
+use crate::task::{Lane, Stages, TaskEvent};
+
+/// How long a task rests whose job cannot be read.
+const ASIDE: Duration = Duration::from_hours(1);
+
+pub(super) async fn claim(
+    store: &SqlStore,
+    worker: WorkerId,
+    want: &Want,
+) -> StoreResult<Vec<Claim>> {
+    if want.is_nothing() {
+        return Ok(Vec::new());
+    }
+    let mut tx = store.write().await?;
+    if want.per_owner.is_some() {
+        tx.take_turns(Turn::Claim).await?;
+    }
+    let now = store.now(&mut tx).await?;
+    let mut claims = Vec::new();
+    let mut owners = Owners::count(&mut tx, want.per_owner).await?;
+    for lane in Lane::ALL {
+        for Due { id, owner } in due(&mut tx, lane, want, &owners, now).await? {
+            if !owners.has_room(&owner) {
+                continue;
+            }
+            if let Some(held) = read_or_set_aside(&mut tx, &id, now).await? {
+                owners.add(owner);
+                claims.push(take(&mut tx, worker, held, now).await?);
+            }
+        }
+    }
+    tx.commit().await?;
+    for claim in &claims {
+        store.hints.tell(Hint::Changed(claim.job.id));
+    }
+    Ok(claims)
+}
+
+/// How many tasks of each key are running, where there is a limit to it.
+struct Owners {
+    limit: Option<u32>,
+    running: HashMap<String, u32>,
+}
+
+impl Owners {
+    async fn count(tx: &mut Transaction, limit: Option<u32>) -> StoreResult<Self> {
+        let mut running = HashMap::new();
+        if limit.is_some() {
+            let text = "
+                select owner, count(*) as running
+                from tasks
+                where state = 'processing'
+                group by owner
+                ";
+            for (owner, count) in sql(text).rows::<(String, i64)>(tx).await? {
+                running.insert(owner, u32::try_from(count).unwrap_or(u32::MAX));
+            }
+        }
+        Ok(Self { limit, running })
+    }
+
+    fn has_room(&self, owner: &str) -> bool {
+        self.limit.is_none_or(|limit| self.running.get(owner).is_none_or(|count| *count < limit))
+    }
+
+    fn add(&mut self, owner: String) {
+        *self.running.entry(owner).or_default() += 1;
+    }
+
+    fn full(&self) -> Vec<String> {
+        self.running.keys().filter(|owner| !self.has_room(owner)).cloned().collect()
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct Due {
+    id: String,
+    owner: String,
+}
+
+/// The tasks whose turn it is: the index `tasks_due` is in this order.
+async fn due(
+    tx: &mut Transaction,
+    lane: Lane,
+    want: &Want,
+    owners: &Owners,
+    now: Timestamp,
+) -> StoreResult<Vec<Due>> {
+    if want.of(lane) == 0 {
+        return Ok(Vec::new());
+    }
+    let kinds: Vec<String> = want.kinds.iter().map(|kind| kind.name().to_owned()).collect();
+    // differs from postgres: there is no `for update skip locked`, and no need of it: this
+    // transaction has the only writer.
+    Statement::differing(
+        "
+        select id, owner
+        from tasks
+        where state = 'queued' and lane = $1 and run_at <= $2
+            and kind in list($3) and owner not in list($4)
+        order by urgency, turn, id
+        limit $5
+        ",
+        "
+        select id, owner
+        from tasks
+        where state = 'queued' and lane = $1 and run_at <= $2
+            and kind in list($3) and owner not in list($4)
+        order by urgency, turn, id
+        limit $5
+        for update skip locked
+        ",
+    )
+    .bind(lane.name())
+    .bind(now)
+    .bind(kinds)
+    .bind(owners.full())
+    .bind(want.of(lane))
+    .rows(tx)
+    .await
+}
+
+/// The task with its job; none when they cannot be read, and then the task is set aside: one
+/// unreadable row must not stop the whole queue.
+pub(super) async fn read_or_set_aside(
+    tx: &mut Transaction,
+    task: &str,
+    now: Timestamp,
+) -> StoreResult<Option<Held>> {
+    match Held::load(tx, task).await {
+        Err(error @ StoreError::Corrupt { .. }) => {
+            tracing::error!(
+                task.id = task,
+                error = &error as &dyn std::error::Error,
+                "a task was set aside for an hour because it cannot be read"
+            );
+            set_aside(tx, task, now.plus(ASIDE)).await?;
+            Ok(None)
+        }
+        held => held,
+    }
+}
+
+/// Back into the queue until `run_at`, when perhaps a version looks at it that can read it.
+async fn set_aside(tx: &mut Transaction, task: &str, run_at: Timestamp) -> StoreResult<()> {
+    sql("
+        update tasks
+        set state = 'queued', run_at = $2, lease_owner = null, lease_until = null
+        where id = $1 and state in ('queued', 'processing')
+        ")
+    .bind(task)
+    .bind(run_at)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+async fn take(
+    tx: &mut Transaction,
+    worker: WorkerId,
+    mut held: Held,
+    now: Timestamp,
+) -> StoreResult<Claim> {
+    held.on_task(TaskEvent::Claimed, now)?;
+    held.on_job(JobEvent::Started, now)?;
+    let task = held.task_mut();
+    task.attempt += 1;
+    task.tries += 1;
+    task.stages = Stages::default();
+    let (id, attempt, tries, lane) = (task.id, task.attempt, task.tries, task.lane);
+    sql("
+        update tasks
+        set state = 'processing', attempt = $2, tries = $3, stages = $4,
+            lease_owner = $5, lease_until = $6
+        where id = $1 and state = 'queued'
+        ")
+    .bind(id.to_string())
+    .bind(attempt)
+    .bind(tries)
+    .bind(to_json(&Stages::default())?)
+    .bind(worker.to_string())
+    .bind(now.plus(LEASE))
+    .execute(tx)
+    .await?;
+    save_job(tx, &held.stored).await?;
+    let job = held.stored.job;
+    Ok(Claim { lease: Lease { task: id, job: job.id, worker, attempt }, job, lane, tries })
+}
+
+pub(super) async fn beat(store: &SqlStore, beats: &[Beat]) -> StoreResult<Vec<BeatReply>> {
+    if beats.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut tx = store.write().await?;
+    let now = store.now(&mut tx).await?;
+    let renewed: HashMap<String, Renewed> = renew(&mut tx, beats, now)
+        .await?
+        .into_iter()
+        .map(|renewed| (renewed.task.clone(), renewed))
+        .collect();
+    let advanced = advance(&mut tx, beats, &renewed, now).await?;
+    tx.commit().await?;
+    for job in &advanced {
+        // In this process alone: the others look by themselves, and would be told every second.
+        store.hints.wake(Hint::Changed(parse::<JobId>(job, "jobs", "id", job)?));
+    }
+    let replies = beats.iter().map(|beat| match renewed.get(&beat.task.to_string()) {
+        None => BeatReply::Lost,
+        Some(renewed) if renewed.cancel_asked => BeatReply::CancelAsked,
+        Some(_) => BeatReply::Held,
+    });
+    Ok(replies.collect())
+}
+
+/// A beat as the database reads it.
+#[derive(Serialize)]
+struct Sign {
+    task: String,
+    worker: String,
+    attempt: u32,
+    stages: String,
+}
+
+#[derive(sqlx::FromRow)]
+struct Renewed {
+    task: String,
+    job: String,
+    cancel_asked: bool,
+}
+
+/// Renews every lease that is still its worker's, in one statement.
+async fn renew(tx: &mut Transaction, beats: &[Beat], now: Timestamp) -> StoreResult<Vec<Renewed>> {
+    let signs: Vec<Sign> = beats
+        .iter()
+        .map(|beat| {
+            Ok(Sign {
+                task: beat.task.to_string(),
+                worker: beat.worker.to_string(),
+                attempt: beat.attempt,
+                stages: to_json(&beat.stages)?,
+            })
+        })
+        .collect::<StoreResult<_>>()?;
+    // differs from postgres: each has its own way to read a list of rows from a parameter.
+    Statement::differing(
+        "
+        update tasks
+        set lease_until = $2, stages = beats.stages
+        from (
+            select value ->> 'task' as task, value ->> 'worker' as worker,
+                value ->> 'attempt' as attempt, value ->> 'stages' as stages
+            from json_each($1)
+        ) as beats
+        where tasks.id = beats.task and tasks.attempt = beats.attempt
+            and tasks.lease_owner = beats.worker and tasks.state = 'processing'
+        returning
+            id as task,
+            job_id as job,
+            (select cancel_asked_at is not null from jobs where jobs.id = job_id) as cancel_asked
+        ",
+        "
+        update tasks
+        set lease_until = $2, stages = beats.stages
+        from json_to_recordset($1::json)
+            as beats (task text, worker text, attempt bigint, stages text)
+        where tasks.id = beats.task and tasks.attempt = beats.attempt
+            and tasks.lease_owner = beats.worker and tasks.state = 'processing'
+        returning
+            tasks.id as task,
+            tasks.job_id as job,
+            (select cancel_asked_at is not null from jobs where jobs.id = job_id) as cancel_asked
+        ",
+    )
+    .bind(to_json(&signs)?)
+    .bind(now.plus(LEASE))
+    .rows(tx)
+    .await
+}
+
+/// Carries progress up to the jobs, never back; returns those that have come further.
+async fn advance(
+    tx: &mut Transaction,
+    beats: &[Beat],
+    renewed: &HashMap<String, Renewed>,
+    now: Timestamp,
+) -> StoreResult<Vec<String>> {
+    #[derive(Serialize)]
+    struct Step<'a> {
+        job: &'a str,
+        progress: f64,
+    }
+    let steps: Vec<Step<'_>> = beats
+        .iter()
+        .filter_map(|beat| {
+            let job = renewed.get(&beat.task.to_string())?.job.as_str();
+            Some(Step { job, progress: beat.stages.progress().into() })
+        })
+        .collect();
+    // differs from postgres: each has its own way to read a list of rows from a parameter.
+    Statement::differing(
+        "
+        update jobs
+        set progress = steps.progress, updated_at = $2
+        from (
+            select value ->> 'job' as job, value ->> 'progress' as progress
+            from json_each($1)
+        ) as steps
+        where jobs.id = steps.job and jobs.progress < steps.progress
+        returning id
+        ",
+        "
+        update jobs
+        set progress = steps.progress, updated_at = $2
+        from json_to_recordset($1::json) as steps (job text, progress double precision)
+        where jobs.id = steps.job and jobs.progress < steps.progress
+        returning jobs.id
+        ",
+    )
+    .bind(to_json(&steps)?)
+    .bind(now)
+    .values(tx)
+    .await
+}

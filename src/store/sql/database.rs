@@ -1,0 +1,153 @@
+//! Which database it is: how it is opened, how a transaction begins, and whose clock counts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::{PgPool, Postgres, Sqlite, SqlitePool};
+
+use super::statement::{Statement, sql};
+use crate::clock::{Clock, Timestamp};
+use crate::store::{StoreError, StoreResult};
+
+/// How long a verb waits for its connection. Writes take milliseconds, so that a longer wait
+/// means a sick disk or server; and it must be shorter than the 20 seconds after which a worker
+/// that could not beat kills its ffmpeg, so that a beat can be tried twice.
+pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// An open database.
+#[derive(Debug)]
+pub(super) enum Database {
+    /// One file: one writer, and readers beside it.
+    Sqlite { writer: SqlitePool, readers: SqlitePool },
+    /// A server that many processes share.
+    Postgres { pool: PgPool },
+}
+
+/// A transaction; rolled back when it is dropped without a commit.
+#[derive(Debug)]
+pub(super) enum Transaction {
+    Sqlite(sqlx::Transaction<'static, Sqlite>),
+    Postgres(sqlx::Transaction<'static, Postgres>),
+}
+
+impl Database {
+    /// The only way to write. On SQLite `immediate` takes the write lock at once: a transaction
+    /// that begins by reading and then writes can be refused in a way that no time-out covers.
+    pub(super) async fn write(&self) -> StoreResult<Transaction> {
+        Ok(match self {
+            Self::Sqlite { writer, .. } => {
+                Transaction::Sqlite(writer.begin_with("begin immediate").await?)
+            }
+            Self::Postgres { pool } => Transaction::Postgres(pool.begin().await?),
+        })
+    }
+
+    /// A view of one moment: a job and its outputs, read by two statements, belong together.
+    pub(super) async fn read(&self) -> StoreResult<Transaction> {
+        Ok(match self {
+            Self::Sqlite { readers, .. } => Transaction::Sqlite(readers.begin().await?),
+            Self::Postgres { pool } => Transaction::Postgres(
+                pool.begin_with("begin isolation level repeatable read read only").await?,
+            ),
+        })
+    }
+
+    pub(super) async fn close(&self) {
+        match self {
+            // Readers first: the last connection to close folds the log into the file.
+            Self::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Self::Postgres { pool } => pool.close().await,
+        }
+    }
+}
+
+impl Transaction {
+    pub(super) async fn commit(self) -> StoreResult<()> {
+        match self {
+            Self::Sqlite(tx) => tx.commit().await?,
+            Self::Postgres(tx) => tx.commit().await?,
+        }
+        Ok(())
+    }
+
+    /// Takes a job and its tasks for this transaction alone, tasks first: every verb locks in
+    /// this order, so that no two wait for each other.
+    pub(super) async fn lock_job(&mut self, job: &str) -> StoreResult<()> {
+        // Two statements, because a plan may lock in any order within one.
+        self.lock(sql("select 1::bigint from tasks where job_id = $1 order by id for update"), job)
+            .await?;
+        self.lock(sql("select 1::bigint from jobs where id = $1 for update"), job).await
+    }
+
+    /// Takes a delivery's destination for this transaction alone.
+    pub(super) async fn lock_destination(&mut self, destination: &str) -> StoreResult<()> {
+        let lock = sql("select 1::bigint from destinations where id = $1 for update");
+        self.lock(lock, destination).await
+    }
+
+    /// Keeps a delivery's destination as it is until the end of this transaction.
+    pub(super) async fn keep_destination(&mut self, destination: &str) -> StoreResult<()> {
+        let lock = sql("select 1::bigint from destinations where id = $1 for key share");
+        self.lock(lock, destination).await
+    }
+
+    /// Lets one transaction after the other pass that takes the same `turn`, until its end.
+    pub(super) async fn take_turns(&mut self, turn: Turn) -> StoreResult<()> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(_) => {
+                sql("select pg_advisory_xact_lock($1)").bind(turn as i64).execute(self).await?;
+                Ok(())
+            }
+        }
+    }
+
+    /// Runs `statement` where rows must be locked; a SQLite transaction has the only writer.
+    async fn lock(&mut self, statement: Statement, id: &str) -> StoreResult<()> {
+        if let Self::Postgres(_) = self {
+            statement.bind(id).values::<i64>(self).await?;
+        }
+        Ok(())
+    }
+}
+
+/// What only one transaction of all processes may do at a time. The numbers are this product's
+/// advisory locks in the database (`"reel"` in ASCII, then a counter).
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Turn {
+    /// Bring the schema to this version's shape.
+    Migrate = 0x7265_656c_0001,
+    /// Count what is on its way to each destination, and take more.
+    Deliver = 0x7265_656c_0002,
+    /// Count what runs for each key, and take more.
+    Claim = 0x7265_656c_0003,
+}
+
+/// Whose time counts.
+#[derive(Clone, Debug)]
+pub(super) enum StoreClock {
+    /// A clock of this process: SQLite's, and that of tests.
+    Own(Arc<dyn Clock>),
+    /// The database server's, so that workers whose clocks differ agree.
+    Server,
+}
+
+impl StoreClock {
+    /// The present moment. Asked for inside a transaction, so that times grow with commits.
+    pub(super) async fn now(&self, tx: &mut Transaction) -> StoreResult<Timestamp> {
+        match self {
+            Self::Own(clock) => Ok(clock.now()),
+            Self::Server => {
+                let millis = sql("select (extract(epoch from clock_timestamp()) * 1000)::bigint")
+                    .value::<i64>(tx)
+                    .await?;
+                millis
+                    .map(Timestamp::from_millis)
+                    .ok_or(StoreError::Database(sqlx::Error::RowNotFound))
+            }
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! The verbs of [`Store`] in SQL, once for SQLite and PostgreSQL.
+//!
+//! Each verb is one transaction, and hints go out after its commit. The domain's state machines
+//! decide what may happen; SQL guards repeat it. Nothing here holds a transaction while somebody
+//! else works. What differs between the databases is in `database`, `sqlite` and `postgres`, and
+//! in the few statements that begin with [`statement::Statement::differing`].
+
+mod claim;
+mod database;
+mod delivery;
+mod ending;
+mod event;
+mod held;
+mod keep;
+mod lookup;
+mod postgres;
+mod rescue;
+mod row;
+mod sqlite;
+mod statement;
+mod submit;
+mod wish;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::task::AbortHandle;
+use tokio::time::{sleep, timeout};
+
+use super::{
+    BatchView, Beat, BeatReply, CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter,
+    DueDelivery, Garbage, Hints, JobFilter, JobPage, Lease, Pressure, Published, SettleDelivery,
+    Settled, Store, StoreError, StoreResult, Submission, Submitted, Want,
+};
+use crate::clock::{Clock, Timestamp};
+use crate::id::{BatchId, DeliveryId, JobId, WorkerId};
+use crate::job::{File, Job};
+use crate::task::{Failure, Next, RetryPolicy, Stages};
+use database::{Database, StoreClock, Transaction};
+
+pub use postgres::{HintsFrom, PostgresSettings};
+
+/// How long a verb may take before it is given up: a server that was stopped without a word
+/// must not hold its callers for ever.
+const VERB_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How often a verb is run again that met another one in the database.
+const COLLISIONS: u32 = 8;
+
+/// A [`Store`] in a SQL database.
+#[derive(Debug)]
+pub struct SqlStore {
+    database: Database,
+    clock: StoreClock,
+    hints: Arc<Hints>,
+    carrier: Option<AbortHandle>,
+}
+
+impl SqlStore {
+    /// Opens the SQLite file at `path`, makes it (readable by its owner alone) and its folder when
+    /// they are not there, and brings its schema to this version's shape.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be made, opened or migrated.
+    pub async fn sqlite(path: &Path, clock: Arc<dyn Clock>) -> StoreResult<Self> {
+        let database = sqlite::open(path).await?;
+        Ok(Self { database, clock: StoreClock::Own(clock), hints: Arc::default(), carrier: None })
+    }
+
+    /// Connects to PostgreSQL, brings the schema to this version's shape, and begins to carry
+    /// hints between the processes that share it. The server's clock counts.
+    ///
+    /// # Errors
+    ///
+    /// The server cannot be reached or migrated.
+    pub async fn postgres(settings: &PostgresSettings) -> StoreResult<Self> {
+        let database = postgres::open(settings).await?;
+        let hints = Arc::<Hints>::default();
+        let carrier = match &database {
+            Database::Postgres { pool } => {
+                let carry = postgres::carry_hints(pool.clone(), settings.clone(), hints.clone());
+                Some(tokio::spawn(carry).abort_handle())
+            }
+            Database::Sqlite { .. } => None,
+        };
+        Ok(Self { database, clock: StoreClock::Server, hints, carrier })
+    }
+
+    /// The same store on another clock: for tests of leases and schedules.
+    #[must_use]
+    pub fn on_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = StoreClock::Own(clock);
+        self
+    }
+
+    async fn write(&self) -> StoreResult<Transaction> {
+        self.database.write().await
+    }
+
+    async fn read(&self) -> StoreResult<Transaction> {
+        self.database.read().await
+    }
+
+    async fn now(&self, tx: &mut Transaction) -> StoreResult<Timestamp> {
+        self.clock.now(tx).await
+    }
+
+    /// Runs a verb; again, a moment later, when the database ended its transaction because it
+    /// met another one.
+    async fn run<T, V, R>(&self, verb: V) -> StoreResult<T>
+    where
+        V: Fn() -> R,
+        R: Future<Output = StoreResult<T>>,
+    {
+        let mut collisions = 0;
+        loop {
+            let ended = timeout(VERB_TIMEOUT, verb()).await.map_err(|_| StoreError::TimedOut)?;
+            match ended {
+                Err(error) if collisions < COLLISIONS && postgres::is_collision(&error) => {
+                    collisions += 1;
+                    sleep(Duration::from_millis(5 << collisions).mul_f64(rand::random())).await;
+                }
+                ended => return ended,
+            }
+        }
+    }
+}
+
+impl Drop for SqlStore {
+    fn drop(&mut self) {
+        if let Some(carrier) = &self.carrier {
+            carrier.abort();
+        }
+    }
+}
+
+#[async_trait]
+impl Store for SqlStore {
+    async fn submit(&self, submission: Submission) -> StoreResult<Submitted> {
+        self.run(|| submit::submit(self, submission.clone())).await
+    }
+
+    async fn job(&self, id: JobId) -> StoreResult<Option<Job>> {
+        self.run(|| lookup::job(self, id)).await
+    }
+
+    async fn jobs(&self, filter: &JobFilter) -> StoreResult<JobPage> {
+        self.run(|| lookup::jobs(self, filter)).await
+    }
+
+    async fn batch(&self, id: BatchId) -> StoreResult<Option<BatchView>> {
+        self.run(|| lookup::batch(self, id)).await
+    }
+
+    async fn cancel(&self, id: JobId) -> StoreResult<CancelOutcome> {
+        self.run(|| wish::cancel(self, id)).await
+    }
+
+    async fn retry(&self, id: JobId) -> StoreResult<Option<Job>> {
+        self.run(|| wish::retry(self, id)).await
+    }
+
+    async fn delete(&self, id: JobId) -> StoreResult<Option<DeletedJob>> {
+        self.run(|| wish::delete(self, id)).await
+    }
+
+    async fn pressure(&self) -> StoreResult<Pressure> {
+        self.run(|| lookup::pressure(self)).await
+    }
+
+    async fn claim(&self, worker: WorkerId, want: Want) -> StoreResult<Vec<Claim>> {
+        self.run(|| claim::claim(self, worker, &want)).await
+    }
+
+    async fn beat(&self, beats: &[Beat]) -> StoreResult<Vec<BeatReply>> {
+        self.run(|| claim::beat(self, beats)).await
+    }
+
+    async fn finish(
+        &self,
+        lease: &Lease,
+        stages: Stages,
+        outputs: Vec<Published>,
+    ) -> StoreResult<Settled> {
+        self.run(|| ending::finish(self, lease, stages.clone(), outputs.clone())).await
+    }
+
+    async fn fail(
+        &self,
+        lease: &Lease,
+        stages: Stages,
+        failure: Failure,
+        next: Next,
+    ) -> StoreResult<Settled> {
+        self.run(|| ending::fail(self, lease, stages.clone(), failure.clone(), next)).await
+    }
+
+    async fn end_cancelled(&self, lease: &Lease, stages: Stages) -> StoreResult<Settled> {
+        self.run(|| ending::end_cancelled(self, lease, stages.clone())).await
+    }
+
+    async fn hand_back(&self, lease: &Lease) -> StoreResult<Settled> {
+        self.run(|| ending::hand_back(self, lease)).await
+    }
+
+    async fn rescue(&self, policy: &RetryPolicy, chance: f64) -> StoreResult<usize> {
+        self.run(|| rescue::rescue(self, policy, chance)).await
+    }
+
+    async fn recover(&self) -> StoreResult<usize> {
+        self.run(|| rescue::recover(self)).await
+    }
+
+    async fn output(&self, key: &str) -> StoreResult<Option<File>> {
+        self.run(|| lookup::output(self, key)).await
+    }
+
+    async fn garbage(&self, limit: u32) -> StoreResult<Vec<Garbage>> {
+        self.run(|| keep::garbage(self, limit)).await
+    }
+
+    async fn garbage_removed(&self, garbage: &Garbage) -> StoreResult<()> {
+        self.run(|| keep::garbage_removed(self, garbage)).await
+    }
+
+    async fn claim_deliveries(
+        &self,
+        limit: u32,
+        per_destination: u32,
+        lease: Duration,
+    ) -> StoreResult<Vec<DueDelivery>> {
+        self.run(|| delivery::claim(self, limit, per_destination, lease)).await
+    }
+
+    async fn settle_delivery(&self, settle: SettleDelivery) -> StoreResult<Settled> {
+        self.run(|| delivery::settle(self, settle.clone())).await
+    }
+
+    async fn next_delivery_at(&self) -> StoreResult<Option<Timestamp>> {
+        self.run(|| delivery::next_at(self)).await
+    }
+
+    async fn deliveries(&self, filter: &DeliveryFilter) -> StoreResult<Vec<Delivery>> {
+        self.run(|| event::deliveries(self, filter)).await
+    }
+
+    async fn replay(&self, id: DeliveryId) -> StoreResult<Option<Delivery>> {
+        self.run(|| delivery::replay(self, id)).await
+    }
+
+    async fn replay_failed(&self, since: Timestamp) -> StoreResult<u64> {
+        self.run(|| delivery::replay_failed(self, since)).await
+    }
+
+    async fn secret(&self, name: &str, fresh: &str) -> StoreResult<String> {
+        self.run(|| keep::secret(self, name, fresh)).await
+    }
+
+    async fn tidy(&self, keys_before: Timestamp, deliveries_before: Timestamp) -> StoreResult<u64> {
+        self.run(|| keep::tidy(self, keys_before, deliveries_before)).await
+    }
+
+    async fn ping(&self) -> StoreResult<()> {
+        self.run(|| keep::ping(self)).await
+    }
+
+    fn hints(&self) -> &Hints {
+        &self.hints
+    }
+
+    async fn close(&self) {
+        if let Some(carrier) = &self.carrier {
+            carrier.abort();
+        }
+        self.database.close().await;
+    }
+}

@@ -1,0 +1,201 @@
+//! PostgreSQL: a server that any number of processes share. Version 13 and later.
+//!
+//! Behind a pooler that hands out connections by the transaction, `direct` is the way around
+//! it: LISTEN needs a connection of its own. Without one the store polls alone.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use sqlx::{Connection as _, PgPool};
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+
+use super::database::{ACQUIRE_TIMEOUT, Database, Transaction, Turn};
+use crate::store::{Hint, Hints, StoreError, StoreResult};
+
+/// How to reach the server.
+#[derive(Clone, Debug)]
+pub struct PostgresSettings {
+    /// The server, or the pooler in front of it.
+    pub server: PgConnectOptions,
+    /// How hints come in.
+    pub hints: HintsFrom,
+    /// How many connections this process may have open.
+    pub connections: u32,
+}
+
+/// How a process learns what the others have done.
+#[derive(Clone, Debug)]
+pub enum HintsFrom {
+    /// LISTEN on a connection of [`PostgresSettings::server`].
+    Server,
+    /// LISTEN around the pooler.
+    Direct(PgConnectOptions),
+    /// No LISTEN: everybody polls.
+    PollAlone,
+}
+
+/// The channel that hints travel on.
+const CHANNEL: &str = "reelway";
+
+/// How many hints may wait to be sent before some are left out.
+const OUTLET: usize = 256;
+
+/// A connection that has been idle for longer is tried before it is used: the server may have
+/// been restarted meanwhile.
+const FRESH: Duration = Duration::from_secs(2);
+
+/// The first and the longest wait before LISTEN is tried again.
+const LISTEN_WAITS: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+
+/// Connects, and brings the schema to this version's shape; one process after the other.
+pub(super) async fn open(settings: &PostgresSettings) -> StoreResult<Database> {
+    let mut server = settings.server.clone().application_name("reelway");
+    if !matches!(settings.hints, HintsFrom::Server) {
+        // What one transaction prepares behind a pooler, the next one cannot find.
+        server = server.statement_cache_capacity(0);
+    }
+    let pool = PgPoolOptions::new()
+        .max_connections(settings.connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for < FRESH {
+                    return Ok(true);
+                }
+                Ok(connection.ping().await.is_ok())
+            })
+        })
+        .connect_with(server)
+        .await?;
+    let database = Database::Postgres { pool };
+    migrate(&database).await?;
+    Ok(database)
+}
+
+/// In one transaction under a lock of the database: sqlx's own lock belongs to a session, which
+/// a pooler would give to somebody else.
+async fn migrate(database: &Database) -> StoreResult<()> {
+    let mut migrator = sqlx::migrate!("migrations/postgres");
+    migrator.set_locking(false);
+    let mut tx = database.write().await?;
+    tx.take_turns(Turn::Migrate).await?;
+    if let Transaction::Postgres(tx) = &mut tx {
+        migrator.run_direct(None, &mut **tx, false).await?;
+    }
+    tx.commit().await
+}
+
+/// Carries hints between the processes that share the server, until it is dropped.
+pub(super) async fn carry_hints(pool: PgPool, settings: PostgresSettings, hints: Arc<Hints>) {
+    let (outlet, outgoing) = mpsc::channel(OUTLET);
+    hints.forward_to(outlet);
+    match settings.hints {
+        HintsFrom::Server => {
+            tokio::join!(send(&pool, outgoing), listen(settings.server, &hints));
+        }
+        HintsFrom::Direct(direct) => {
+            tokio::join!(send(&pool, outgoing), listen(direct, &hints));
+        }
+        HintsFrom::PollAlone => send(&pool, outgoing).await,
+    }
+}
+
+/// Sends hints in small transactions of their own: a NOTIFY inside a verb would make all
+/// committing transactions of the database wait for each other.
+async fn send(pool: &PgPool, mut outgoing: mpsc::Receiver<Hint>) {
+    let mut hints = Vec::new();
+    while outgoing.recv_many(&mut hints, OUTLET).await > 0 {
+        let payloads: BTreeSet<String> = hints.drain(..).map(payload).collect();
+        let payloads: Vec<String> = payloads.into_iter().collect();
+        let sent = sqlx::query("select pg_notify($1, payload) from unnest($2) as hints (payload)")
+            .bind(CHANNEL)
+            .bind(payloads)
+            .execute(pool)
+            .await;
+        if let Err(error) = sent {
+            tracing::debug!(%error, "hints were not sent; the other processes will poll");
+        }
+    }
+}
+
+/// Hears what the other processes tell, as long as the server can be reached.
+async fn listen(server: PgConnectOptions, hints: &Hints) {
+    let (mut wait, longest) = LISTEN_WAITS;
+    loop {
+        match listen_once(&server, hints).await {
+            Ok(()) => wait = LISTEN_WAITS.0,
+            Err(error) => {
+                tracing::warn!(%error, "not listening for hints; polling until it can be again");
+                sleep(wait).await;
+                wait = (wait * 2).min(longest);
+            }
+        }
+    }
+}
+
+/// Listens until the connection is lost.
+async fn listen_once(server: &PgConnectOptions, hints: &Hints) -> Result<(), sqlx::Error> {
+    let own = PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_with(server.clone().application_name("reelway listen"))
+        .await?;
+    let mut listener = PgListener::connect_with(&own).await?;
+    listener.listen(CHANNEL).await?;
+    // Something may have happened while nobody listened.
+    for hint in [Hint::TaskDue, Hint::DeliveryDue, Hint::CancelAsked] {
+        hints.wake(hint);
+    }
+    while let Some(notification) = listener.try_recv().await? {
+        if let Some(hint) = parse(notification.payload()) {
+            hints.wake(hint);
+        }
+    }
+    Ok(())
+}
+
+fn payload(hint: Hint) -> String {
+    match hint {
+        Hint::TaskDue => "task due".to_owned(),
+        Hint::DeliveryDue => "delivery due".to_owned(),
+        Hint::CancelAsked => "cancel asked".to_owned(),
+        Hint::Changed(id) => id.to_string(),
+    }
+}
+
+/// The hint in a payload; another version may send others.
+fn parse(payload: &str) -> Option<Hint> {
+    match payload {
+        "task due" => Some(Hint::TaskDue),
+        "delivery due" => Some(Hint::DeliveryDue),
+        "cancel asked" => Some(Hint::CancelAsked),
+        id => id.parse().ok().map(Hint::Changed),
+    }
+}
+
+/// Whether the database ended a transaction because it met another one; it can be run again
+/// (40001 `serialization_failure`, 40P01 `deadlock_detected`, in the manual's Appendix A).
+pub(super) fn is_collision(error: &StoreError) -> bool {
+    let StoreError::Database(sqlx::Error::Database(error)) = error else { return false };
+    matches!(error.code().as_deref(), Some("40001" | "40P01"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::id::fresh;
+
+    #[test]
+    fn a_hint_comes_out_as_it_went_in() {
+        let id = fresh(Timestamp::from_millis(1));
+        for hint in [Hint::TaskDue, Hint::DeliveryDue, Hint::CancelAsked, Hint::Changed(id)] {
+            assert_eq!(parse(&payload(hint)), Some(hint));
+        }
+        assert_eq!(parse("something of a later version"), None);
+    }
+}
