@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use reelway::app::{command, serve};
+use reelway::app::{command, serve, work};
 use reelway::cli::{self, Act, Cli, Command, ConfigCommand, Terminal, Webhooks, run};
 
 #[tokio::main]
@@ -11,6 +11,7 @@ async fn main() -> ExitCode {
     let terminal = Terminal::detect();
     cli::end(match Cli::parse().command {
         Command::Serve(flags) => serve(&flags).await,
+        Command::Worker(flags) => work(&flags).await,
         Command::Video(it) => command::once(&it, &terminal).await,
         Command::Audio(it) => command::once(&it, &terminal).await,
         Command::Image(it) => command::once(&it, &terminal).await,

@@ -8,7 +8,7 @@ use crate::cli::{
 use crate::clock::SystemClock;
 use crate::config::{Config, Flags, Sources, shown};
 
-use super::{App, Once, Shutdown, open_store, webhook_secrets};
+use super::{App, Once, Role, Shutdown, open_store, webhook_secrets};
 
 /// `reelway serve`.
 ///
@@ -16,13 +16,29 @@ use super::{App, Once, Shutdown, open_store, webhook_secrets};
 ///
 /// The settings are wrong, or a part cannot be started.
 pub async fn serve(flags: &Flags) -> Result<(), CliError> {
+    let (app, shutdown) = open(flags, Role::Server).await?;
+    app.serve(shutdown).await.map_err(|error| failed(&error))
+}
+
+/// `reelway worker`.
+///
+/// # Errors
+///
+/// The settings are wrong, or a part cannot be started.
+pub async fn work(flags: &Flags) -> Result<(), CliError> {
+    let (app, shutdown) = open(flags, Role::Worker).await?;
+    app.work(shutdown).await.map_err(|error| failed(&error))
+}
+
+/// A process that stays: with logs, and an end when it is asked for.
+async fn open(flags: &Flags, role: Role) -> Result<(App, Shutdown), CliError> {
     let (config, _) = load(flags)?;
     crate::telemetry::start(&config.log);
     let shutdown = Shutdown::default();
     let drain = config.worker.drain;
     shutdown.on_signals(drain).map_err(|error| failed(&error.into()))?;
-    let app = App::open(config).await.map_err(|error| failed(&error))?;
-    app.serve(shutdown).await.map_err(|error| failed(&error))
+    let app = App::open(config, role).await.map_err(|error| failed(&error))?;
+    Ok((app, shutdown))
 }
 
 /// `reelway video`, `audio`, `image` and `animation`.

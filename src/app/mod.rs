@@ -9,6 +9,7 @@ mod lock;
 mod once;
 mod serve;
 mod shutdown;
+mod work;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +30,7 @@ use crate::task::RetryPolicy;
 use crate::webhook::{self, Deliverer, Secret, Secrets};
 use crate::worker::{Engine, EngineSettings, Scratch, Worker};
 
-pub use command::serve;
+pub use command::{serve, work};
 pub use lock::DataDir;
 pub use once::Once;
 pub use shutdown::Shutdown;
@@ -56,7 +57,17 @@ pub struct App {
     webhook_secrets: Secrets,
     link_secret: SecretString,
     worker_id: WorkerId,
-    _data_dir: DataDir,
+    role: Role,
+    _data_dir: Option<DataDir>,
+}
+
+/// What a process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Answers requests and pushes webhooks; works too, unless the settings say otherwise.
+    Server,
+    /// Works, for a server elsewhere.
+    Worker,
 }
 
 impl App {
@@ -65,9 +76,9 @@ impl App {
     /// # Errors
     ///
     /// What cannot be opened, and what to do about it.
-    pub async fn open(config: Config) -> anyhow::Result<Self> {
+    pub async fn open(config: Config, role: Role) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let data_dir = DataDir::lock(&config.data_dir)?;
+        let data_dir = own_data_dir(&config, role)?;
         let tools = tools(&config).await?;
         let store = open_store(&config, clock.clone()).await?;
         let storage = Storage::local(&config.storage)
@@ -84,8 +95,22 @@ impl App {
             tools,
             clock,
             config,
+            role,
             _data_dir: data_dir,
         })
+    }
+
+    /// Whether this process works on tasks.
+    fn works(&self) -> bool {
+        self.role == Role::Worker || self.config.worker.with_serve
+    }
+
+    /// Where the server of this worker is reached: the beginning of links to its outputs.
+    fn public_url_of_worker(&self) -> anyhow::Result<Url> {
+        self.config.http.public_url.clone().context(
+            "a worker that keeps outputs in a folder must know how clients reach the server; \
+             set REELWAY_PUBLIC_URL to the server's address",
+        )
     }
 
     fn links(&self, public_url: &Url) -> Links {
@@ -125,6 +150,18 @@ impl App {
     }
 }
 
+/// A SQLite file and its folder belong to one process; a server's database to many.
+fn own_data_dir(config: &Config, role: Role) -> anyhow::Result<Option<DataDir>> {
+    match (&config.database, role) {
+        (config::Database::Sqlite(_), Role::Server) => Ok(Some(DataDir::lock(&config.data_dir)?)),
+        (config::Database::Sqlite(_), Role::Worker) => anyhow::bail!(
+            "a worker shares its database with others, and a SQLite file belongs to one process; \
+             set DATABASE_URL=postgres://… for both, or run `reelway serve` alone"
+        ),
+        (config::Database::Postgres(_), _) => Ok(None),
+    }
+}
+
 /// The programs, checked.
 ///
 /// # Errors
@@ -152,6 +189,7 @@ fn fetcher(config: &Config) -> Fetcher {
 #[must_use]
 pub fn engine_settings(config: &Config) -> EngineSettings {
     EngineSettings {
+        threads: config.worker.threads,
         max_duration_secs: config.limits.input_duration.as_secs_f64(),
         ..EngineSettings::default()
     }
@@ -163,9 +201,21 @@ pub fn engine_settings(config: &Config) -> EngineSettings {
 ///
 /// It cannot be opened or migrated.
 pub async fn open_store(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Store>> {
-    let store = SqlStore::sqlite(&config.database, clock)
-        .await
-        .with_context(|| format!("the database {} cannot be opened", config.database.display()))?;
+    let store = match &config.database {
+        config::Database::Sqlite(path) => SqlStore::sqlite(path, clock)
+            .await
+            .with_context(|| format!("the database {} cannot be opened", path.display()))?,
+        config::Database::Postgres(settings) => {
+            SqlStore::postgres(settings).await.with_context(|| {
+                let server = &settings.server;
+                format!(
+                    "the database at {}:{} cannot be opened; is DATABASE_URL right?",
+                    server.get_host(),
+                    server.get_port()
+                )
+            })?
+        }
+    };
     Ok(Arc::new(store))
 }
 

@@ -5,26 +5,21 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
-use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use url::Url;
 
+use super::work::Workers;
 use super::{App, Shutdown};
-use crate::claim::{Claimer, Heart, Interrupt, Rescuer, Slots, Terms};
+use crate::claim::Rescuer;
 use crate::cli::Terminal;
 use crate::config;
 use crate::request::{self, AppState, Auth, MayReach, Readiness, ReadinessProbe, RequestLimits};
 use crate::task::RetryPolicy;
-use crate::worker::{Sweeper, Worker};
+use crate::worker::Sweeper;
 
 /// How long clients have to take their answers after the end was asked for.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
-
-/// How long work has to come to its end once it was told to stop: SIGTERM, SIGKILL, and the
-/// writing of it.
-const LAST_WORK: Duration = Duration::from_secs(10);
 
 impl App {
     /// Listens, works and delivers until `shutdown`.
@@ -43,7 +38,8 @@ impl App {
             None => Url::parse(&format!("http://{address}"))?,
         };
         let recovered = self.store.recover().await?;
-        let workers = Workers::start(&self, &public_url, &shutdown)?;
+        let workers =
+            if self.works() { Some(Workers::start(&self, &public_url, &shutdown)?) } else { None };
         let agents = self.agents(&public_url, &shutdown);
         tracing::info!(
             %address, %public_url, ffmpeg = self.tools.version(), recovered,
@@ -52,7 +48,9 @@ impl App {
 
         greet(&format!("http://{address}"))?;
         self.answer(listener, &public_url, &shutdown).await;
-        workers.end(&shutdown).await?;
+        if let Some(workers) = workers {
+            workers.end(&shutdown).await?;
+        }
         agents.join_all().await;
         self.store.close().await;
         tracing::info!("ended");
@@ -97,7 +95,7 @@ impl App {
         }
     }
 
-    fn state(&self, public_url: &Url, shutdown: &CancellationToken) -> AppState {
+    pub(super) fn state(&self, public_url: &Url, shutdown: &CancellationToken) -> AppState {
         AppState {
             store: self.store.clone(),
             storage: self.storage.clone(),
@@ -127,7 +125,11 @@ impl App {
         let readiness = Readiness {
             ffmpeg: Some(self.tools.version().to_owned()),
             containment: None,
-            slots: request::Slots { heavy: slots, light: light_slots },
+            slots: if self.works() {
+                request::Slots { heavy: slots, light: light_slots }
+            } else {
+                request::Slots::default()
+            },
         };
         Arc::new(move || readiness.clone())
     }
@@ -142,52 +144,4 @@ fn greet(url: &str) -> anyhow::Result<()> {
         terminal.json(&serde_json::json!({"listening": url}))
     };
     told.map_err(|error| anyhow::anyhow!("{error}"))
-}
-
-/// The work of this process.
-struct Workers {
-    heart: Arc<Heart>,
-    tracker: TaskTracker,
-    claiming: JoinHandle<()>,
-    beating: JoinHandle<()>,
-    last_beat: CancellationToken,
-}
-
-impl Workers {
-    fn start(app: &App, public_url: &Url, shutdown: &Shutdown) -> anyhow::Result<Self> {
-        let heart = Heart::new(app.store.clone(), app.clock.clone());
-        let tracker = TaskTracker::new();
-        let claimer = Claimer::<Worker> {
-            store: app.store.clone(),
-            worker: app.worker_id,
-            slots: Slots::new(app.config.worker.slots, app.config.worker.light_slots),
-            terms: Terms::default(),
-            heart: heart.clone(),
-            perform: Arc::new(app.worker(app.links(public_url))?),
-            tracker: tracker.clone(),
-        };
-        let (soft, last_beat) = (shutdown.soft().clone(), CancellationToken::new());
-        let claiming = tokio::spawn(async move { claimer.run(soft).await });
-        let (beat, end) = (heart.clone(), last_beat.clone());
-        let beating = tokio::spawn(async move { beat.run(end).await });
-        Ok(Self { heart, tracker, claiming, beating, last_beat })
-    }
-
-    /// Waits for the work under way, with its heart beating; at the hard end it is handed back.
-    async fn end(self, shutdown: &Shutdown) -> anyhow::Result<()> {
-        // A claim that is being made when the end comes still becomes work.
-        self.claiming.await.context("the claimer")?;
-        self.tracker.close();
-        tokio::select! {
-            () = self.tracker.wait() => {}
-            () = shutdown.hard().cancelled() => {
-                self.heart.interrupt_all(Interrupt::Shutdown);
-                if timeout(LAST_WORK, self.tracker.wait()).await.is_err() {
-                    tracing::error!("some work did not stop; its leases will run out");
-                }
-            }
-        }
-        self.last_beat.cancel();
-        self.beating.await.context("the heart")
-    }
 }

@@ -78,6 +78,8 @@ pub struct Cli {
 pub enum Command {
     /// Run the server: HTTP API, workers and webhooks in one process
     Serve(Flags),
+    /// Work for a server elsewhere, on the same Postgres and storage
+    Worker(Flags),
     /// Make a video here and now
     Video(Settled<OneShot<OfVideo>>),
     /// Make an audio file here and now

@@ -32,13 +32,16 @@ impl Args for Flags {
                 default => format!(" [default: {default}]"),
             };
             let env = setting.env.join(", ");
-            command.arg(
-                Arg::new(setting.key)
-                    .long(setting.flag())
-                    .value_name(setting.shape)
-                    .help(format!("{}{default} [env: {env}]", setting.help))
-                    .help_heading(HEADING),
-            )
+            let arg = Arg::new(setting.key)
+                .long(setting.flag())
+                .value_name(setting.shape)
+                .help(format!("{}{default} [env: {env}]", setting.help))
+                .help_heading(HEADING);
+            command.arg(if setting.is_switch() {
+                arg.num_args(0..=1).require_equals(true).default_missing_value("true")
+            } else {
+                arg
+            })
         })
     }
 

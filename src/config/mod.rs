@@ -19,6 +19,9 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 use url::Url;
 
+use crate::store::sql::PostgresSettings;
+use crate::task::Kind;
+
 pub use flags::Flags;
 pub use setting::{SETTINGS, Setting};
 pub use show::{reference, shown};
@@ -31,8 +34,8 @@ pub struct Config {
     pub http: Http,
     /// Where things are kept on this machine.
     pub data_dir: PathBuf,
-    /// The database file.
-    pub database: PathBuf,
+    /// Where jobs are kept.
+    pub database: Database,
     /// The folder for outputs.
     pub storage: PathBuf,
     /// Signed links to outputs live this long.
@@ -49,6 +52,15 @@ pub struct Config {
     pub tools: Tools,
     /// What is logged and how.
     pub log: Log,
+}
+
+/// Where jobs are kept.
+#[derive(Clone, Debug)]
+pub enum Database {
+    /// In a file.
+    Sqlite(PathBuf),
+    /// On a server that many processes share.
+    Postgres(Box<PostgresSettings>),
 }
 
 /// The listener and its clients.
@@ -73,13 +85,23 @@ pub struct Webhook {
     pub secrets: Vec<SecretString>,
 }
 
-/// How much is worked on at once.
-#[derive(Clone, Copy, Debug)]
+/// What is worked on here, and how much at once.
+#[derive(Clone, Debug)]
 pub struct Worker {
-    /// Slots of the heavy lane, at least 1.
+    /// Whether `serve` works at all.
+    pub with_serve: bool,
+    /// Slots of the heavy lane.
     pub slots: u32,
-    /// Slots of the light lane, at least 1.
+    /// Slots of the light lane.
     pub light_slots: u32,
+    /// The kinds that are worked on.
+    pub kinds: Vec<Kind>,
+    /// Threads of each decoder and encoder; ffmpeg's own choice when not said.
+    pub threads: Option<u32>,
+    /// How many tasks of one key may run at the same time, in all workers together.
+    pub max_running_per_key: Option<u32>,
+    /// Where a process that only works answers health checks, if anywhere.
+    pub health_port: Option<u16>,
     /// How long running work may go on after SIGTERM.
     pub drain: Duration,
 }

@@ -9,11 +9,16 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use ipnet::IpNet;
 use secrecy::SecretString;
+use sqlx::postgres::PgConnectOptions;
 use url::Url;
 
 use super::sources::{Source, Sources};
-use super::{Config, Http, Limits, Log, LogFormat, Problem, Problems, Tools, Webhook, Worker};
+use super::{
+    Config, Database, Http, Limits, Log, LogFormat, Problem, Problems, Tools, Webhook, Worker,
+};
 use crate::output::MAX_LINK_LIFE;
+use crate::store::sql::{HintsFrom, PostgresSettings};
+use crate::task::Kind;
 
 /// Where things are kept when nobody says otherwise.
 const DATA_DIR: &str = "./data";
@@ -22,7 +27,7 @@ const DATA_DIR: &str = "./data";
 pub(super) fn config(sources: &Sources, problems: &mut Problems) -> Option<Config> {
     let mut read = Reader { sources, problems };
     let data_dir = read.text("data_dir").map_or_else(|| PathBuf::from(DATA_DIR), PathBuf::from);
-    let database = read.parsed("database_url", sqlite_path);
+    let database = read.database();
     let storage = read.parsed("storage", folder);
     let http = read.http();
     let link_life = read.parsed("link_life", link_life).unwrap_or(Duration::from_hours(24));
@@ -38,7 +43,7 @@ pub(super) fn config(sources: &Sources, problems: &mut Problems) -> Option<Confi
     // Only here may a problem end the reading: everything has been looked at.
     Some(Config {
         http: http?,
-        database: database.unwrap_or_else(|| data_dir.join("reelway.db")),
+        database: database.unwrap_or_else(|| Database::Sqlite(data_dir.join("reelway.db"))),
         storage: storage.unwrap_or_else(|| data_dir.join("files")),
         data_dir,
         link_life,
@@ -80,6 +85,20 @@ impl Reader<'_> {
         self.parsed(key, all).unwrap_or_default()
     }
 
+    fn database(&mut self) -> Option<Database> {
+        let hints = self.parsed("database_direct_url", hints_from);
+        let connections = self.parsed("database_connections", connections);
+        let database = self.parsed("database_url", database)?;
+        Some(match database {
+            Database::Postgres(settings) => Database::Postgres(Box::new(PostgresSettings {
+                hints: hints.unwrap_or(settings.hints),
+                connections: connections.unwrap_or(settings.connections),
+                ..*settings
+            })),
+            sqlite => sqlite,
+        })
+    }
+
     fn webhook(&mut self) -> Webhook {
         Webhook {
             url: self.parsed("webhook_url", http_url),
@@ -88,7 +107,13 @@ impl Reader<'_> {
     }
 
     fn worker(&mut self) -> Worker {
+        let kinds = self.list("kinds", kind);
         Worker {
+            with_serve: !self.parsed("no_workers", switch).unwrap_or(false),
+            kinds: if kinds.is_empty() { Kind::ALL.to_vec() } else { kinds },
+            threads: self.parsed("threads", at_least_one),
+            max_running_per_key: self.parsed("max_running_per_key", at_least_one),
+            health_port: self.parsed("health_port", number),
             slots: self.parsed("slots", slots).unwrap_or_else(default_slots),
             light_slots: self.parsed("light_slots", slots).unwrap_or(2),
             drain: self.parsed("drain", duration).unwrap_or(Duration::from_secs(25)),
@@ -185,9 +210,30 @@ fn number<T: FromStr>(text: &str) -> Result<T, String> {
     text.trim().parse().map_err(|_| format!("`{text}` is not a whole number in range"))
 }
 
-fn slots(text: &str) -> Result<u32, String> {
+fn at_least_one(text: &str) -> Result<u32, String> {
     match number(text)? {
         0 => Err("at least 1 is needed".to_owned()),
+        number => Ok(number),
+    }
+}
+
+fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "true" | "yes" | "on" | "1" => Ok(true),
+        "false" | "no" | "off" | "0" => Ok(false),
+        _ => Err(format!("`{text}` is neither true nor false")),
+    }
+}
+
+fn kind(text: &str) -> Result<Kind, String> {
+    Kind::from_name(text).ok_or_else(|| {
+        let kinds = Kind::ALL.map(Kind::name).join(", ");
+        format!("there is no kind `{text}`; there are {kinds}")
+    })
+}
+
+fn slots(text: &str) -> Result<u32, String> {
+    match number(text)? {
         slots if slots > 1024 => Err("at most 1024 make sense".to_owned()),
         slots => Ok(slots),
     }
@@ -246,11 +292,45 @@ fn address(text: &str) -> Result<(IpAddr, Option<u16>), String> {
     }
 }
 
-fn sqlite_path(text: &str) -> Result<PathBuf, String> {
+/// A database's URL; it may hold a password, so that no message repeats it.
+fn database(text: &str) -> Result<Database, String> {
     match text.split_once(':') {
-        Some(("sqlite", path)) => Ok(PathBuf::from(path.strip_prefix("//").unwrap_or(path))),
-        Some((scheme, _)) => Err(format!("this version keeps jobs in sqlite:, not in {scheme}:")),
-        None => Err("it is a URL such as sqlite:///var/lib/reelway/reelway.db".to_owned()),
+        Some(("sqlite", path)) => {
+            Ok(Database::Sqlite(PathBuf::from(path.strip_prefix("//").unwrap_or(path))))
+        }
+        Some(("postgres" | "postgresql", _)) => {
+            let server = postgres(text)?;
+            let hints = HintsFrom::Server;
+            Ok(Database::Postgres(Box::new(PostgresSettings { server, hints, connections: 10 })))
+        }
+        Some((scheme, _)) => {
+            Err(format!("jobs are kept in sqlite: or postgres:, not in {scheme}:"))
+        }
+        None => Err("it is a URL such as sqlite:///var/lib/reelway/reelway.db or \
+                     postgres://user:password@host/database"
+            .to_owned()),
+    }
+}
+
+fn postgres(text: &str) -> Result<PgConnectOptions, String> {
+    // Its errors do not repeat the URL, but name the part that is wrong.
+    text.parse().map_err(|error: sqlx::Error| match error {
+        sqlx::Error::Configuration(cause) => format!("the postgres URL is wrong: {cause}"),
+        error => error.to_string(),
+    })
+}
+
+fn hints_from(text: &str) -> Result<HintsFrom, String> {
+    match text {
+        "none" => Ok(HintsFrom::PollAlone),
+        url => postgres(url).map(HintsFrom::Direct),
+    }
+}
+
+fn connections(text: &str) -> Result<u32, String> {
+    match number(text)? {
+        0 | 1 => Err("at least 2 are needed".to_owned()),
+        connections => Ok(connections),
     }
 }
 

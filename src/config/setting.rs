@@ -48,7 +48,11 @@ settings! {
     data_dir, ["REELWAY_DATA_DIR", "RAILWAY_VOLUME_MOUNT_PATH"], "./data", "FOLDER",
         "Where the database, local outputs and work in progress are kept";
     database_url, ["DATABASE_URL"], "sqlite://{data_dir}/reelway.db", "URL",
-        "Where jobs are kept";
+        "Where jobs are kept: a SQLite file, or postgres://… for many processes";
+    database_direct_url, ["REELWAY_DATABASE_DIRECT_URL"], "DATABASE_URL", "URL|none",
+        "The way to Postgres around a pooler, for LISTEN; `none` polls alone";
+    database_connections, ["REELWAY_DATABASE_CONNECTIONS"], "10", "NUMBER",
+        "How many connections to Postgres this process may have open";
     storage, ["REELWAY_STORAGE"], "file://{data_dir}/files", "URL",
         "Where outputs are kept";
     link_life, ["REELWAY_LINK_LIFE"], "24h", "DURATION",
@@ -59,10 +63,20 @@ settings! {
         "Signs webhooks (whsec_…); several, comma separated, while keys rotate", secret;
     allow_networks, ["REELWAY_ALLOW_NETWORKS"], "", "CIDR[,CIDR…]",
         "Private networks that inputs and webhooks may reach; for development 127.0.0.0/8,::1/128";
+    no_workers, ["REELWAY_NO_WORKERS"], "false", "true|false",
+        "Whether `serve` leaves the work to `reelway worker` processes";
     slots, ["REELWAY_SLOTS"], "half the processors, at least 1", "NUMBER",
-        "How many videos, audio files and animations are made at once";
+        "How many videos, audio files and animations are made at once; 0 makes none here";
     light_slots, ["REELWAY_LIGHT_SLOTS"], "2", "NUMBER",
-        "How many images are made at once, beside the others";
+        "How many images are made at once, beside the others; 0 makes none here";
+    kinds, ["REELWAY_KINDS"], "all of them", "KIND[,KIND…]",
+        "Which kinds of jobs are worked on here: video, audio, image, animation";
+    threads, ["REELWAY_THREADS"], "ffmpeg's own choice", "NUMBER",
+        "How many threads each decoder and encoder may use";
+    max_running_per_key, ["REELWAY_MAX_RUNNING_PER_KEY"], "", "NUMBER",
+        "How many tasks of one API key run at the same time, in all workers together";
+    health_port, ["REELWAY_HEALTH_PORT"], "", "PORT",
+        "Where `reelway worker` answers /healthz and /readyz, on all addresses; it listens nowhere else";
     drain, ["REELWAY_DRAIN"], "25s", "DURATION",
         "How long running work may go on after SIGTERM before it is handed back";
     task_timeout, ["REELWAY_TASK_TIMEOUT"], "6h", "DURATION",
@@ -88,6 +102,12 @@ impl Setting {
     #[must_use]
     pub fn flag(&self) -> String {
         self.key.replace('_', "-")
+    }
+
+    /// Whether the flag alone turns it on.
+    #[must_use]
+    pub fn is_switch(&self) -> bool {
+        self.shape == "true|false"
     }
 
     /// The setting with this key.

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use url::Url;
+
 use super::setting::{SETTINGS, Setting};
 use super::sources::Sources;
 
@@ -14,7 +16,8 @@ pub fn shown(sources: &Sources, with_secrets: bool) -> String {
             Some((_, source)) if setting.secret && !with_secrets => {
                 ("(hidden; --secrets shows it)".to_owned(), source.to_string())
             }
-            Some((value, source)) => (value.to_owned(), source.to_string()),
+            Some((value, source)) if with_secrets => (value.to_owned(), source.to_string()),
+            Some((value, source)) => (without_password(value), source.to_string()),
             None if setting.default.is_empty() => ("-".to_owned(), "not set".to_owned()),
             None => (setting.default.to_owned(), "default".to_owned()),
         };
@@ -22,6 +25,16 @@ pub fn shown(sources: &Sources, with_secrets: bool) -> String {
         let _ok = writeln!(lines, "{:width$}  {value}  [{source}]", setting.key);
         lines
     })
+}
+
+/// A URL without the password in it; everything else as it is.
+fn without_password(value: &str) -> String {
+    let Ok(mut url) = Url::parse(value) else { return value.to_owned() };
+    if url.password().is_some() && url.set_password(Some("…")).is_ok() {
+        url.to_string().replace("%E2%80%A6", "…")
+    } else {
+        value.to_owned()
+    }
 }
 
 /// `docs/config.md`: the reference page.

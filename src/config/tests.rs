@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 
 use super::*;
+use crate::store::sql::HintsFrom;
 
 fn load(env: &[(&str, &str)]) -> Result<Config, String> {
     load_with(&Flags::default(), env)
@@ -13,11 +14,15 @@ fn load_with(flags: &Flags, env: &[(&str, &str)]) -> Result<Config, String> {
         .map_err(|problems| problems.to_string())
 }
 
+fn is_at(database: &Database, path: &str) -> bool {
+    matches!(database, Database::Sqlite(file) if file == Path::new(path))
+}
+
 #[test]
 fn with_nothing_said_it_listens_on_loopback_and_keeps_everything_in_data() {
     let config = load(&[]).expect("defaults are valid");
     assert_eq!(config.http.bind.to_string(), "127.0.0.1:3000");
-    assert_eq!(config.database, Path::new("./data/reelway.db"));
+    assert!(is_at(&config.database, "./data/reelway.db"), "{:?}", config.database);
     assert_eq!(config.storage, Path::new("./data/files"));
     assert!(config.worker.slots >= 1);
 }
@@ -48,7 +53,7 @@ fn the_platform_names_the_public_url_and_the_volume() {
     .expect("valid");
     let public_url = config.http.public_url.expect("a URL");
     assert_eq!(public_url.as_str(), "https://media.up.railway.app/");
-    assert_eq!(config.database, Path::new("/volume/reelway.db"));
+    assert!(is_at(&config.database, "/volume/reelway.db"), "{:?}", config.database);
 }
 
 #[test]
@@ -83,6 +88,23 @@ fn secrets_are_hidden_unless_asked_for() {
     let (_, sources) = Config::load_from(&Flags::default(), &env).expect("valid");
     assert!(!shown(&sources, false).contains("a-secret-key"));
     assert!(shown(&sources, true).contains("a-secret-key"));
+}
+
+#[test]
+fn a_postgres_url_makes_a_shared_database_and_its_password_is_not_shown() {
+    let url = "postgres://app:hunter2-secret@db.internal:5433/media";
+    let config = load(&[("DATABASE_URL", url), ("REELWAY_DATABASE_DIRECT_URL", "none")]);
+    let Database::Postgres(settings) = config.expect("valid").database else { panic!("postgres") };
+    assert_eq!((settings.server.get_host(), settings.server.get_port()), ("db.internal", 5433));
+    assert!(matches!(settings.hints, HintsFrom::PollAlone));
+    let env = |name: &str| (name == "DATABASE_URL").then(|| url.to_owned());
+    let (_, sources) = Config::load_from(&Flags::default(), &env).expect("valid");
+    let shown = shown(&sources, false);
+    assert!(shown.contains("postgres://app:…@db.internal:5433/media"), "{shown}");
+    assert!(!shown.contains("hunter2"), "{shown}");
+    let error = load(&[("DATABASE_URL", "postgres://app:hunter2-secret@:x/media")]);
+    let error = error.expect_err("no such port");
+    assert!(error.contains("DATABASE_URL") && !error.contains("hunter2"), "{error}");
 }
 
 #[test]

@@ -33,8 +33,6 @@ pub struct Job {
     pub spec: JobSpec,
     /// Who asked.
     pub owner: Owner,
-    /// How urgent it is.
-    pub priority: Priority,
     /// How it stands.
     pub state: JobState,
     /// Per cent, 0 to 100; never goes back.
@@ -69,7 +67,6 @@ impl Job {
             batch_id,
             spec,
             owner: Owner::default(),
-            priority: Priority::default(),
             state: JobState::Queued { started_at: None },
             progress: 0.0,
             tasks: vec![task],

@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::Options;
+use super::{Options, Priority};
 
 /// What was asked, with nothing left that could be wrong in itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +20,8 @@ pub struct JobSpec {
     pub metadata: Map<String, Value>,
     /// Where the end of the job is pushed to.
     pub webhook_url: Option<Url>,
+    /// How urgent it is.
+    pub priority: Priority,
 }
 
 /// An `http` or `https` URL, with the text as it was sent.

@@ -23,6 +23,12 @@ impl Priority {
         self.0
     }
 
+    /// Whether it is what jobs have that say nothing.
+    #[must_use]
+    pub const fn is_usual(&self) -> bool {
+        self.0 == 0
+    }
+
     /// The place in a queue that is sorted upwards: 0 for the most urgent, 20 for the least.
     #[must_use]
     pub fn urgency(self) -> i64 {

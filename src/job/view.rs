@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Codecs, File, FileKind, Job, Kind, Status};
+use super::{Codecs, File, FileKind, Job, Kind, Priority, Status};
 use crate::clock::Timestamp;
 use crate::id::{BatchId, JobId, TaskId};
 use crate::task::{Failure, Stage, StageKind, StageStatus};
@@ -29,6 +29,8 @@ pub struct JobView {
     pub error: Option<ErrorView>,
     pub metadata: Map<String, Value>,
     pub batch_id: Option<BatchId>,
+    #[serde(skip_serializing_if = "Priority::is_usual", default)]
+    pub priority: Priority,
     pub tasks: Vec<TaskView>,
     pub created_at: Timestamp,
     pub started_at: Option<Timestamp>,
@@ -117,6 +119,7 @@ impl JobView {
             error: job.state.failure().map(ErrorView::of),
             metadata: job.spec.metadata.clone(),
             batch_id: job.batch_id,
+            priority: job.spec.priority,
             tasks,
             created_at: job.created_at,
             started_at: job.state.started_at(),

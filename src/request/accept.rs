@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 
 use super::{AppState, Problem, idempotency};
-use crate::job::Job;
+use crate::job::{Job, Owner};
 use crate::store::{Submission, Submitted};
 
 /// When to come back after the queue was full.
@@ -15,6 +15,8 @@ const QUEUE_FULL_RETRY_SECS: u32 = 10;
 pub(super) struct Acceptance {
     /// The route that was called: an `Idempotency-Key` is good for one route.
     pub(super) route: &'static str,
+    /// Whose jobs they are.
+    pub(super) owner: Owner,
     /// At least one.
     pub(super) jobs: Vec<Job>,
     /// The status of the answer.
@@ -32,7 +34,10 @@ pub(super) async fn accept(
     body: &[u8],
     acceptance: Acceptance,
 ) -> Result<Response, Problem> {
-    let Acceptance { route, jobs, status, location, answer } = acceptance;
+    let Acceptance { route, owner, mut jobs, status, location, answer } = acceptance;
+    for job in &mut jobs {
+        job.owner = owner.clone();
+    }
     let idempotency = idempotency::named(headers, route, body, &answer)?;
     let max_queued = state.limits.max_queued;
     match state.store.submit(Submission { jobs, idempotency, max_queued }).await? {

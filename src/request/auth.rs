@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
 
 use super::{AppState, Problem};
+use crate::job::Owner;
 
 /// The keys that open the server. None at all means that it is open to whoever reaches it.
 #[derive(Clone, Default)]
@@ -33,14 +34,14 @@ impl Auth {
         self.digests.is_empty()
     }
 
-    /// Lets the bearer of a key pass.
+    /// Lets the bearer of a key pass, and says whose key it is.
     ///
     /// # Errors
     ///
     /// 401 `token_missing` or `token_invalid`.
-    pub fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
+    pub fn check(&self, headers: &HeaderMap) -> Result<Owner, Problem> {
         if self.is_open() {
-            return Ok(());
+            return Ok(Owner::default());
         }
         let token = bearer(headers).ok_or_else(|| {
             unauthorized("token_missing", "this request has no API key")
@@ -50,7 +51,7 @@ impl Auth {
         let known =
             self.digests.iter().fold(Choice::from(0), |known, key| known | key.ct_eq(&given));
         if known.into() {
-            Ok(())
+            Ok(owner(&given))
         } else {
             Err(unauthorized("token_invalid", "this server does not know this API key")
                 .hint("use one of the keys that the server was started with"))
@@ -68,6 +69,11 @@ fn unauthorized(kind: &'static str, message: &'static str) -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, kind, message)
 }
 
+/// The public name of a key: enough of its digest to tell keys apart, and nothing to guess it by.
+fn owner(digest: &[u8; 32]) -> Owner {
+    Owner::named(format!("key_{}", hex::encode(&digest[..6])))
+}
+
 fn digest(key: &str) -> [u8; 32] {
     Sha256::digest(key.as_bytes()).into()
 }
@@ -79,13 +85,14 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
-/// Asks for a key before the handler sees the request.
+/// Asks for a key before the handler sees the request, and tells the handler whose it is.
 pub(super) async fn require(
     State(state): State<AppState>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    state.auth.check(request.headers())?;
+    let owner = state.auth.check(request.headers())?;
+    request.extensions_mut().insert(owner);
     Ok(next.run(request).await)
 }
 

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::header::LINK;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
+use axum::{Extension, Json};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -18,8 +18,8 @@ use super::segment::Segment;
 use super::submit::{self, Rules};
 use super::{AppState, Problem};
 use crate::id::{JobId, fresh};
-use crate::job::Job;
 use crate::job::view::JobView;
+use crate::job::{Job, Owner};
 use crate::store::{CancelOutcome, StoreError};
 
 /// Whether there are more jobs in the direction of travel.
@@ -31,6 +31,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// `POST /jobs`.
 pub(super) async fn create(
     State(state): State<AppState>,
+    Extension(owner): Extension<Owner>,
     headers: HeaderMap,
     sent: Sent,
 ) -> Result<Response, Problem> {
@@ -39,6 +40,7 @@ pub(super) async fn create(
     let job = Job::accepted(fresh(now), None, spec, now);
     let acceptance = Acceptance {
         route: "/jobs",
+        owner,
         status: StatusCode::CREATED,
         location: Some(format!("/jobs/{}", job.id)),
         answer: serde_json::to_string(&state.view(&job)).map_err(Problem::internal)?,

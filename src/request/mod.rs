@@ -30,5 +30,5 @@ pub use auth::Auth;
 pub use health::{Readiness, Slots};
 pub use problem::Problem;
 pub use range::Ranged;
-pub use router::router;
+pub use router::{health_router, router};
 pub use state::{AppState, MayReach, ReadinessProbe, RequestLimits};

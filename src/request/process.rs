@@ -1,5 +1,6 @@
 //! `POST /process`: the pipeline's own way in, for one job or several of one input.
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
@@ -11,7 +12,7 @@ use super::fields::Fields;
 use super::submit::{self, Rules};
 use super::{AppState, Problem};
 use crate::id::{BatchId, JobId, fresh};
-use crate::job::{Job, Kind};
+use crate::job::{Job, Kind, Owner};
 
 /// The pipeline's word for a job under way, whether a worker has it already or not.
 const UNDER_WAY: &str = "processing";
@@ -19,6 +20,7 @@ const UNDER_WAY: &str = "processing";
 /// Accepts one job, or a batch when there are `tasks`.
 pub(super) async fn process(
     State(state): State<AppState>,
+    Extension(owner): Extension<Owner>,
     headers: HeaderMap,
     sent: Sent,
 ) -> Result<Response, Problem> {
@@ -30,6 +32,7 @@ pub(super) async fn process(
     };
     let acceptance = Acceptance {
         route: "/process",
+        owner,
         jobs,
         status: StatusCode::OK,
         location: None,

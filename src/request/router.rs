@@ -8,6 +8,13 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::events::Seats;
 use super::{AppState, auth, batches, deliveries, envelope, events, files, health, jobs, process};
 
+/// The routes by which a platform asks how a process does that answers nothing else.
+pub fn health_router(state: AppState) -> Router {
+    let routes =
+        Router::new().route("/healthz", get(health::alive)).route("/readyz", get(health::ready));
+    routes.fallback(envelope::no_route).with_state(state)
+}
+
 /// All routes over their state.
 pub fn router(state: AppState) -> Router {
     let seats = Seats::new(state.limits.max_event_streams);

@@ -12,7 +12,7 @@ use url::{Host, Url};
 use super::fields::Fields;
 use super::{AppState, Problem};
 use crate::job::options::closest;
-use crate::job::{InputError, InputUrl, JobSpec, Kind, Options};
+use crate::job::{InputError, InputUrl, JobSpec, Kind, Options, Priority};
 
 /// The most that a caller may keep in `metadata`, in bytes of JSON.
 const MAX_METADATA_BYTES: usize = 16 << 10;
@@ -28,10 +28,11 @@ const KNOWN: &[&str] = &[
     "webhook_url",
     "output",
     "connection_id",
+    "priority",
 ];
 
 /// What may be in a request for several.
-const KNOWN_OF_BATCH: &[&str] = &["input", "url", "tasks", "metadata", "webhook_url"];
+const KNOWN_OF_BATCH: &[&str] = &["input", "url", "tasks", "metadata", "webhook_url", "priority"];
 
 /// What may be in each of them.
 const KNOWN_OF_TASK: &[&str] = &["kind", "options"];
@@ -108,7 +109,7 @@ fn task_of_batch(index: usize, task: &Value) -> Result<(Options, Map<String, Val
     let prefix = format!("tasks[{index}].");
     let fields = Fields::new(&prefix, object);
     fields.refuse_slips(KNOWN_OF_TASK)?;
-    for name in ["input", "url", "metadata", "webhook_url"] {
+    for name in ["input", "url", "metadata", "webhook_url", "priority"] {
         if fields.has(name) {
             let path = fields.path(name);
             let message = format!("`{path}` cannot stand inside `tasks`");
@@ -125,6 +126,7 @@ struct Shared {
     input: InputUrl,
     metadata: Map<String, Value>,
     webhook_url: Option<Url>,
+    priority: Priority,
 }
 
 impl Shared {
@@ -133,12 +135,13 @@ impl Shared {
             input: input(fields, prefers_url, rules)?,
             metadata: metadata(fields)?,
             webhook_url: webhook_url(fields, rules)?,
+            priority: priority(fields)?,
         })
     }
 
     fn job(self, options: Options, raw_options: Map<String, Value>) -> JobSpec {
-        let Self { input, metadata, webhook_url } = self;
-        JobSpec { input, options, raw_options, metadata, webhook_url }
+        let Self { input, metadata, webhook_url, priority } = self;
+        JobSpec { input, options, raw_options, metadata, webhook_url, priority }
     }
 }
 
@@ -204,6 +207,15 @@ fn metadata(fields: &Fields<'_>) -> Result<Map<String, Value>, Problem> {
             .hint("keep the data on your side and send an id of it"));
     }
     Ok(metadata)
+}
+
+fn priority(fields: &Fields<'_>) -> Result<Priority, Problem> {
+    let Some(number) = fields.count("priority")? else { return Ok(Priority::default()) };
+    Priority::try_from(number).map_err(|message| {
+        let field = fields.path("priority");
+        let message = format!("`{field}` cannot be {number}: {message}");
+        Problem::invalid_input(field, message)
+    })
 }
 
 /// The kind and the options that belong to it.

@@ -85,7 +85,7 @@ mod tests {
     use super::*;
     use crate::clock::ManualClock;
     use crate::id::fresh;
-    use crate::job::{File, FileKind, InputUrl, Job, JobEvent, JobSpec, Options};
+    use crate::job::{File, FileKind, InputUrl, Job, JobEvent, JobSpec, Options, Priority};
     use crate::task::Kind;
     use crate::webhook::sign::{Proof, Secret, verify};
 
@@ -129,6 +129,7 @@ mod tests {
             raw_options: options,
             metadata,
             webhook_url: None,
+            priority: Priority::default(),
         };
         let mut job = Job::accepted(fresh(accepted), None, spec, accepted);
         let started = job.state.on(JobEvent::Started, accepted).expect("started");

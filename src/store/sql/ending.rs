@@ -74,7 +74,11 @@ async fn settle(
     let mut tx = store.write().await?;
     let now = store.now(&mut tx).await?;
     let Some(mut held) = Held::load_fenced(&mut tx, &Fence::of(lease)).await? else {
-        return Ok(Settled::Lost);
+        return if is_told_again(&mut tx, lease, end(now)).await? {
+            Ok(Settled::Done)
+        } else {
+            Ok(Settled::Lost)
+        };
     };
     if let Some(stages) = stages {
         held.task_mut().stages = stages;
@@ -90,6 +94,15 @@ async fn settle(
     tx.commit().await?;
     hint(&store.hints, &job);
     Ok(if is_too_late { Settled::Lost } else { Settled::Done })
+}
+
+/// Whether this very end was written before, and only its answer was lost: a worker that took
+/// that for a lost lease would remove the outputs that everybody sees.
+async fn is_told_again(tx: &mut Transaction, lease: &Lease, end: End) -> StoreResult<bool> {
+    let End::Finished(outputs) = end else { return Ok(false) };
+    let Some(first) = outputs.first() else { return Ok(false) };
+    let seen = sql("select job_id from outputs where key = $1").bind(first.file.key.as_str());
+    Ok(seen.value::<String>(tx).await?.is_some_and(|job| job == lease.job.to_string()))
 }
 
 /// Writes the end of an attempt; none when the task is not in the holder's hands any more.

@@ -147,8 +147,6 @@ impl JobRow {
             batch_id: batch_id.map(|id| parse(id, "jobs", "batch_id", row)).transpose()?,
             spec: self.spec()?,
             owner: Owner::named(self.owner.clone()),
-            priority: Priority::try_from(self.priority)
-                .map_err(|error| corrupt("jobs", "priority", row, error))?,
             state: self.state(outputs)?,
             progress: self.progress as f32,
             tasks,
@@ -178,6 +176,8 @@ impl JobRow {
             metadata: from_json(&self.metadata, "jobs", "metadata", &self.id)?,
             webhook_url: webhook_url
                 .map_err(|error| corrupt("jobs", "webhook_url", &self.id, error))?,
+            priority: Priority::try_from(self.priority)
+                .map_err(|error| corrupt("jobs", "priority", &self.id, error))?,
         })
     }
 

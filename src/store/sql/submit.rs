@@ -126,7 +126,7 @@ async fn insert_job(tx: &mut Transaction, job: &Job, position: i64) -> StoreResu
     .bind(job.state.started_at())
     .bind(job.state.finished_at())
     .bind(job.owner.as_str())
-    .bind(i64::from(job.priority.get()))
+    .bind(i64::from(job.spec.priority.get()))
     .execute(tx)
     .await?;
     Ok(())
@@ -138,7 +138,7 @@ async fn insert_task(
     task: &Task,
     position: i64,
 ) -> StoreResult<()> {
-    let urgency = job.priority.urgency();
+    let urgency = job.spec.priority.urgency();
     let turn = next_turn(tx, task.lane, urgency, job.owner.as_str()).await?;
     sql("
         insert into tasks (

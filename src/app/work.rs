@@ -1,0 +1,134 @@
+//! Working: claims, their heart, and their end.
+
+use std::net::{Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use url::Url;
+
+use super::{App, Shutdown};
+use crate::claim::{Claimer, Heart, Interrupt, Rescuer, Slots, Terms};
+use crate::config;
+use crate::request;
+use crate::task::RetryPolicy;
+use crate::worker::Worker;
+
+/// How long work has to come to its end once it was told to stop: SIGTERM, SIGKILL, and the
+/// writing of it.
+const LAST_WORK: Duration = Duration::from_secs(10);
+
+impl App {
+    /// Works until `shutdown`, and answers nobody but health checks.
+    ///
+    /// # Errors
+    ///
+    /// A part cannot be started.
+    pub async fn work(self, shutdown: Shutdown) -> anyhow::Result<()> {
+        let public_url = self.public_url_of_worker()?;
+        let workers = Workers::start(&self, &public_url, &shutdown)?;
+        let rescuer = Rescuer { store: self.store.clone(), policy: RetryPolicy::default() };
+        let stop = shutdown.soft().clone();
+        let rescuing = tokio::spawn(async move { rescuer.run(stop).await });
+        let end_of_health = CancellationToken::new();
+        let health = self.answer_health(&public_url, &shutdown, &end_of_health).await?;
+        tracing::info!(
+            ffmpeg = self.tools.version(),
+            slots = self.config.worker.slots,
+            light_slots = self.config.worker.light_slots,
+            "the worker is ready"
+        );
+        shutdown.soft().cancelled().await;
+        workers.end(&shutdown).await?;
+        rescuing.await.context("the rescuer")?;
+        // Last: a platform that finds nobody there would kill a worker that drains.
+        end_of_health.cancel();
+        if let Some(health) = health {
+            health.await.context("the health checks")?;
+        }
+        self.store.close().await;
+        tracing::info!("ended");
+        Ok(())
+    }
+
+    /// Answers `/healthz` and `/readyz` where the settings say so, until `end`.
+    async fn answer_health(
+        &self,
+        public_url: &Url,
+        shutdown: &Shutdown,
+        end: &CancellationToken,
+    ) -> anyhow::Result<Option<JoinHandle<()>>> {
+        let Some(port) = self.config.worker.health_port else { return Ok(None) };
+        let address = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+        let listener = TcpListener::bind(address).await.with_context(|| {
+            format!("health checks cannot listen on port {port}; choose another with REELWAY_HEALTH_PORT")
+        })?;
+        let router = request::health_router(self.state(public_url, shutdown.soft()));
+        let end = end.clone();
+        Ok(Some(tokio::spawn(async move {
+            let served =
+                axum::serve(listener, router).with_graceful_shutdown(end.cancelled_owned());
+            if let Err(error) = served.await {
+                tracing::error!(%error, "the listener of health checks failed");
+            }
+        })))
+    }
+}
+
+/// What this process may take.
+fn terms(worker: &config::Worker) -> Terms {
+    Terms { kinds: worker.kinds.clone(), per_owner: worker.max_running_per_key }
+}
+
+/// The work of this process.
+pub(super) struct Workers {
+    heart: Arc<Heart>,
+    tracker: TaskTracker,
+    claiming: JoinHandle<()>,
+    beating: JoinHandle<()>,
+    last_beat: CancellationToken,
+}
+
+impl Workers {
+    pub(super) fn start(app: &App, public_url: &Url, shutdown: &Shutdown) -> anyhow::Result<Self> {
+        let heart = Heart::new(app.store.clone(), app.clock.clone());
+        let tracker = TaskTracker::new();
+        let claimer = Claimer::<Worker> {
+            store: app.store.clone(),
+            worker: app.worker_id,
+            slots: Slots::new(app.config.worker.slots, app.config.worker.light_slots),
+            terms: terms(&app.config.worker),
+            heart: heart.clone(),
+            perform: Arc::new(app.worker(app.links(public_url))?),
+            tracker: tracker.clone(),
+        };
+        let (soft, last_beat) = (shutdown.soft().clone(), CancellationToken::new());
+        let claiming = tokio::spawn(async move { claimer.run(soft).await });
+        let (beat, end) = (heart.clone(), last_beat.clone());
+        let beating = tokio::spawn(async move { beat.run(end).await });
+        Ok(Self { heart, tracker, claiming, beating, last_beat })
+    }
+
+    /// Waits for the work under way, with its heart beating; at the hard end it is handed back.
+    pub(super) async fn end(self, shutdown: &Shutdown) -> anyhow::Result<()> {
+        // A claim that is being made when the end comes still becomes work.
+        self.claiming.await.context("the claimer")?;
+        self.tracker.close();
+        tokio::select! {
+            () = self.tracker.wait() => {}
+            () = shutdown.hard().cancelled() => {
+                self.heart.interrupt_all(Interrupt::Shutdown);
+                if timeout(LAST_WORK, self.tracker.wait()).await.is_err() {
+                    tracing::error!("some work did not stop; its leases will run out");
+                }
+            }
+        }
+        self.last_beat.cancel();
+        self.beating.await.context("the heart")
+    }
+}
