@@ -28,7 +28,7 @@ use crate::store::Store;
 use crate::store::sql::SqlStore;
 use crate::task::RetryPolicy;
 use crate::webhook::{self, Deliverer, Secret, Secrets};
-use crate::worker::{Engine, EngineSettings, Scratch, Worker};
+use crate::worker::{Engine, EngineSettings, Headroom, Scratch, Worker};
 
 pub use command::{serve, work};
 pub use lock::DataDir;
@@ -121,6 +121,8 @@ impl App {
     fn worker(&self, links: Links) -> anyhow::Result<Worker> {
         let scratch = Scratch::open(&self.config.data_dir.join("scratch"), self.worker_id)
             .context("there is no room for work in progress in the data folder")?;
+        let scratch = Arc::new(scratch);
+        let config::Worker { min_free_disk_bytes, min_free_memory_bytes, .. } = self.config.worker;
         let limits =
             FetchLimits { max_bytes: self.config.limits.input_bytes, ..Default::default() };
         let fetcher = Fetcher::new(self.client.clone(), limits);
@@ -132,6 +134,11 @@ impl App {
             storage: self.storage.clone(),
             links,
             scratch,
+            headroom: Headroom::new(
+                &self.config.data_dir,
+                min_free_disk_bytes,
+                min_free_memory_bytes,
+            ),
             retries: RetryPolicy::default(),
             clock: self.clock.clone(),
         })

@@ -63,8 +63,12 @@ impl App {
         let (store, storage, clock) = (&self.store, &self.storage, &self.clock);
         let rescuer = Rescuer { store: store.clone(), policy: RetryPolicy::default() };
         let deliverer = self.deliverer(self.links(public_url));
-        let sweeper =
-            Sweeper { store: store.clone(), storage: storage.clone(), clock: clock.clone() };
+        let sweeper = Sweeper {
+            store: store.clone(),
+            storage: storage.clone(),
+            retention: self.config.retention,
+            clock: clock.clone(),
+        };
 
         let mut agents = JoinSet::new();
         let (rescuing, delivering, sweeping) = (stop(), stop(), stop());

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
@@ -17,11 +17,14 @@ use crate::claim::{Claimer, Heart, Interrupt, Rescuer, Slots, Terms};
 use crate::config;
 use crate::request;
 use crate::task::RetryPolicy;
-use crate::worker::Worker;
+use crate::worker::{Scratch, Worker};
 
 /// How long work has to come to its end once it was told to stop: SIGTERM, SIGKILL, and the
 /// writing of it.
 const LAST_WORK: Duration = Duration::from_secs(10);
+
+/// How often is looked for what workers beside this one left behind.
+const SWEEP_SCRATCH: Duration = Duration::from_mins(10);
 
 impl App {
     /// Works until `shutdown`, and answers nobody but health checks.
@@ -80,6 +83,19 @@ impl App {
     }
 }
 
+/// Removes, from time to time, what workers beside this one left behind when they were killed.
+async fn sweep_scratch(scratch: &Scratch, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = sleep(SWEEP_SCRATCH) => {}
+        }
+        if let Err(error) = scratch.sweep_others() {
+            tracing::warn!(%error, "work left behind cannot be looked for");
+        }
+    }
+}
+
 /// What this process may take.
 fn terms(worker: &config::Worker) -> Terms {
     Terms { kinds: worker.kinds.clone(), per_owner: worker.max_running_per_key }
@@ -107,6 +123,8 @@ impl Workers {
             perform: Arc::new(app.worker(app.links(public_url))?),
             tracker: tracker.clone(),
         };
+        let (scratch, stop) = (claimer.perform.scratch.clone(), shutdown.soft().clone());
+        tokio::spawn(async move { sweep_scratch(&scratch, stop).await });
         let (soft, last_beat) = (shutdown.soft().clone(), CancellationToken::new());
         let claiming = tokio::spawn(async move { claimer.run(soft).await });
         let (beat, end) = (heart.clone(), last_beat.clone());

@@ -38,6 +38,11 @@ impl Default for Terms {
 
 /// What is done with a claim.
 pub trait Perform: Send + Sync + 'static {
+    /// Whether there is room for more work, beside free slots.
+    fn has_room(&self) -> bool {
+        true
+    }
+
     /// Works on the claim and spends its lease.
     fn perform(&self, claim: Claim, held: Held) -> impl Future<Output = ()> + Send;
 }
@@ -128,7 +133,7 @@ impl<P: Perform> Claimer<P> {
     async fn round(&self) -> usize {
         let Terms { kinds, per_owner } = self.terms.clone();
         let want = Want { kinds, per_owner, ..self.slots.free() };
-        if want.is_nothing() {
+        if want.is_nothing() || !self.perform.has_room() {
             return 0;
         }
         let asked = Instant::now();

@@ -21,6 +21,7 @@ use url::Url;
 
 use crate::store::sql::PostgresSettings;
 use crate::task::Kind;
+use crate::worker::Retention;
 
 pub use flags::Flags;
 pub use setting::{SETTINGS, Setting};
@@ -48,6 +49,8 @@ pub struct Config {
     pub worker: Worker,
     /// What one input may cost.
     pub limits: Limits,
+    /// How long things are kept.
+    pub retention: Retention,
     /// The programs.
     pub tools: Tools,
     /// What is logged and how.
@@ -100,6 +103,10 @@ pub struct Worker {
     pub threads: Option<u32>,
     /// How many tasks of one key may run at the same time, in all workers together.
     pub max_running_per_key: Option<u32>,
+    /// What must be free on the disk before a task is claimed, in bytes.
+    pub min_free_disk_bytes: u64,
+    /// What must be free of memory before a task is claimed, in bytes.
+    pub min_free_memory_bytes: u64,
     /// Where a process that only works answers health checks, if anywhere.
     pub health_port: Option<u16>,
     /// How long running work may go on after SIGTERM.

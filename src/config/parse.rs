@@ -19,6 +19,7 @@ use super::{
 use crate::output::MAX_LINK_LIFE;
 use crate::store::sql::{HintsFrom, PostgresSettings};
 use crate::task::Kind;
+use crate::worker::Retention;
 
 /// Where things are kept when nobody says otherwise.
 const DATA_DIR: &str = "./data";
@@ -35,6 +36,7 @@ pub(super) fn config(sources: &Sources, problems: &mut Problems) -> Option<Confi
     let allow_networks = read.list("allow_networks", network);
     let worker = read.worker();
     let limits = read.limits();
+    let retention = read.retention();
     let log = read.log();
     let tools = Tools {
         ffmpeg: read.text("ffmpeg").map(PathBuf::from),
@@ -51,6 +53,7 @@ pub(super) fn config(sources: &Sources, problems: &mut Problems) -> Option<Confi
         allow_networks,
         worker,
         limits,
+        retention,
         tools,
         log,
     })
@@ -113,6 +116,8 @@ impl Reader<'_> {
             kinds: if kinds.is_empty() { Kind::ALL.to_vec() } else { kinds },
             threads: self.parsed("threads", at_least_one),
             max_running_per_key: self.parsed("max_running_per_key", at_least_one),
+            min_free_disk_bytes: self.parsed("min_free_disk", size).unwrap_or(1 << 30),
+            min_free_memory_bytes: self.parsed("min_free_memory", size).unwrap_or(256 << 20),
             health_port: self.parsed("health_port", number),
             slots: self.parsed("slots", slots).unwrap_or_else(default_slots),
             light_slots: self.parsed("light_slots", slots).unwrap_or(2),
@@ -127,6 +132,15 @@ impl Reader<'_> {
             input_bytes: self.parsed("max_input_size", size).unwrap_or(10 << 30),
             input_duration: input_duration.unwrap_or(Duration::from_hours(24)),
             task: task.unwrap_or(Duration::from_hours(6)),
+        }
+    }
+
+    fn retention(&mut self) -> Retention {
+        let usual = Retention::default();
+        Retention {
+            jobs: self.parsed("keep_jobs", keep).unwrap_or(usual.jobs),
+            outputs: self.parsed("keep_outputs", keep).unwrap_or(usual.outputs),
+            deliveries: self.parsed("keep_deliveries", duration).unwrap_or(usual.deliveries),
         }
     }
 
@@ -242,6 +256,14 @@ fn slots(text: &str) -> Result<u32, String> {
 fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
         .map_err(|_| format!("`{text}` is not a duration such as 30s, 10m or 6h"))
+}
+
+/// A time to keep things; none is for ever.
+fn keep(text: &str) -> Result<Option<Duration>, String> {
+    match text {
+        "forever" => Ok(None),
+        text => duration(text).map(Some),
+    }
 }
 
 fn link_life(text: &str) -> Result<Duration, String> {

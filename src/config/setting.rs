@@ -87,6 +87,16 @@ settings! {
         "The longest input that is taken";
     max_queued, ["REELWAY_MAX_QUEUED"], "10000", "NUMBER",
         "How many tasks may wait before new ones are answered with 429";
+    keep_jobs, ["REELWAY_KEEP_JOBS"], "90days", "DURATION|forever",
+        "How long a job that has ended and has no outputs is kept";
+    keep_outputs, ["REELWAY_KEEP_OUTPUTS"], "forever", "DURATION|forever",
+        "How long outputs are kept after their job has ended";
+    keep_deliveries, ["REELWAY_KEEP_DELIVERIES"], "30days", "DURATION",
+        "How long webhooks that were delivered or given up are kept for replay";
+    min_free_disk, ["REELWAY_MIN_FREE_DISK"], "1GiB", "SIZE",
+        "How much of the data folder's disk must be free before a task is claimed";
+    min_free_memory, ["REELWAY_MIN_FREE_MEMORY"], "256MiB", "SIZE",
+        "How much memory must be free, in the machine and the container, before a task is claimed";
     ffmpeg, ["REELWAY_FFMPEG"], "ffmpeg from PATH", "FILE",
         "The ffmpeg program, 5.1 or later";
     ffprobe, ["REELWAY_FFPROBE"], "ffprobe from PATH", "FILE",

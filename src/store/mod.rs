@@ -156,6 +156,14 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// `deliveries_before`; returns how many rows went.
     async fn tidy(&self, keys_before: Timestamp, deliveries_before: Timestamp) -> StoreResult<u64>;
 
+    /// Dooms the outputs of up to `limit` jobs that ended before `ended_before`; returns of how
+    /// many.
+    async fn expire_outputs(&self, ended_before: Timestamp, limit: u32) -> StoreResult<u64>;
+
+    /// Forgets up to `limit` jobs that ended before `ended_before`, have no outputs and no event
+    /// that could be replayed; returns how many.
+    async fn forget_jobs(&self, ended_before: Timestamp, limit: u32) -> StoreResult<u64>;
+
     /// Whether the store answers.
     async fn ping(&self) -> StoreResult<()>;
 

@@ -5,6 +5,7 @@
 
 mod engine;
 mod failure;
+mod headroom;
 mod scratch;
 mod sweeper;
 
@@ -22,8 +23,9 @@ use crate::task::{Failure, RetryPolicy, StageKind};
 
 pub use engine::{Engine, EngineSettings, Made};
 pub use failure::WorkError;
+pub use headroom::{Headroom, Resource};
 pub use scratch::{Room, Scratch};
-pub use sweeper::{SweepError, Sweeper};
+pub use sweeper::{Retention, SweepError, Sweeper};
 
 /// Does the work of claims.
 #[derive(Debug)]
@@ -39,7 +41,9 @@ pub struct Worker {
     /// How outputs are reached.
     pub links: Links,
     /// Where work in progress lies.
-    pub scratch: Scratch,
+    pub scratch: Arc<Scratch>,
+    /// What must be free before more work is taken.
+    pub headroom: Headroom,
     /// When failed work is tried again.
     pub retries: RetryPolicy,
     /// The time.
@@ -47,6 +51,10 @@ pub struct Worker {
 }
 
 impl Perform for Worker {
+    fn has_room(&self) -> bool {
+        self.headroom.is_there()
+    }
+
     #[tracing::instrument(
         name = "task",
         skip_all,

@@ -20,6 +20,7 @@ const GATE: &str = ".gate";
 /// This process's folder for work in progress.
 #[derive(Debug)]
 pub struct Scratch {
+    parent: PathBuf,
     folder: PathBuf,
     _lock: File,
 }
@@ -41,7 +42,19 @@ impl Scratch {
         let lock = File::create_new(folder.join(LOCK))?;
         lock.lock()?;
         sweep(&parent, &folder);
-        Ok(Self { folder, _lock: lock })
+        Ok(Self { parent, folder, _lock: lock })
+    }
+
+    /// Sweeps what workers that died meanwhile left beside this one's folder.
+    ///
+    /// # Errors
+    ///
+    /// The folder above cannot be read.
+    pub fn sweep_others(&self) -> io::Result<()> {
+        let gate = File::create(self.parent.join(GATE))?;
+        gate.lock()?;
+        sweep(&self.parent, &self.folder);
+        Ok(())
     }
 
     /// The folder for downloads.
@@ -142,6 +155,9 @@ mod tests {
         let living = Scratch::open(parent.path(), fresh(now)).expect("a scratch");
         assert!(!left.exists());
         let room = living.room(fresh(now), 1).expect("a room");
+        fs::create_dir_all(left.join("task_2-1")).expect("a folder of one that died later");
+        living.sweep_others().expect("swept");
+        assert!(!left.exists() && room.path().exists());
         let _second = Scratch::open(parent.path(), fresh(now)).expect("another scratch");
         assert!(room.path().exists());
     }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::output::{Storage, StorageError};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, StoreResult};
 
 /// How often is swept.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
@@ -19,8 +19,30 @@ const BATCH: u32 = 100;
 /// How long an idempotency key is kept (wire.md section 2: at least 24 h).
 const KEEP_KEYS: Duration = Duration::from_hours(48);
 
-/// How long a delivery that has ended is kept for replay (wire.md section 4).
-const KEEP_DELIVERIES: Duration = Duration::from_hours(30 * 24);
+/// How many batches of old jobs are looked at in one go; the next sweep goes on.
+const ROUNDS: u32 = 20;
+
+/// How long things are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Jobs that have ended and have no outputs (any more); for ever when not said.
+    pub jobs: Option<Duration>,
+    /// Outputs after their job has ended; for ever when not said.
+    pub outputs: Option<Duration>,
+    /// Deliveries that have ended, for replay.
+    pub deliveries: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            jobs: Some(Duration::from_hours(90 * 24)),
+            outputs: None,
+            // wire.md section 4.
+            deliveries: Duration::from_hours(30 * 24),
+        }
+    }
+}
 
 /// Removes outputs of deleted jobs and lost attempts, and forgets what has had its time.
 #[derive(Debug)]
@@ -29,6 +51,8 @@ pub struct Sweeper {
     pub store: Arc<dyn Store>,
     /// Where it lies.
     pub storage: Storage,
+    /// How long things are kept.
+    pub retention: Retention,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -64,13 +88,43 @@ impl Sweeper {
     ///
     /// The store or the storage cannot be reached.
     pub async fn sweep(&self) -> Result<(), SweepError> {
+        let now = self.clock.now();
+        if let Some(keep) = self.retention.outputs {
+            let gone = again(|| self.store.expire_outputs(now.minus(keep), BATCH)).await?;
+            told(gone, "outputs have had their time");
+        }
         for garbage in self.store.garbage(BATCH).await? {
             let objects = self.storage.remove(&garbage.prefix).await?;
             self.store.garbage_removed(&garbage).await?;
             tracing::debug!(prefix = garbage.prefix, objects, "removed what nobody refers to");
         }
-        let now = self.clock.now();
-        self.store.tidy(now.minus(KEEP_KEYS), now.minus(KEEP_DELIVERIES)).await?;
+        self.store.tidy(now.minus(KEEP_KEYS), now.minus(self.retention.deliveries)).await?;
+        if let Some(keep) = self.retention.jobs {
+            let gone = again(|| self.store.forget_jobs(now.minus(keep), BATCH)).await?;
+            told(gone, "jobs have had their time");
+        }
         Ok(())
+    }
+}
+
+/// Goes on in small transactions while there is more, so that no other verb waits for long.
+async fn again<R>(verb: impl Fn() -> R) -> StoreResult<u64>
+where
+    R: Future<Output = StoreResult<u64>>,
+{
+    let mut all = 0;
+    for _ in 0..ROUNDS {
+        let gone = verb().await?;
+        all += gone;
+        if gone < u64::from(BATCH) {
+            break;
+        }
+    }
+    Ok(all)
+}
+
+fn told(count: u64, message: &'static str) {
+    if count > 0 {
+        tracing::info!(count, "{message}");
     }
 }

@@ -15,6 +15,7 @@ mod keep;
 mod lookup;
 mod postgres;
 mod rescue;
+mod retention;
 mod row;
 mod sqlite;
 mod statement;
@@ -261,6 +262,14 @@ impl Store for SqlStore {
 
     async fn tidy(&self, keys_before: Timestamp, deliveries_before: Timestamp) -> StoreResult<u64> {
         self.run(|| keep::tidy(self, keys_before, deliveries_before)).await
+    }
+
+    async fn expire_outputs(&self, ended_before: Timestamp, limit: u32) -> StoreResult<u64> {
+        self.run(|| retention::expire_outputs(self, ended_before, limit)).await
+    }
+
+    async fn forget_jobs(&self, ended_before: Timestamp, limit: u32) -> StoreResult<u64> {
+        self.run(|| retention::forget_jobs(self, ended_before, limit)).await
     }
 
     async fn ping(&self) -> StoreResult<()> {
