@@ -11,7 +11,9 @@ use crate::config::{Log, LogFormat};
 /// Starts logging for the whole process; a second call does nothing.
 pub fn start(log: &Log) {
     // The filter was parsed when the settings were read.
-    let filter = EnvFilter::try_new(&log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    // Postgres says that what is there already is there already, at every start.
+    let filter = format!("sqlx::postgres::notice=warn,{}", log.filter);
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let terminal = stderr().is_terminal();
     let format = log.format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json });
     let layer = tracing_subscriber::fmt::layer().with_writer(stderr);
