@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: help demo test check bench fmt docs advisories
+.PHONY: help demo test deploycheck check bench fmt docs advisories
 
 help: ## list the tasks
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -17,6 +17,11 @@ test: ## install what the tests need and run them all
 	@scripts/setup ffmpeg curl nextest
 	cargo nextest run --workspace --locked --no-fail-fast
 	cargo test --workspace --locked --doc --quiet
+	@$(MAKE) --no-print-directory deploycheck
+
+deploycheck: ## read the deployment files with the parsers of those who will read them
+	@scripts/setup deploycheck
+	@target/deploycheck/bin/python scripts/deploycheck
 
 check: ## format, lints, licences, unused dependencies, documentation
 	@scripts/setup deny machete
