@@ -6,7 +6,7 @@ use crate::cli::{
     CliError, DoctorConfig, OfKind, OneShot, ProbeArgs, Settled, ShowConfig, Terminal, run,
 };
 use crate::clock::SystemClock;
-use crate::config::{Config, Flags, Sources, shown};
+use crate::config::{Config, Flags, Purpose, Sources, shown};
 
 use super::{App, Once, Role, Shutdown, open_store, webhook_secrets};
 
@@ -32,7 +32,8 @@ pub async fn work(flags: &Flags) -> Result<(), CliError> {
 
 /// A process that stays: with logs, and an end when it is asked for.
 async fn open(flags: &Flags, role: Role) -> Result<(App, Shutdown), CliError> {
-    let (config, _) = load(flags)?;
+    let purpose = if role == Role::Server { Purpose::Listen } else { Purpose::Other };
+    let (config, _) = load(flags, purpose)?;
     crate::telemetry::start(&config.log);
     let shutdown = Shutdown::default();
     let drain = config.worker.drain;
@@ -50,7 +51,7 @@ pub async fn once<K: OfKind>(it: &Settled<OneShot<K>>, terminal: &Terminal) -> R
 where
     OneShot<K>: clap::Args,
 {
-    let (config, _) = load(&it.settings)?;
+    let (config, _) = load(&it.settings, Purpose::Other)?;
     let engine = Once::open(&config).await?;
     run::once(&it.args, terminal, async |order| engine.make(order).await).await
 }
@@ -61,7 +62,7 @@ where
 ///
 /// The input cannot be had or is not media.
 pub async fn probe(it: &Settled<ProbeArgs>, terminal: &Terminal) -> Result<(), CliError> {
-    let (config, _) = load(&it.settings)?;
+    let (config, _) = load(&it.settings, Purpose::Other)?;
     let engine = Once::open(&config).await?;
     run::probe(&it.args, terminal, async |source, stop| engine.probe(source, stop).await).await
 }
@@ -72,7 +73,7 @@ pub async fn probe(it: &Settled<ProbeArgs>, terminal: &Terminal) -> Result<(), C
 ///
 /// A check is bad.
 pub async fn doctor(flags: &Flags, terminal: &Terminal) -> Result<(), CliError> {
-    let (config, _) = load(flags)?;
+    let (config, _) = load(flags, Purpose::Listen)?;
     run::doctor(&DoctorConfig::from(&config), terminal).await
 }
 
@@ -82,7 +83,7 @@ pub async fn doctor(flags: &Flags, terminal: &Terminal) -> Result<(), CliError> 
 ///
 /// The settings are wrong; all of it is told.
 pub fn check_config(flags: &Flags, terminal: &Terminal) -> Result<(), CliError> {
-    load(flags)?;
+    load(flags, Purpose::Listen)?;
     terminal.line("the settings can be used")
 }
 
@@ -92,7 +93,7 @@ pub fn check_config(flags: &Flags, terminal: &Terminal) -> Result<(), CliError> 
 ///
 /// The settings are wrong, or the database with the generated secret cannot be opened.
 pub async fn show_config(args: &ShowConfig, terminal: &Terminal) -> Result<(), CliError> {
-    let (config, sources) = load(&args.settings)?;
+    let (config, sources) = load(&args.settings, Purpose::Other)?;
     let mut text = shown(&sources, args.secrets);
     if args.secrets && config.webhook.secrets.is_empty() {
         let generated = generated_secret(&config).await.map_err(|error| failed(&error))?;
@@ -110,8 +111,8 @@ async fn generated_secret(config: &Config) -> anyhow::Result<String> {
     Ok(secrets.newest().text().to_owned())
 }
 
-fn load(flags: &Flags) -> Result<(Config, Sources), CliError> {
-    Config::load(flags).map_err(|problems| {
+fn load(flags: &Flags, purpose: Purpose) -> Result<(Config, Sources), CliError> {
+    Config::load(flags, purpose).map_err(|problems| {
         let text = problems.to_string();
         let mut lines = text.lines().map(str::trim);
         let what = CliError::usage(lines.next().unwrap_or_default());

@@ -57,6 +57,15 @@ pub struct Config {
     pub log: Log,
 }
 
+/// What the settings are read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To listen: what is open to everybody must have a key.
+    Listen,
+    /// For anything else; a `PORT` that stands in the environment asks for nothing.
+    Other,
+}
+
 /// Where jobs are kept.
 #[derive(Clone, Debug)]
 pub enum Database {
@@ -157,8 +166,8 @@ impl Config {
     /// # Errors
     ///
     /// Everything that is wrong, together.
-    pub fn load(flags: &Flags) -> Result<(Self, Sources), Problems> {
-        Self::load_from(flags, &|name| std::env::var(name).ok())
+    pub fn load(flags: &Flags, purpose: Purpose) -> Result<(Self, Sources), Problems> {
+        Self::load_from(flags, &|name| std::env::var(name).ok(), purpose)
     }
 
     /// The same with another environment.
@@ -169,10 +178,11 @@ impl Config {
     pub fn load_from(
         flags: &Flags,
         env: &dyn Fn(&str) -> Option<String>,
+        purpose: Purpose,
     ) -> Result<(Self, Sources), Problems> {
         let mut problems = Problems::default();
         let sources = Sources::gather(flags, env, &mut problems);
-        let config = parse::config(&sources, &mut problems);
+        let config = parse::config(&sources, &mut problems, purpose);
         match config {
             Some(config) if problems.0.is_empty() => Ok((config, sources)),
             _ => Err(problems),

@@ -12,6 +12,7 @@ use secrecy::SecretString;
 use sqlx::postgres::PgConnectOptions;
 use url::Url;
 
+use super::Purpose;
 use super::sources::{Source, Sources};
 use super::{
     Config, Database, Http, Limits, Log, LogFormat, Problem, Problems, Tools, Webhook, Worker,
@@ -25,8 +26,12 @@ use crate::worker::Retention;
 const DATA_DIR: &str = "./data";
 
 /// The configuration, unless something without a stand-in is wrong; every problem is told.
-pub(super) fn config(sources: &Sources, problems: &mut Problems) -> Option<Config> {
-    let mut read = Reader { sources, problems };
+pub(super) fn config(
+    sources: &Sources,
+    problems: &mut Problems,
+    purpose: Purpose,
+) -> Option<Config> {
+    let mut read = Reader { sources, problems, purpose };
     let data_dir = read.text("data_dir").map_or_else(|| PathBuf::from(DATA_DIR), PathBuf::from);
     let database = read.database();
     let storage = read.parsed("storage", folder);
@@ -62,6 +67,7 @@ pub(super) fn config(sources: &Sources, problems: &mut Problems) -> Option<Confi
 struct Reader<'a> {
     sources: &'a Sources,
     problems: &'a mut Problems,
+    purpose: Purpose,
 }
 
 impl Reader<'_> {
@@ -98,7 +104,7 @@ impl Reader<'_> {
                 connections: connections.unwrap_or(settings.connections),
                 ..*settings
             })),
-            sqlite => sqlite,
+            sqlite @ Database::Sqlite(_) => sqlite,
         })
     }
 
@@ -154,7 +160,8 @@ impl Reader<'_> {
     fn http(&mut self) -> Option<Http> {
         let api_keys = self.list("api_key", secret);
         let bind = self.bind()?;
-        if api_keys.is_empty() && !bind.ip().is_loopback() {
+        let is_open = api_keys.is_empty() && !bind.ip().is_loopback();
+        if is_open && self.purpose == Purpose::Listen {
             self.problems.add(Problem {
                 subject: self
                     .sources
@@ -345,7 +352,7 @@ fn postgres(text: &str) -> Result<PgConnectOptions, String> {
 fn hints_from(text: &str) -> Result<HintsFrom, String> {
     match text {
         "none" => Ok(HintsFrom::PollAlone),
-        url => postgres(url).map(HintsFrom::Direct),
+        url => postgres(url).map(|server| HintsFrom::Direct(Box::new(server))),
     }
 }
 

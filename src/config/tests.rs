@@ -9,9 +9,13 @@ fn load(env: &[(&str, &str)]) -> Result<Config, String> {
 
 fn load_with(flags: &Flags, env: &[(&str, &str)]) -> Result<Config, String> {
     let env: HashMap<&str, &str> = env.iter().copied().collect();
-    Config::load_from(flags, &|name| env.get(name).map(|value| (*value).to_owned()))
-        .map(|(config, _)| config)
-        .map_err(|problems| problems.to_string())
+    Config::load_from(
+        flags,
+        &|name| env.get(name).map(|value| (*value).to_owned()),
+        Purpose::Listen,
+    )
+    .map(|(config, _)| config)
+    .map_err(|problems| problems.to_string())
 }
 
 fn is_at(database: &Database, path: &str) -> bool {
@@ -35,6 +39,12 @@ fn a_port_from_the_platform_opens_the_bind_and_then_needs_a_key() {
     assert_eq!(config.http.bind.to_string(), "[::]:8080");
     let config = load(&[("PORT", "8080"), ("REELWAY_BIND", "127.0.0.1")]).expect("loopback");
     assert_eq!(config.http.bind.to_string(), "127.0.0.1:8080");
+}
+
+#[test]
+fn a_port_from_the_platform_asks_for_no_key_where_nobody_listens() {
+    let env = |name: &str| (name == "PORT").then(|| "8080".to_owned());
+    assert!(Config::load_from(&Flags::default(), &env, Purpose::Other).is_ok());
 }
 
 #[test]
@@ -85,7 +95,7 @@ fn all_problems_are_told_together_with_their_sources() {
 #[test]
 fn secrets_are_hidden_unless_asked_for() {
     let env = |name: &str| (name == "REELWAY_API_KEY").then(|| "a-secret-key".to_owned());
-    let (_, sources) = Config::load_from(&Flags::default(), &env).expect("valid");
+    let (_, sources) = Config::load_from(&Flags::default(), &env, Purpose::Listen).expect("valid");
     assert!(!shown(&sources, false).contains("a-secret-key"));
     assert!(shown(&sources, true).contains("a-secret-key"));
 }
@@ -98,7 +108,7 @@ fn a_postgres_url_makes_a_shared_database_and_its_password_is_not_shown() {
     assert_eq!((settings.server.get_host(), settings.server.get_port()), ("db.internal", 5433));
     assert!(matches!(settings.hints, HintsFrom::PollAlone));
     let env = |name: &str| (name == "DATABASE_URL").then(|| url.to_owned());
-    let (_, sources) = Config::load_from(&Flags::default(), &env).expect("valid");
+    let (_, sources) = Config::load_from(&Flags::default(), &env, Purpose::Listen).expect("valid");
     let shown = shown(&sources, false);
     assert!(shown.contains("postgres://app:…@db.internal:5433/media"), "{shown}");
     assert!(!shown.contains("hunter2"), "{shown}");

@@ -49,14 +49,15 @@ impl Headroom {
         let short = self.shortage();
         let mut told = self.told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if *told != short {
-            match short {
-                Some(resource) => tracing::warn!(
+            if let Some(resource) = short {
+                tracing::warn!(
                     %resource,
                     min_disk = %ByteSize(self.min_disk_bytes),
                     min_memory = %ByteSize(self.min_memory_bytes),
                     "too little is free: no task is claimed until there is more"
-                ),
-                None => tracing::info!("there is room again: tasks are claimed"),
+                );
+            } else {
+                tracing::info!("there is room again: tasks are claimed");
             }
             *told = short;
         }
@@ -91,7 +92,7 @@ fn free_memory_bytes() -> Option<u64> {
     machine.into_iter().chain(container).min()
 }
 
-/// `MemAvailable` of proc_meminfo(5) in bytes.
+/// `MemAvailable` in bytes (the manual page `proc_meminfo`).
 fn available(meminfo: &str) -> Option<u64> {
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;

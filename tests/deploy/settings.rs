@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use reelway::config::{Config, Flags, SETTINGS};
+use reelway::config::{Config, Flags, Purpose, SETTINGS};
 
 use crate::files::{all, document, manifest, shell_lines, strings, text, variables};
 
@@ -78,7 +78,7 @@ fn an_api_that_can_be_reached_has_a_key_and_a_worker_needs_none() {
 
 /// What Reelway says about these variables, one problem each.
 fn problems(env: &BTreeMap<String, String>) -> Vec<String> {
-    match Config::load_from(&Flags::default(), &|name| env.get(name).cloned()) {
+    match Config::load_from(&Flags::default(), &|name| env.get(name).cloned(), Purpose::Listen) {
         Ok(_) => Vec::new(),
         Err(problems) => problems.to_string().split("\n  ").skip(1).map(str::to_owned).collect(),
     }

@@ -99,7 +99,7 @@ impl Transaction {
         match self {
             Self::Sqlite(_) => Ok(()),
             Self::Postgres(_) => {
-                sql("select pg_advisory_xact_lock($1)").bind(turn as i64).execute(self).await?;
+                sql("select pg_advisory_xact_lock($1)").bind(turn.number()).execute(self).await?;
                 Ok(())
             }
         }
@@ -119,11 +119,21 @@ impl Transaction {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Turn {
     /// Bring the schema to this version's shape.
-    Migrate = 0x7265_656c_0001,
+    Migrate,
     /// Count what is on its way to each destination, and take more.
-    Deliver = 0x7265_656c_0002,
+    Deliver,
     /// Count what runs for each key, and take more.
-    Claim = 0x7265_656c_0003,
+    Claim,
+}
+
+impl Turn {
+    const fn number(self) -> i64 {
+        match self {
+            Self::Migrate => 0x7265_656c_0001,
+            Self::Deliver => 0x7265_656c_0002,
+            Self::Claim => 0x7265_656c_0003,
+        }
+    }
 }
 
 /// Whose time counts.

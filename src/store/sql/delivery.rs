@@ -59,7 +59,7 @@ async fn due(
     per_destination: u32,
     now: Timestamp,
 ) -> StoreResult<Vec<String>> {
-    Ok(sql("
+    sql("
         with in_flight as (
             select destination, count(*) as deliveries
             from deliveries
@@ -94,7 +94,7 @@ async fn due(
     .bind(per_destination)
     .bind(FAILING)
     .values(tx)
-    .await?)
+    .await
 }
 
 #[derive(sqlx::FromRow)]

@@ -32,7 +32,7 @@ pub enum HintsFrom {
     /// LISTEN on a connection of [`PostgresSettings::server`].
     Server,
     /// LISTEN around the pooler.
-    Direct(PgConnectOptions),
+    Direct(Box<PgConnectOptions>),
     /// No LISTEN: everybody polls.
     PollAlone,
 }
@@ -98,7 +98,7 @@ pub(super) async fn carry_hints(pool: PgPool, settings: PostgresSettings, hints:
             tokio::join!(send(&pool, outgoing), listen(settings.server, &hints));
         }
         HintsFrom::Direct(direct) => {
-            tokio::join!(send(&pool, outgoing), listen(direct, &hints));
+            tokio::join!(send(&pool, outgoing), listen(*direct, &hints));
         }
         HintsFrom::PollAlone => send(&pool, outgoing).await,
     }
