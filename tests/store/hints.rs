@@ -1,0 +1,115 @@
+//! Wake-up calls, after the commit.
+
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use reelway::store::{AttemptOutcome, Hints, LEASE, Settled};
+use reelway::task::{Next, RetryPolicy};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use crate::fixture::beat;
+use crate::world::{RECEIVER, World};
+
+/// Longer than any database takes to tell.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Does `act` and waits for the call that it must make.
+async fn wakes<T>(notify: &Notify, act: impl Future<Output = T>) -> T {
+    // An earlier call that nobody has heard yet proves nothing.
+    while notify.notified().now_or_never().is_some() {}
+    let mut call = pin!(notify.notified());
+    call.as_mut().enable();
+    let done = act.await;
+    timeout(PATIENCE, call).await.expect("a call");
+    done
+}
+
+fn hints(world: &World) -> &Hints {
+    world.store.hints()
+}
+
+pub(crate) async fn a_task_that_is_due_wakes_the_claimer(world: World) {
+    let task_due = &hints(&world).task_due;
+    let job = wakes(task_due, world.job().submit()).await;
+    let claim = world.take(&job).await;
+    let handed_back = wakes(task_due, world.hand_back(&claim.lease)).await;
+    assert_eq!(handed_back, Settled::Done);
+    let claim = world.take(&job).await;
+    let again = Next::RetryIn(Duration::ZERO);
+    assert_eq!(wakes(task_due, world.fail(&claim.lease, again)).await, Settled::Done);
+    let claim = world.take(&job).await;
+    assert_eq!(world.fail(&claim.lease, Next::End).await, Settled::Done);
+    wakes(task_due, world.retry(job.id)).await;
+}
+
+pub(crate) async fn a_delivery_that_is_due_wakes_the_deliverer(world: World) {
+    let delivery_due = &hints(&world).delivery_due;
+    wakes(delivery_due, world.job().webhook(RECEIVER).cancelled()).await;
+    let first = world.due_one().await;
+    wakes(delivery_due, world.job().webhook(RECEIVER).succeeded()).await;
+    wakes(delivery_due, world.job().webhook(RECEIVER).failed()).await;
+    let settle = world.settle(&first, AttemptOutcome::Failed);
+    assert_eq!(wakes(delivery_due, settle).await, Settled::Done, "its place is free");
+    wakes(delivery_due, world.store.replay(first.id)).await.expect("an answer");
+    wakes(delivery_due, world.store.replay_failed(crate::world::NOW)).await.expect("an answer");
+    world.job().webhook(RECEIVER).running().await;
+    world.pass(LEASE);
+    let once = RetryPolicy { max_tries: 1, ..RetryPolicy::default() };
+    wakes(delivery_due, world.store.rescue(&once, 0.5)).await.expect("an answer");
+}
+
+pub(crate) async fn a_running_job_that_is_unwanted_wakes_the_heart(world: World) {
+    let cancel_asked = &hints(&world).cancel_asked;
+    let claim = world.job().running().await;
+    wakes(cancel_asked, world.cancel(claim.lease.job)).await;
+    let claim = world.job().running().await;
+    wakes(cancel_asked, world.delete(claim.lease.job)).await;
+}
+
+pub(crate) async fn every_change_of_a_job_is_told(world: World) {
+    let mut changes = hints(&world).changes();
+    let mut told = async || timeout(PATIENCE, changes.recv()).await.expect("a call").expect("it");
+    let job = world.job().submit().await;
+    assert_eq!(told().await, job.id, "submitted");
+    let claim = world.take(&job).await;
+    assert_eq!(told().await, job.id, "claimed");
+    world.store.beat(&[beat(&claim, 50.0)]).await.expect("replies");
+    assert_eq!(told().await, job.id, "came further");
+    assert_eq!(world.fail(&claim.lease, Next::End).await, Settled::Done);
+    assert_eq!(told().await, job.id, "failed");
+    world.retry(job.id).await;
+    assert_eq!(told().await, job.id, "retried");
+    let claim = world.take(&job).await;
+    assert_eq!(told().await, job.id, "claimed again");
+    world.cancel(job.id).await;
+    assert_eq!(told().await, job.id, "unwanted");
+    assert_eq!(world.end_cancelled(&claim.lease).await, Settled::Done);
+    assert_eq!(told().await, job.id, "cancelled");
+    world.delete(job.id).await;
+    assert_eq!(told().await, job.id, "deleted");
+    let lost = world.job().running().await;
+    assert_eq!((told().await, told().await), (lost.lease.job, lost.lease.job));
+    world.lose_workers().await;
+    assert_eq!(told().await, lost.lease.job, "lost and found");
+}
+
+pub(crate) async fn who_hears_of_a_change_can_see_it(world: World) {
+    const JOBS: usize = 20;
+    let mut changes = hints(&world).changes();
+    let elsewhere = world.again().await;
+    let listener = tokio::spawn(async move {
+        let mut seen = 0;
+        for _ in 0..JOBS {
+            let id = timeout(PATIENCE, changes.recv()).await.expect("a call").expect("it");
+            seen += usize::from(elsewhere.job(id).await.expect("an answer").is_some());
+        }
+        seen
+    });
+    for _ in 0..JOBS {
+        world.job().submit().await;
+    }
+    assert_eq!(listener.await.expect("no panic"), JOBS);
+}

@@ -1,0 +1,224 @@
+//! A store that writes down which of its verbs were used.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reelway::clock::Timestamp;
+use reelway::id::{BatchId, DeliveryId, JobId, WorkerId};
+use reelway::job::{File, Job};
+use reelway::store::{
+    BatchView, Beat, BeatReply, CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter,
+    DueDelivery, Garbage, Hints, JobFilter, JobPage, Lease, Pressure, Published, SettleDelivery,
+    Settled, Store, StoreResult, Submission, Submitted, Want,
+};
+use reelway::task::{Failure, Next, RetryPolicy, Stages};
+
+/// The trait as it is written: the one list of verbs that cannot be out of date.
+const SOURCE: &str = include_str!("../../src/store/mod.rs");
+
+/// The verbs that were used.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Verbs(Arc<Mutex<BTreeSet<&'static str>>>);
+
+impl Verbs {
+    fn note(&self, verb: &'static str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(verb);
+    }
+
+    /// The verbs that were used so far.
+    pub(crate) fn used(&self) -> BTreeSet<&'static str> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The verbs that the trait has.
+    pub(crate) fn of_the_trait() -> BTreeSet<&'static str> {
+        let (_, store) = SOURCE.split_once("pub trait Store").expect("the trait");
+        let (body, _) = store.split_once("\n}").expect("its end");
+        body.lines().filter_map(verb).collect()
+    }
+}
+
+/// The verb that a line declares, if it does.
+fn verb(line: &'static str) -> Option<&'static str> {
+    let line = line.trim_start();
+    let rest = line.strip_prefix("async fn ").or_else(|| line.strip_prefix("fn "))?;
+    rest.split_once('(').map(|(name, _)| name)
+}
+
+/// Hands every verb on and notes its name.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) verbs: Verbs,
+}
+
+#[async_trait]
+impl Store for Recorder {
+    async fn submit(&self, submission: Submission) -> StoreResult<Submitted> {
+        self.verbs.note("submit");
+        self.store.submit(submission).await
+    }
+
+    async fn job(&self, id: JobId) -> StoreResult<Option<Job>> {
+        self.verbs.note("job");
+        self.store.job(id).await
+    }
+
+    async fn jobs(&self, filter: &JobFilter) -> StoreResult<JobPage> {
+        self.verbs.note("jobs");
+        self.store.jobs(filter).await
+    }
+
+    async fn batch(&self, id: BatchId) -> StoreResult<Option<BatchView>> {
+        self.verbs.note("batch");
+        self.store.batch(id).await
+    }
+
+    async fn cancel(&self, id: JobId) -> StoreResult<CancelOutcome> {
+        self.verbs.note("cancel");
+        self.store.cancel(id).await
+    }
+
+    async fn retry(&self, id: JobId) -> StoreResult<Option<Job>> {
+        self.verbs.note("retry");
+        self.store.retry(id).await
+    }
+
+    async fn delete(&self, id: JobId) -> StoreResult<Option<DeletedJob>> {
+        self.verbs.note("delete");
+        self.store.delete(id).await
+    }
+
+    async fn pressure(&self) -> StoreResult<Pressure> {
+        self.verbs.note("pressure");
+        self.store.pressure().await
+    }
+
+    async fn claim(&self, worker: WorkerId, want: Want) -> StoreResult<Vec<Claim>> {
+        self.verbs.note("claim");
+        self.store.claim(worker, want).await
+    }
+
+    async fn beat(&self, beats: &[Beat]) -> StoreResult<Vec<BeatReply>> {
+        self.verbs.note("beat");
+        self.store.beat(beats).await
+    }
+
+    async fn finish(
+        &self,
+        lease: &Lease,
+        stages: Stages,
+        outputs: Vec<Published>,
+    ) -> StoreResult<Settled> {
+        self.verbs.note("finish");
+        self.store.finish(lease, stages, outputs).await
+    }
+
+    async fn fail(
+        &self,
+        lease: &Lease,
+        stages: Stages,
+        failure: Failure,
+        next: Next,
+    ) -> StoreResult<Settled> {
+        self.verbs.note("fail");
+        self.store.fail(lease, stages, failure, next).await
+    }
+
+    async fn end_cancelled(&self, lease: &Lease, stages: Stages) -> StoreResult<Settled> {
+        self.verbs.note("end_cancelled");
+        self.store.end_cancelled(lease, stages).await
+    }
+
+    async fn hand_back(&self, lease: &Lease) -> StoreResult<Settled> {
+        self.verbs.note("hand_back");
+        self.store.hand_back(lease).await
+    }
+
+    async fn rescue(&self, policy: &RetryPolicy, chance: f64) -> StoreResult<usize> {
+        self.verbs.note("rescue");
+        self.store.rescue(policy, chance).await
+    }
+
+    async fn recover(&self) -> StoreResult<usize> {
+        self.verbs.note("recover");
+        self.store.recover().await
+    }
+
+    async fn output(&self, key: &str) -> StoreResult<Option<File>> {
+        self.verbs.note("output");
+        self.store.output(key).await
+    }
+
+    async fn garbage(&self, limit: u32) -> StoreResult<Vec<Garbage>> {
+        self.verbs.note("garbage");
+        self.store.garbage(limit).await
+    }
+
+    async fn garbage_removed(&self, garbage: &Garbage) -> StoreResult<()> {
+        self.verbs.note("garbage_removed");
+        self.store.garbage_removed(garbage).await
+    }
+
+    async fn claim_deliveries(
+        &self,
+        limit: u32,
+        per_destination: u32,
+        lease: Duration,
+    ) -> StoreResult<Vec<DueDelivery>> {
+        self.verbs.note("claim_deliveries");
+        self.store.claim_deliveries(limit, per_destination, lease).await
+    }
+
+    async fn settle_delivery(&self, settle: SettleDelivery) -> StoreResult<Settled> {
+        self.verbs.note("settle_delivery");
+        self.store.settle_delivery(settle).await
+    }
+
+    async fn next_delivery_at(&self) -> StoreResult<Option<Timestamp>> {
+        self.verbs.note("next_delivery_at");
+        self.store.next_delivery_at().await
+    }
+
+    async fn deliveries(&self, filter: &DeliveryFilter) -> StoreResult<Vec<Delivery>> {
+        self.verbs.note("deliveries");
+        self.store.deliveries(filter).await
+    }
+
+    async fn replay(&self, id: DeliveryId) -> StoreResult<Option<Delivery>> {
+        self.verbs.note("replay");
+        self.store.replay(id).await
+    }
+
+    async fn replay_failed(&self, since: Timestamp) -> StoreResult<u64> {
+        self.verbs.note("replay_failed");
+        self.store.replay_failed(since).await
+    }
+
+    async fn secret(&self, name: &str, fresh: &str) -> StoreResult<String> {
+        self.verbs.note("secret");
+        self.store.secret(name, fresh).await
+    }
+
+    async fn tidy(&self, keys_before: Timestamp, deliveries_before: Timestamp) -> StoreResult<u64> {
+        self.verbs.note("tidy");
+        self.store.tidy(keys_before, deliveries_before).await
+    }
+
+    async fn ping(&self) -> StoreResult<()> {
+        self.verbs.note("ping");
+        self.store.ping().await
+    }
+
+    fn hints(&self) -> &Hints {
+        self.verbs.note("hints");
+        self.store.hints()
+    }
+
+    async fn close(&self) {
+        self.verbs.note("close");
+        self.store.close().await;
+    }
+}

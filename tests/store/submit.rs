@@ -1,0 +1,93 @@
+//! Jobs come in.
+
+use reelway::id::{JobId, fresh};
+use reelway::job::{Job, Kind};
+use reelway::store::{Pressure, Submission, Submitted};
+use serde_json::json;
+
+use crate::fixture::together;
+use crate::world::{NOW, RECEIVER, World};
+
+pub(crate) async fn a_job_reads_back_as_it_was_sent(world: World) {
+    let words = json!({"z": 1, "a": {"ü": ["😀", null, 1.5, -9_007_199_254_740_993_i64]}, "m": ""});
+    let jobs = [
+        world
+            .job()
+            .options(json!({"width": 640, "format": "webm", "codec": "vp9", "quality": "high"}))
+            .webhook("https://app.example.com/hooks?team=7#ignored"),
+        world.job().kind(Kind::Audio).options(json!({"format": "aac", "start": 2.25})),
+        world.job().kind(Kind::Image).options(json!({"width": "50%", "start": 1.5})),
+        world.job().kind(Kind::Animation).options(json!({"start": 0.5, "end": 4})),
+        world.job().input("https://cdn.example.com/%C3%A9t%C3%A9.mov?sig=a%2Bb&x=é"),
+    ];
+    for job in jobs {
+        let sent = job.metadata(words.clone()).submit().await;
+        let read = world.read(sent.id).await;
+        assert_eq!(read, sent);
+        let texts = |job: &Job| {
+            json!([job.spec.raw_options.clone(), job.spec.metadata.clone()]).to_string()
+        };
+        assert_eq!(texts(&read), texts(&sent), "the order of the caller's words is kept too");
+    }
+}
+
+pub(crate) async fn a_job_that_was_never_sent_is_not_there(world: World) {
+    let unknown: JobId = fresh(NOW);
+    assert!(!world.is_there(unknown).await);
+}
+
+pub(crate) async fn a_submission_is_written_whole_or_not_at_all(world: World) {
+    let first = world.job().submit().await;
+    let batch = fresh(NOW);
+    let second = world.job().batch(batch).build();
+    let twice = Job { batch_id: Some(batch), ..first.clone() };
+    let refused = world.store.submit(together([second.clone(), twice])).await;
+    assert!(refused.is_err(), "{refused:?}");
+    assert!(!world.is_there(second.id).await);
+    assert_eq!(world.store.batch(batch).await.expect("an answer"), None);
+    assert_eq!(world.read(first.id).await, first);
+    assert_eq!(world.claim(9, 9).await.len(), 1);
+}
+
+pub(crate) async fn a_full_queue_refuses_the_whole_submission(world: World) {
+    let submit = async |count: usize, max_queued| {
+        let jobs = (0..count).map(|_| world.job().build()).collect::<Vec<_>>();
+        let submission = Submission { max_queued, ..together(jobs) };
+        world.store.submit(submission).await.expect("an answer")
+    };
+    assert_eq!(submit(3, 2).await, Submitted::QueueFull);
+    assert_eq!(world.count().await, 0);
+    assert_eq!(submit(2, 2).await, Submitted::Accepted);
+    assert_eq!(submit(1, 2).await, Submitted::QueueFull);
+    assert_eq!(submit(1, 3).await, Submitted::Accepted);
+    assert_eq!(world.count().await, 3);
+}
+
+pub(crate) async fn work_under_way_does_not_fill_the_queue(world: World) {
+    let running = world.job().running().await;
+    let submit = async || {
+        let submission = Submission { max_queued: 1, ..together([world.job().build()]) };
+        world.store.submit(submission).await.expect("an answer")
+    };
+    assert_eq!(submit().await, Submitted::Accepted);
+    assert_eq!(world.hand_back(&running.lease).await, reelway::store::Settled::Done);
+    assert_eq!(submit().await, Submitted::QueueFull);
+}
+
+pub(crate) async fn pressure_counts_what_waits_and_what_runs(world: World) {
+    let pressure = async || world.store.pressure().await.expect("an answer");
+    assert_eq!(pressure().await, Pressure::default());
+    world.job().webhook(RECEIVER).succeeded().await;
+    world.job().webhook(RECEIVER).failed().await;
+    world.job().running().await;
+    world.job().submit().await;
+    world.job().kind(Kind::Image).submit().await;
+    world.job().webhook(RECEIVER).cancelled().await;
+    let busy = Pressure { queued: 2, processing: 1, deliveries_pending: 3 };
+    assert_eq!(pressure().await, busy);
+    let due = world.due_one().await;
+    assert_eq!(pressure().await, busy, "one on its way still waits for its receiver");
+    let delivered = world.settle(&due, reelway::store::AttemptOutcome::Delivered).await;
+    assert_eq!(delivered, reelway::store::Settled::Done);
+    assert_eq!(pressure().await, Pressure { deliveries_pending: 2, ..busy });
+}

@@ -1,0 +1,299 @@
+//! The behaviours of a store, and how they become the tests of one database.
+//!
+//! A behaviour that is not listed here is dead code, and the lints say so.
+
+/// Hands the list of all behaviours to another macro, behind what that one was given.
+macro_rules! behaviours {
+    ($then:ident!($($given:tt)*)) => {
+        $then! {
+            [$($given)*]
+            submit {
+                a_job_reads_back_as_it_was_sent,
+                a_job_that_was_never_sent_is_not_there,
+                a_submission_is_written_whole_or_not_at_all,
+                a_full_queue_refuses_the_whole_submission,
+                work_under_way_does_not_fill_the_queue,
+                pressure_counts_what_waits_and_what_runs,
+            }
+            idempotency {
+                the_same_request_is_done_once_and_answered_alike,
+                a_key_used_with_another_body_is_a_conflict_and_changes_nothing,
+                other_keys_and_no_key_are_other_requests,
+                a_known_key_is_answered_although_the_queue_is_full,
+                a_refused_request_does_not_use_its_key_up,
+                a_hundred_requests_at_once_with_one_key_make_one_job,
+                two_bodies_at_once_with_one_key_make_one_job,
+                a_key_that_was_tidied_away_can_be_used_again,
+            }
+            list {
+                every_filter_with_every_cursor_leaves_what_it_names,
+                every_status_can_be_asked_for,
+                pages_walk_forth_and_back_in_both_orders,
+                a_walk_misses_and_repeats_nothing_while_jobs_come_in,
+                a_deleted_job_still_marks_its_place,
+                a_list_shows_jobs_whole,
+            }
+            batch {
+                a_batch_keeps_the_order_in_which_its_jobs_were_sent,
+                a_batch_shows_how_its_jobs_stand_now,
+                a_deleted_job_leaves_its_batch,
+                a_batch_without_jobs_is_not_there,
+            }
+            cancel {
+                a_job_that_waits_is_cancelled_at_once,
+                a_job_that_waits_for_its_next_try_is_cancelled_at_once,
+                a_running_job_ends_when_its_worker_has_stopped,
+                a_job_whose_end_was_asked_for_is_not_failed_or_tried_again,
+                a_job_that_was_finished_first_is_finished,
+                a_job_whose_end_was_asked_for_is_cancelled_when_its_worker_is_lost,
+                a_job_that_has_ended_stays_as_it_ended,
+                a_job_that_is_not_there_cannot_be_cancelled,
+                a_claim_and_a_cancellation_at_once_leave_one_of_two_truths,
+                ten_cancellations_at_once_make_one_event,
+            }
+            retry {
+                a_failed_job_goes_back_into_the_queue_with_all_its_tries,
+                a_cancelled_job_goes_back_into_the_queue_and_is_wanted_again,
+                a_job_that_was_cancelled_before_it_began_can_be_tried,
+                the_holder_of_an_earlier_attempt_stays_locked_out,
+                a_job_in_any_other_state_cannot_be_tried_again,
+                a_job_that_is_not_there_cannot_be_tried_again,
+                ten_retries_at_once_queue_the_job_once,
+            }
+            delete {
+                a_job_that_waits_is_cancelled_and_hidden,
+                a_job_that_has_ended_is_hidden_and_not_told_again,
+                the_outputs_of_a_deleted_job_vanish_and_may_go,
+                the_worker_of_a_deleted_job_is_asked_to_stop,
+                what_the_worker_of_a_deleted_job_finishes_is_never_seen,
+                a_deleted_job_is_not_tried_again,
+                a_job_that_is_not_there_cannot_be_deleted,
+                a_finish_and_a_deletion_at_once_leave_no_file_behind,
+                ten_deletions_at_once_delete_once,
+            }
+            claim {
+                a_claim_is_the_job_as_it_is_from_now_on,
+                tasks_are_taken_in_the_order_in_which_they_came,
+                jobs_sent_together_are_all_taken,
+                each_lane_is_a_queue_of_its_own,
+                who_has_no_room_gets_nothing,
+                a_task_is_not_taken_before_its_time,
+                whoever_has_waited_longest_for_his_turn_is_next,
+                an_attempt_begins_with_the_claim_and_the_job_began_with_the_first,
+                many_workers_at_once_never_get_the_same_task,
+                the_last_task_has_one_winner,
+            }
+            beat {
+                a_beat_renews_the_lease,
+                one_call_renews_all_leases_and_answers_in_order,
+                no_beats_have_no_answers,
+                a_beat_carries_progress_up_and_never_back,
+                a_second_attempt_does_not_take_progress_back,
+                a_beat_with_stages_shows_them,
+                a_beat_of_somebody_else_is_lost_and_changes_nothing,
+                a_beat_after_the_rescue_is_lost,
+                a_beat_that_is_late_but_before_the_rescue_keeps_the_task,
+                a_beat_and_a_rescue_at_once_agree_on_who_has_the_task,
+                many_hearts_beat_at_once,
+            }
+            finish {
+                the_end_of_a_task_shows_its_outputs_and_tells_of_it,
+                a_finish_is_written_whole_or_not_at_all,
+                what_was_finished_is_not_swept,
+                a_finish_that_is_late_but_before_the_rescue_counts,
+                ten_finishes_at_once_end_the_task_once,
+                a_finish_and_a_rescue_at_once_leave_one_of_two_truths,
+            }
+            fail {
+                a_failure_that_may_pass_is_tried_again_later_and_not_told,
+                a_failure_for_good_ends_the_job_with_its_reason,
+                what_a_failed_attempt_stored_may_go_and_is_never_seen,
+                an_attempt_that_was_cancelled_ends_its_stages_and_its_job,
+            }
+            hand_back {
+                a_task_that_is_handed_back_is_due_at_once,
+                handing_back_never_uses_the_tries_up,
+                a_try_that_counted_still_counts_after_a_hand_back,
+                what_was_stored_before_the_hand_back_may_go,
+            }
+            fence {
+                a_lease_is_one_workers_and_one_claims,
+                a_lease_is_spent_once,
+                after_the_rescue_the_lost_worker_can_change_nothing,
+                the_same_worker_does_not_get_its_lost_lease_back,
+                after_poison_the_last_worker_can_change_nothing,
+            }
+            rescue {
+                a_lease_that_holds_is_left_alone,
+                a_lost_task_waits_longer_each_time,
+                a_task_that_kills_its_workers_is_given_up_as_poison,
+                failures_and_losses_use_the_same_tries_up,
+                only_the_lost_are_found_and_all_of_them,
+                many_rescuers_at_once_find_each_task_once,
+                what_a_lost_attempt_stored_may_go_but_not_at_once,
+                a_clock_that_jumps_back_loses_nothing,
+                a_process_that_starts_takes_over_what_nobody_else_can_hold,
+            }
+            output {
+                an_output_is_seen_after_its_job_has_succeeded_and_not_before,
+                an_output_has_one_key_and_no_other,
+                garbage_comes_oldest_first_and_no_more_than_asked_for,
+                garbage_that_was_removed_is_forgotten_and_the_rest_is_not,
+                garbage_whose_time_has_not_come_stays,
+                what_was_swept_is_doomed_again_when_its_worker_was_only_slow,
+            }
+            event {
+                an_event_is_the_job_as_it_was_when_it_ended,
+                each_end_has_one_event_and_later_ends_have_higher_numbers,
+                a_job_without_a_webhook_is_told_to_nobody,
+                a_delivery_is_written_with_the_end_of_its_job,
+                a_deleted_jobs_event_is_delivered_all_the_same,
+            }
+            delivery_claim {
+                a_destination_with_a_thousand_waiting_does_not_stand_in_front_of_others,
+                deliveries_of_one_destination_go_in_the_order_of_their_jobs_ends,
+                what_is_under_way_takes_up_its_destinations_room,
+                no_more_is_taken_than_asked_for,
+                a_destination_is_told_by_its_path_and_not_by_its_query,
+                a_destination_that_keeps_failing_gets_one_at_a_time,
+                a_delivery_whose_deliverer_was_lost_is_due_again,
+                the_next_delivery_is_due_when_it_says,
+                many_deliverers_at_once_never_send_the_same,
+                many_deliverers_at_once_keep_to_a_destinations_room,
+            }
+            delivery_settle {
+                a_delivery_that_arrived_is_done,
+                a_delivery_that_did_not_arrive_waits_for_its_next_attempt,
+                a_delivery_without_attempts_left_has_failed,
+                a_stale_settlement_is_lost_and_changes_nothing,
+                a_destination_is_failing_from_the_first_failure_to_the_next_success,
+                a_disabled_destination_has_everything_held,
+                what_was_under_way_when_its_destination_was_disabled_may_still_arrive,
+            }
+            replay {
+                a_delivery_in_any_state_starts_again_at_its_first_try,
+                an_unknown_delivery_cannot_be_replayed,
+                a_replay_enables_its_destination_and_leaves_the_others_held,
+                an_attempt_under_way_is_lost_to_its_replay,
+                all_that_failed_since_a_moment_is_sent_again,
+            }
+            delivery_log {
+                the_log_is_newest_first_and_ends_at_its_limit,
+                the_log_is_filtered_by_state_job_and_name,
+                the_log_keeps_the_latest_attempts,
+            }
+            keep {
+                a_secret_is_kept_as_it_was_first_made,
+                processes_that_start_at_once_agree_on_a_secret,
+                deliveries_that_ended_long_ago_are_forgotten,
+                a_job_whose_events_were_forgotten_can_go_on,
+                another_process_sees_what_was_written,
+                a_store_that_was_closed_does_not_answer,
+                closing_waits_for_what_is_being_written,
+            }
+            hints {
+                a_task_that_is_due_wakes_the_claimer,
+                a_delivery_that_is_due_wakes_the_deliverer,
+                a_running_job_that_is_unwanted_wakes_the_heart,
+                every_change_of_a_job_is_told,
+                who_hears_of_a_change_can_see_it,
+            }
+            media_jobs {
+                the_pipelines_table_has_a_row_for_each_job,
+                the_pipelines_table_is_there_before_the_first_job,
+                the_pipelines_times_are_those_of_the_jobs,
+            }
+        }
+    };
+}
+
+/// A test of its own for each behaviour.
+macro_rules! each_as_a_test {
+    ([$backend:expr] $($area:ident { $($behaviour:ident,)+ })+) => {$(
+        mod $area {
+            use crate::backend::Backend;
+            use crate::world::World;
+
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $behaviour() {
+                    crate::$area::$behaviour(World::of($backend).await).await;
+                }
+            )+
+        }
+    )+};
+}
+
+/// Every behaviour by its name, to be run in one go.
+macro_rules! as_a_table {
+    ([] $($area:ident { $($behaviour:ident,)+ })+) => {
+        vec![$($(crate::suite::Behaviour {
+            name: concat!(stringify!($area), "::", stringify!($behaviour)),
+            run: |world| Box::pin(crate::$area::$behaviour(world)),
+        },)+)+]
+    };
+}
+
+/// Runs the whole suite over one database.
+macro_rules! conformance {
+    ($name:ident, $backend:expr) => {
+        mod $name {
+            use crate::backend::Backend;
+
+            behaviours!(each_as_a_test!($backend));
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn every_verb_is_exercised() {
+                crate::suite::exercises_every_verb($backend).await;
+            }
+
+            /// The database for the model, which is chosen by type.
+            #[derive(Debug)]
+            struct Here;
+
+            impl crate::model::Instance for Here {
+                const BACKEND: Backend = $backend;
+            }
+
+            #[test]
+            fn leases_follow_their_model() {
+                crate::model::check::<Here>();
+            }
+        }
+    };
+}
+
+use futures::future::BoxFuture;
+use futures::stream::{self, StreamExt as _};
+
+use crate::backend::Backend;
+use crate::recorder::Verbs;
+use crate::world::World;
+
+/// How many behaviours run at once: each has a database open, some two.
+const AT_ONCE: usize = 8;
+
+/// Something that every store does.
+pub(crate) struct Behaviour {
+    pub(crate) name: &'static str,
+    pub(crate) run: fn(World) -> BoxFuture<'static, ()>,
+}
+
+/// Runs the whole suite in this process and compares the verbs that were used with the trait's.
+pub(crate) async fn exercises_every_verb(backend: Backend) {
+    let verbs = Verbs::default();
+    let all: Vec<Behaviour> = behaviours!(as_a_table!());
+    stream::iter(all)
+        .for_each_concurrent(AT_ONCE, |Behaviour { name, run }| {
+            let verbs = &verbs;
+            async move {
+                let world = World::recorded(backend, verbs).await;
+                let done = tokio::spawn(run(world)).await;
+                assert!(done.is_ok(), "{name} failed");
+            }
+        })
+        .await;
+    let declared = Verbs::of_the_trait();
+    assert!(declared.len() > 20, "the trait was not read: {declared:?}");
+    assert_eq!(verbs.used(), declared);
+}
