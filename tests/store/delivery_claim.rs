@@ -144,6 +144,20 @@ pub(crate) async fn the_next_delivery_is_due_when_it_says(world: World) {
     assert_eq!(next().await, None, "nothing waits any more");
 }
 
+/// Told that it is due, its deliverer would ask for it again and again.
+pub(crate) async fn a_delivery_without_room_does_not_call_for_its_deliverer(world: World) {
+    for _ in 0..2 {
+        world.job().webhook(SLOW).cancelled().await;
+    }
+    let first = world.due_one().await;
+    assert!(world.due(9, 1).await.is_empty());
+    let next = world.store.next_delivery_at().await.expect("an answer");
+    assert_eq!(next, Some(world.now().plus(DELIVERY_LEASE)));
+    assert_eq!(world.settle(&first, AttemptOutcome::Delivered).await, Settled::Done);
+    let next = world.store.next_delivery_at().await.expect("an answer");
+    assert!(next.expect("a time") <= world.now());
+}
+
 pub(crate) async fn many_deliverers_at_once_never_send_the_same(world: World) {
     const DELIVERIES: usize = 60;
     for host in 0..6 {

@@ -158,6 +158,7 @@ macro_rules! behaviours {
                 a_destination_that_keeps_failing_gets_one_at_a_time,
                 a_delivery_whose_deliverer_was_lost_is_due_again,
                 the_next_delivery_is_due_when_it_says,
+                a_delivery_without_room_does_not_call_for_its_deliverer,
                 many_deliverers_at_once_never_send_the_same,
                 many_deliverers_at_once_keep_to_a_destinations_room,
             }

@@ -9,10 +9,10 @@ use reelway::job::{Job, Kind, Status};
 use reelway::store::{
     Beat, CancelOutcome, DeliveryFilter, JobFilter, Lease, Settled, StoreError, Want,
 };
-use reelway::task::{Lane, Next, RetryPolicy, TaskState};
+use reelway::task::{Lane, Next, TaskState};
 use tokio::runtime::{Builder, Runtime};
 
-use super::reference::{JobModel, LeaseModel, Reference, Said, Spend, Step, WORKERS};
+use super::reference::{JobModel, LeaseModel, Reference, Said, Spend, Step, WORKERS, policy};
 use crate::backend::Backend;
 use crate::fixture::{encoding, key, stolen, together};
 use crate::world::{MANY, NOW, RECEIVER, World, is_under};
@@ -56,7 +56,7 @@ impl Machine {
             Step::Retry { job } => self.retry(self.jobs[job]),
             Step::Delete { job } => self.delete(self.jobs[job]),
             Step::Rescue => {
-                let policy = RetryPolicy::default();
+                let policy = policy();
                 let rescue = self.world.store.rescue(&policy, 0.0);
                 Said::Rescued(self.runtime.block_on(rescue).expect("an answer"))
             }
