@@ -209,10 +209,10 @@ pub(super) async fn beat(store: &SqlStore, beats: &[Beat]) -> StoreResult<Vec<Be
     }
     let mut tx = store.write().await?;
     let now = store.now(&mut tx).await?;
-    let renewed: HashMap<String, Renewed> = renew(&mut tx, beats, now)
+    let renewed: HashMap<HeldClaim, Renewed> = renew(&mut tx, beats, now)
         .await?
         .into_iter()
-        .map(|renewed| (renewed.task.clone(), renewed))
+        .map(|renewed| ((renewed.task.clone(), renewed.attempt, renewed.worker.clone()), renewed))
         .collect();
     let advanced = advance(&mut tx, beats, &renewed, now).await?;
     tx.commit().await?;
@@ -220,12 +220,19 @@ pub(super) async fn beat(store: &SqlStore, beats: &[Beat]) -> StoreResult<Vec<Be
         // In this process alone: the others look by themselves, and would be told every second.
         store.hints.wake(Hint::Changed(parse::<JobId>(job, "jobs", "id", job)?));
     }
-    let replies = beats.iter().map(|beat| match renewed.get(&beat.task.to_string()) {
+    let replies = beats.iter().map(|beat| match renewed.get(&claim_of(beat)) {
         None => BeatReply::Lost,
         Some(renewed) if renewed.cancel_asked => BeatReply::CancelAsked,
         Some(_) => BeatReply::Held,
     });
     Ok(replies.collect())
+}
+
+/// Task, attempt and worker: two claims of one task may beat in the same call, and one is lost.
+type HeldClaim = (String, i64, String);
+
+fn claim_of(beat: &Beat) -> HeldClaim {
+    (beat.task.to_string(), beat.attempt.into(), beat.worker.to_string())
 }
 
 /// A beat as the database reads it.
@@ -240,6 +247,8 @@ struct Sign {
 #[derive(sqlx::FromRow)]
 struct Renewed {
     task: String,
+    attempt: i64,
+    worker: String,
     job: String,
     cancel_asked: bool,
 }
@@ -271,6 +280,8 @@ async fn renew(tx: &mut Transaction, beats: &[Beat], now: Timestamp) -> StoreRes
             and tasks.lease_owner = beats.worker and tasks.state = 'processing'
         returning
             id as task,
+            tasks.attempt as attempt,
+            lease_owner as worker,
             job_id as job,
             (select cancel_asked_at is not null from jobs where jobs.id = job_id) as cancel_asked
         ",
@@ -283,6 +294,8 @@ async fn renew(tx: &mut Transaction, beats: &[Beat], now: Timestamp) -> StoreRes
             and tasks.lease_owner = beats.worker and tasks.state = 'processing'
         returning
             tasks.id as task,
+            tasks.attempt::bigint as attempt,
+            tasks.lease_owner as worker,
             tasks.job_id as job,
             (select cancel_asked_at is not null from jobs where jobs.id = job_id) as cancel_asked
         ",
@@ -297,7 +310,7 @@ async fn renew(tx: &mut Transaction, beats: &[Beat], now: Timestamp) -> StoreRes
 async fn advance(
     tx: &mut Transaction,
     beats: &[Beat],
-    renewed: &HashMap<String, Renewed>,
+    renewed: &HashMap<HeldClaim, Renewed>,
     now: Timestamp,
 ) -> StoreResult<Vec<String>> {
     #[derive(Serialize)]
@@ -308,7 +321,7 @@ async fn advance(
     let steps: Vec<Step<'_>> = beats
         .iter()
         .filter_map(|beat| {
-            let job = renewed.get(&beat.task.to_string())?.job.as_str();
+            let job = renewed.get(&claim_of(beat))?.job.as_str();
             Some(Step { job, progress: beat.stages.progress().into() })
         })
         .collect();
