@@ -73,6 +73,16 @@ impl Transaction {
         Ok(())
     }
 
+    /// Ends it without a trace, and waits until its locks are gone. One that is only dropped is
+    /// rolled back a moment later, and whoever claims in that moment passes its rows over.
+    pub(super) async fn abandon(self) -> StoreResult<()> {
+        match self {
+            Self::Sqlite(tx) => tx.rollback().await?,
+            Self::Postgres(tx) => tx.rollback().await?,
+        }
+        Ok(())
+    }
+
     /// Takes a job and its tasks for this transaction alone, tasks first: every verb locks in
     /// this order, so that no two wait for each other.
     pub(super) async fn lock_job(&mut self, job: &str) -> StoreResult<()> {

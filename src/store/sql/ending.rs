@@ -74,11 +74,9 @@ async fn settle(
     let mut tx = store.write().await?;
     let now = store.now(&mut tx).await?;
     let Some(mut held) = Held::load_fenced(&mut tx, &Fence::of(lease)).await? else {
-        return if is_told_again(&mut tx, lease, end(now)).await? {
-            Ok(Settled::Done)
-        } else {
-            Ok(Settled::Lost)
-        };
+        let is_told_again = is_told_again(&mut tx, lease, end(now)).await?;
+        tx.abandon().await?;
+        return Ok(if is_told_again { Settled::Done } else { Settled::Lost });
     };
     if let Some(stages) = stages {
         held.task_mut().stages = stages;
@@ -89,6 +87,7 @@ async fn settle(
     let is_too_late = held.stored.deleted_at.is_some() && matches!(end, End::Finished(_));
     // The worker that speaks here has stopped, so what it stored can be removed at once.
     let Some(job) = end_attempt(&mut tx, held, end, now, now).await? else {
+        tx.abandon().await?;
         return Ok(Settled::Lost);
     };
     tx.commit().await?;

@@ -17,10 +17,12 @@ pub(super) async fn cancel(store: &SqlStore, id: JobId) -> StoreResult<CancelOut
     let mut tx = store.write().await?;
     let now = store.now(&mut tx).await?;
     let Some(mut stored) = load_visible(&mut tx, id).await? else {
+        tx.abandon().await?;
         return Ok(CancelOutcome::Unknown);
     };
     let outcome = match stored.job.state.status() {
         Status::Succeeded | Status::Failed | Status::Cancelled => {
+            tx.abandon().await?;
             return Ok(CancelOutcome::AlreadyEnded(Box::new(stored.job)));
         }
         Status::Queued => {
@@ -42,9 +44,18 @@ pub(super) async fn cancel(store: &SqlStore, id: JobId) -> StoreResult<CancelOut
 pub(super) async fn retry(store: &SqlStore, id: JobId) -> StoreResult<Option<Job>> {
     let mut tx = store.write().await?;
     let now = store.now(&mut tx).await?;
-    let Some(mut stored) = load_visible(&mut tx, id).await? else { return Ok(None) };
+    let Some(mut stored) = load_visible(&mut tx, id).await? else {
+        tx.abandon().await?;
+        return Ok(None);
+    };
     let job = &mut stored.job;
-    job.state = job.state.clone().on(JobEvent::Reopened, now)?;
+    match job.state.clone().on(JobEvent::Reopened, now) {
+        Ok(state) => job.state = state,
+        Err(refused) => {
+            tx.abandon().await?;
+            return Err(refused.into());
+        }
+    }
     job.progress = 0.0;
     job.updated_at = now;
     for task in &mut job.tasks {
@@ -63,7 +74,10 @@ pub(super) async fn retry(store: &SqlStore, id: JobId) -> StoreResult<Option<Job
 pub(super) async fn delete(store: &SqlStore, id: JobId) -> StoreResult<Option<DeletedJob>> {
     let mut tx = store.write().await?;
     let now = store.now(&mut tx).await?;
-    let Some(mut stored) = load_visible(&mut tx, id).await? else { return Ok(None) };
+    let Some(mut stored) = load_visible(&mut tx, id).await? else {
+        tx.abandon().await?;
+        return Ok(None);
+    };
     let before = stored.job.clone();
     let mut doomed_at = now;
     match before.state.status() {
