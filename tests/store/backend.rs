@@ -3,11 +3,19 @@
 use std::sync::Arc;
 
 use reelway::clock::{Clock, ManualClock, Timestamp};
+use reelway::id::{RequestTag, fresh};
 use reelway::store::Store;
-use reelway::store::sqlite::SqliteStore;
-use sqlx::Connection as _;
+use reelway::store::sql::{HintsFrom, PostgresSettings, SqlStore};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection as _};
 use tempfile::TempDir;
+
+/// Names a PostgreSQL server on which tests may make databases of their own.
+const SERVER: &str = "REELWAY_TEST_POSTGRES";
+
+/// How many connections one process opens.
+const CONNECTIONS: u32 = 6;
 
 /// What the pipeline's users ask of their table (wire.md section 7), word for word.
 macro_rules! pipeline_select {
@@ -21,54 +29,84 @@ macro_rules! pipeline_select {
 pub(crate) enum Backend {
     /// One file.
     Sqlite,
+    /// A server.
+    Postgres,
 }
 
 impl Backend {
-    /// A database with nothing in it, that nobody else uses and that goes with its value.
-    pub(crate) fn fresh(self, clock: Arc<ManualClock>) -> Database {
-        match self {
-            Self::Sqlite => {
-                let folder = tempfile::tempdir().expect("a folder");
-                Database::Sqlite { folder, clock }
-            }
+    /// Whether there is such a database here; a line says so where there is none.
+    #[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
+    pub(crate) fn is_here(self) -> bool {
+        let is_here = self == Self::Sqlite || std::env::var_os(SERVER).is_some();
+        if !is_here {
+            assert!(std::env::var_os("CI").is_none(), "{SERVER} names no server");
+            println!("skipped: {SERVER} names no server");
         }
+        is_here
+    }
+
+    /// A database with nothing in it, that nobody else uses and that goes with its value.
+    pub(crate) async fn fresh(self, clock: Arc<ManualClock>) -> Database {
+        let place = match self {
+            Self::Sqlite => Place::File(tempfile::tempdir().expect("a folder")),
+            Self::Postgres => {
+                let server = std::env::var(SERVER).expect("a server");
+                let server: Box<PgConnectOptions> =
+                    Box::new(server.parse().expect("a server's URL"));
+                let name = fresh::<RequestTag>(clock.now()).to_string();
+                command(&server, format!("create database {name}")).await;
+                Place::Server { server, name }
+            }
+        };
+        Database { place, clock }
     }
 }
 
 /// A database of one test.
 #[derive(Debug)]
-pub(crate) enum Database {
-    /// A file in a folder of its own.
-    Sqlite { folder: TempDir, clock: Arc<ManualClock> },
+pub(crate) struct Database {
+    place: Place,
+    clock: Arc<ManualClock>,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// In a folder of its own.
+    File(TempDir),
+    /// Under a name of its own.
+    Server { server: Box<PgConnectOptions>, name: String },
 }
 
 impl Database {
     /// Opens the database, as a process does when it starts. Each call is another process.
     pub(crate) async fn open(&self) -> Arc<dyn Store> {
-        match self {
-            Self::Sqlite { folder, clock } => {
-                let clock: Arc<dyn Clock> = clock.clone();
-                let path = folder.path().join("reelway.db");
-                Arc::new(SqliteStore::open(&path, clock).await.expect("a database"))
+        let clock: Arc<dyn Clock> = self.clock.clone();
+        let store = match &self.place {
+            Place::File(folder) => SqlStore::sqlite(&folder.path().join("reelway.db"), clock).await,
+            Place::Server { server, name } => {
+                let server = (**server).clone().database(name);
+                let hints = HintsFrom::Server;
+                let settings = PostgresSettings { server, hints, connections: CONNECTIONS };
+                SqlStore::postgres(&settings).await.map(|store| store.on_clock(clock))
             }
-        }
+        };
+        Arc::new(store.expect("a database"))
     }
 
-    /// Whether a process that starts may take all leases for those of its dead predecessor.
+    /// Whether a process that starts may take all leases for those of its dead predecessor, and
+    /// need not tell others what it does.
     pub(crate) const fn has_one_process(&self) -> bool {
-        match self {
-            Self::Sqlite { .. } => true,
-        }
+        matches!(self.place, Place::File(_))
     }
 
     /// What the pipeline's own query of `media_jobs` finds, in the order of the ids.
     pub(crate) async fn query_media_jobs(&self) -> Vec<MediaJob> {
-        let rows: Vec<MediaJobRow> = match self {
-            Self::Sqlite { folder, .. } => {
+        let rows: Result<Vec<MediaJobRow>, _> = match &self.place {
+            Place::File(folder) => {
                 let path = folder.path().join("reelway.db");
                 let options = SqliteConnectOptions::new().filename(path).read_only(true);
                 let mut conn = SqliteConnection::connect_with(&options).await.expect("a reader");
-                sqlx::query_as(concat!(
+                let text = concat!(
                     "
                     select
                         id, task_id, input_url, status, output_url,
@@ -81,14 +119,49 @@ impl Database {
                     ")
                     order by id
                     "
-                ))
-                .fetch_all(&mut conn)
-                .await
-                .expect("the pipeline's table")
+                );
+                sqlx::query_as(text).fetch_all(&mut conn).await
+            }
+            Place::Server { server, name } => {
+                let server = (**server).clone().database(name);
+                let mut conn = PgConnection::connect_with(&server).await.expect("a reader");
+                let text = concat!(
+                    "
+                    select
+                        id, task_id, input_url, status, output_url,
+                        (extract(epoch from created_at) * 1000)::bigint as created_at,
+                        (extract(epoch from completed_at) * 1000)::bigint as completed_at
+                    from (",
+                    pipeline_select!(),
+                    ") as media_jobs
+                    order by id
+                    "
+                );
+                sqlx::query_as(text).fetch_all(&mut conn).await
             }
         };
-        rows.into_iter().map(MediaJob::from).collect()
+        rows.expect("the pipeline's table").into_iter().map(MediaJob::from).collect()
     }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let Place::Server { server, name } = &self.place else { return };
+        let (server, drop) = (server.clone(), format!("drop database {name} with (force)"));
+        // A thread with a runtime of its own, because this may be inside of one.
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(command(&server, drop));
+        });
+        // What cannot be dropped is left to whoever ends the server.
+        let _dropped = dropping.join();
+    }
+}
+
+/// Tells the server what to do beside any database.
+async fn command(server: &PgConnectOptions, text: String) {
+    let mut conn = PgConnection::connect_with(server).await.expect("a connection");
+    sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut conn).await.expect("obedience");
 }
 
 /// A row of `media_jobs`, its times as milliseconds.

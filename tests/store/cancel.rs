@@ -119,8 +119,9 @@ pub(crate) async fn a_claim_and_a_cancellation_at_once_leave_one_of_two_truths(w
         let worker = world.worker();
         let (here, there) = (here.clone(), there.clone());
         let cancelling = tokio::spawn(async move { here.cancel(job.id).await });
-        let claiming =
-            tokio::spawn(async move { there.claim(worker, Want { heavy: 1, light: 0 }).await });
+        let claiming = tokio::spawn(async move {
+            there.claim(worker, Want { heavy: 1, light: 0, ..Want::default() }).await
+        });
         let outcome = cancelling.await.expect("no panic").expect("an answer");
         let claims = claiming.await.expect("no panic").expect("claims");
         match (outcome, claims.as_slice()) {

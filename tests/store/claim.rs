@@ -21,7 +21,11 @@ pub(crate) async fn a_claim_is_the_job_as_it_is_from_now_on(world: World) {
     let sent = world.job().submit().await;
     world.pass(Duration::from_secs(7));
     let worker = world.worker();
-    let mut claims = world.store.claim(worker, Want { heavy: 1, light: 1 }).await.expect("claims");
+    let mut claims = world
+        .store
+        .claim(worker, Want { heavy: 1, light: 1, ..Want::default() })
+        .await
+        .expect("claims");
     let claim = claims.pop().expect("a claim");
     assert!(claims.is_empty());
     assert_eq!((claim.lease.task, claim.lease.job), (sent.tasks[0].id, sent.id));
@@ -84,15 +88,6 @@ pub(crate) async fn a_task_is_not_taken_before_its_time(world: World) {
     assert_eq!(jobs(&world.claim(9, 9).await), [job.id]);
 }
 
-pub(crate) async fn whoever_has_waited_longest_for_his_turn_is_next(world: World) {
-    let tried = world.job().failed_once(Duration::from_secs(10)).await;
-    world.pass(Duration::from_secs(5));
-    let earlier = world.job().submit().await;
-    world.pass(Duration::from_secs(10));
-    let later = world.job().submit().await;
-    assert_eq!(jobs(&world.claim(3, 0).await), [earlier.id, tried.id, later.id]);
-}
-
 pub(crate) async fn an_attempt_begins_with_the_claim_and_the_job_began_with_the_first(
     world: World,
 ) {
@@ -119,7 +114,10 @@ async fn take_all(store: Arc<dyn Store>, worker: WorkerId, left: Arc<AtomicUsize
         if left.load(Ordering::SeqCst) == 0 {
             break;
         }
-        let claims = store.claim(worker, Want { heavy: 3, light: 2 }).await.expect("claims");
+        let claims = store
+            .claim(worker, Want { heavy: 3, light: 2, ..Want::default() })
+            .await
+            .expect("claims");
         left.fetch_sub(claims.len(), Ordering::SeqCst);
         taken.extend(claims);
     }
@@ -156,16 +154,16 @@ pub(crate) async fn the_last_task_has_one_winner(world: World) {
     let stores = world.two().await;
     for _ in 0..10 {
         world.job().submit().await;
-        let claims =
-            at_once(
-                (0..6).map(|n| {
-                    let (store, worker) = (stores[n % 2].clone(), fresh(NOW));
-                    async move {
-                        store.claim(worker, Want { heavy: 1, light: 0 }).await.expect("claims")
-                    }
-                }),
-            )
-            .await;
+        let claims = at_once((0..6).map(|n| {
+            let (store, worker) = (stores[n % 2].clone(), fresh(NOW));
+            async move {
+                store
+                    .claim(worker, Want { heavy: 1, light: 0, ..Want::default() })
+                    .await
+                    .expect("claims")
+            }
+        }))
+        .await;
         let claims: Vec<Claim> = claims.into_iter().flatten().collect();
         let [claim] = claims.as_slice() else { panic!("{claims:?}") };
         assert_eq!(world.finish(&claim.lease).await, Settled::Done);

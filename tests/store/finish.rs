@@ -65,6 +65,22 @@ pub(crate) async fn what_was_finished_is_not_swept(world: World) {
     assert!(!world.dooms(&key(&claim.lease, "video.mp4")).await);
 }
 
+/// A worker whose answer was lost asks again, and must not take its own outputs for garbage.
+pub(crate) async fn a_finish_that_was_written_is_told_again_and_changes_nothing(world: World) {
+    let claim = world.job().webhook(RECEIVER).running().await;
+    assert_eq!(world.finish(&claim.lease).await, Settled::Done);
+    let job = world.read(claim.lease.job).await;
+    world.pass(Duration::from_secs(1));
+    assert_eq!(world.finish(&claim.lease).await, Settled::Done);
+    assert_eq!(world.read(job.id).await, job);
+    assert_eq!(world.log(job.id).await.len(), 1);
+    let other = vec![made(&claim.lease, "other.mp4")];
+    let settled = world.store.finish(&claim.lease, encoding(1.0), other).await;
+    assert_eq!(settled.expect("an answer"), Settled::Lost, "another end is not this one");
+    world.delete(job.id).await;
+    assert_eq!(world.finish(&claim.lease).await, Settled::Lost, "its outputs are gone");
+}
+
 /// Nobody else has the task, so nothing is won by doing it again.
 pub(crate) async fn a_finish_that_is_late_but_before_the_rescue_counts(world: World) {
     let claim = world.job().running().await;
@@ -85,7 +101,7 @@ pub(crate) async fn ten_finishes_at_once_end_the_task_once(world: World) {
         }
     }))
     .await;
-    assert_eq!(settled.iter().filter(|settled| **settled == Settled::Done).count(), 1);
+    assert_eq!(settled, [Settled::Done; 10], "the same end is told again");
     assert_eq!(world.log(claim.lease.job).await.len(), 1);
     assert_eq!(world.read(claim.lease.job).await.seq, 1);
 }

@@ -6,6 +6,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures::FutureExt as _;
+use reelway::id::JobId;
 use reelway::job::Job;
 use reelway::store::{AttemptOutcome, Hints, LEASE, Settled};
 use reelway::task::{Next, RetryPolicy};
@@ -73,29 +74,40 @@ pub(crate) async fn a_running_job_that_is_unwanted_wakes_the_heart(world: World)
 
 pub(crate) async fn every_change_of_a_job_is_told(world: World) {
     let mut changes = hints(&world).changes();
-    let mut told = async || timeout(PATIENCE, changes.recv()).await.expect("a call").expect("it");
+    // What one process does, it may hear again from the others.
+    let echoes = !world.database.has_one_process();
+    let mut told = async |id: JobId, change| {
+        loop {
+            let heard = timeout(PATIENCE, changes.recv()).await.expect("a call").expect("an id");
+            if heard == id {
+                break;
+            }
+            assert!(echoes, "{change}");
+        }
+    };
     let job = world.job().submit().await;
-    assert_eq!(told().await, job.id, "submitted");
+    told(job.id, "submitted").await;
     let claim = world.take(&job).await;
-    assert_eq!(told().await, job.id, "claimed");
+    told(job.id, "claimed").await;
     world.store.beat(&[beat(&claim, 50.0)]).await.expect("replies");
-    assert_eq!(told().await, job.id, "came further");
+    told(job.id, "came further").await;
     assert_eq!(world.fail(&claim.lease, Next::End).await, Settled::Done);
-    assert_eq!(told().await, job.id, "failed");
+    told(job.id, "failed").await;
     world.retry(job.id).await;
-    assert_eq!(told().await, job.id, "retried");
+    told(job.id, "retried").await;
     let claim = world.take(&job).await;
-    assert_eq!(told().await, job.id, "claimed again");
+    told(job.id, "claimed again").await;
     world.cancel(job.id).await;
-    assert_eq!(told().await, job.id, "unwanted");
+    told(job.id, "unwanted").await;
     assert_eq!(world.end_cancelled(&claim.lease).await, Settled::Done);
-    assert_eq!(told().await, job.id, "cancelled");
+    told(job.id, "cancelled").await;
     world.delete(job.id).await;
-    assert_eq!(told().await, job.id, "deleted");
+    told(job.id, "deleted").await;
     let lost = world.job().running().await;
-    assert_eq!((told().await, told().await), (lost.lease.job, lost.lease.job));
+    told(lost.lease.job, "submitted").await;
+    told(lost.lease.job, "claimed").await;
     world.lose_workers().await;
-    assert_eq!(told().await, lost.lease.job, "lost and found");
+    told(lost.lease.job, "lost and found").await;
 }
 
 /// A call that comes while the verb is still at work must not be ahead of the commit.
@@ -104,7 +116,6 @@ pub(crate) async fn who_hears_of_a_change_can_see_it(world: World) {
     for _ in 0..5 {
         let mut changes = hints(&world).changes();
         let jobs: Vec<Job> = (0..50).map(|_| world.job().build()).collect();
-        let id = jobs[0].id;
         let mut submit = pin!(world.store.submit(together(jobs)));
         let at_once = poll_fn(|cx| match submit.as_mut().poll(cx) {
             Poll::Pending if !changes.is_empty() => Poll::Ready(None),
@@ -113,9 +124,28 @@ pub(crate) async fn who_hears_of_a_change_can_see_it(world: World) {
         let done = at_once.await;
         let told = timeout(PATIENCE, changes.recv()).await.expect("a call").expect("an id");
         let seen = elsewhere.job(told).await.expect("an answer");
-        assert_eq!((told, seen.is_some()), (id, true));
+        assert!(seen.is_some(), "{told}");
         if done.is_none() {
             submit.await.expect("an answer");
         }
     }
+}
+
+/// A hint is no promise: what was not heard is found by a poll.
+pub(crate) async fn the_other_processes_hear_of_a_change(world: World) {
+    if world.database.has_one_process() {
+        return;
+    }
+    let elsewhere = world.again().await;
+    let mut changes = elsewhere.hints().changes();
+    let mut heard = false;
+    // The other process may not have begun to listen yet.
+    for _ in 0..100 {
+        world.job().submit().await;
+        heard = timeout(Duration::from_millis(100), changes.recv()).await.is_ok();
+        if heard {
+            break;
+        }
+    }
+    assert!(heard);
 }

@@ -32,6 +32,7 @@ mod fence;
 mod finish;
 mod hand_back;
 mod rescue;
+mod turn;
 
 // output
 mod output;
@@ -47,5 +48,7 @@ mod replay;
 mod hints;
 mod keep;
 mod media_jobs;
+mod retention;
 
 conformance!(sqlite, Backend::Sqlite);
+conformance!(postgres, Backend::Postgres);

@@ -207,6 +207,16 @@ impl Store for Recorder {
         self.store.tidy(keys_before, deliveries_before).await
     }
 
+    async fn expire_outputs(&self, ended_before: Timestamp, limit: u32) -> StoreResult<u64> {
+        self.verbs.note("expire_outputs");
+        self.store.expire_outputs(ended_before, limit).await
+    }
+
+    async fn forget_jobs(&self, ended_before: Timestamp, limit: u32) -> StoreResult<u64> {
+        self.verbs.note("forget_jobs");
+        self.store.forget_jobs(ended_before, limit).await
+    }
+
     async fn ping(&self) -> StoreResult<()> {
         self.verbs.note("ping");
         self.store.ping().await

@@ -150,7 +150,7 @@ pub(crate) async fn a_process_that_starts_takes_over_what_nobody_else_can_hold(w
         assert_eq!((found, status), (1, Status::Queued));
         assert_eq!(world.finish(&claim.lease).await, Settled::Lost);
         world.pass(Duration::from_mins(1));
-        let want = Want { heavy: 9, light: 9 };
+        let want = Want { heavy: 9, light: 9, ..Want::default() };
         assert_eq!(started.claim(fresh(NOW), want).await.expect("claims").len(), 2);
     } else {
         assert_eq!((found, status), (0, Status::Processing));

@@ -103,7 +103,7 @@ pub(crate) async fn ten_retries_at_once_queue_the_job_once(world: World) {
         async move { store.retry(job.id).await }
     }))
     .await;
-    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
+    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1, "{answers:?}");
     let refused = |answer: &&_| matches!(answer, Err(StoreError::Transition(_)));
     assert_eq!(answers.iter().filter(refused).count(), 9, "{answers:?}");
     assert_eq!(world.claim(9, 0).await.len(), 1);

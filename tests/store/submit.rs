@@ -18,7 +18,11 @@ pub(crate) async fn a_job_reads_back_as_it_was_sent(world: World) {
         world.job().kind(Kind::Audio).options(json!({"format": "aac", "start": 2.25})),
         world.job().kind(Kind::Image).options(json!({"width": "50%", "start": 1.5})),
         world.job().kind(Kind::Animation).options(json!({"start": 0.5, "end": 4})),
-        world.job().input("https://cdn.example.com/%C3%A9t%C3%A9.mov?sig=a%2Bb&x=é"),
+        world
+            .job()
+            .owner("key of the app “ü”")
+            .priority(-10)
+            .input("https://cdn.example.com/%C3%A9t%C3%A9.mov?sig=a%2Bb&x=é"),
     ];
     for job in jobs {
         let sent = job.metadata(words.clone()).submit().await;

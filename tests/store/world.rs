@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use reelway::clock::{Clock as _, ManualClock, Timestamp};
 use reelway::id::{BatchId, DeliveryId, JobId, WorkerId, fresh};
-use reelway::job::{InputUrl, Job, JobSpec, Kind, Options};
+use reelway::job::{InputUrl, Job, JobSpec, Kind, Options, Owner, Priority};
 use reelway::store::{
     AttemptOutcome, CancelOutcome, Claim, Delivery, DeliveryFilter, DueDelivery, JobFilter, LEASE,
     Lease, SettleDelivery, Settled, Store, Submitted, Want,
@@ -50,7 +50,7 @@ impl World {
     /// The same, with the used verbs written down.
     pub(crate) async fn recorded(backend: Backend, verbs: &Verbs) -> Self {
         let clock = Arc::new(ManualClock::at(NOW));
-        let database = backend.fresh(clock.clone());
+        let database = backend.fresh(clock.clone()).await;
         let verbs = verbs.clone();
         let store = Arc::new(Recorder { store: database.open().await, verbs: verbs.clone() });
         Self { store, clock, database, verbs }
@@ -93,6 +93,8 @@ impl World {
             metadata: Map::new(),
             webhook_url: None,
             batch_id: None,
+            owner: Owner::default(),
+            priority: Priority::default(),
         }
     }
 
@@ -130,7 +132,8 @@ impl World {
 
     /// What a new worker gets that has room for so much.
     pub(crate) async fn claim(&self, heavy: u32, light: u32) -> Vec<Claim> {
-        self.store.claim(self.worker(), Want { heavy, light }).await.expect("claims")
+        let want = Want { heavy, light, ..Want::default() };
+        self.store.claim(self.worker(), want).await.expect("claims")
     }
 
     /// The task of this job, which must be the next of its lane.
@@ -262,6 +265,8 @@ pub(crate) struct JobBuilder<'a> {
     metadata: Map<String, Value>,
     webhook_url: Option<Url>,
     batch_id: Option<BatchId>,
+    owner: Owner,
+    priority: Priority,
 }
 
 impl JobBuilder<'_> {
@@ -293,6 +298,16 @@ impl JobBuilder<'_> {
         self
     }
 
+    pub(crate) fn owner(mut self, name: &str) -> Self {
+        self.owner = Owner::named(name);
+        self
+    }
+
+    pub(crate) fn priority(mut self, priority: i64) -> Self {
+        self.priority = priority.try_into().expect("a priority");
+        self
+    }
+
     pub(crate) fn batch(mut self, id: BatchId) -> Self {
         self.batch_id = Some(id);
         self
@@ -308,8 +323,10 @@ impl JobBuilder<'_> {
             raw_options: self.options,
             metadata: self.metadata,
             webhook_url: self.webhook_url,
+            priority: self.priority,
         };
-        Job::accepted(fresh(at), self.batch_id, spec, at)
+        let job = Job::accepted(fresh(at), self.batch_id, spec, at);
+        Job { owner: self.owner, ..job }
     }
 
     /// In the queue.

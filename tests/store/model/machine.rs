@@ -44,9 +44,7 @@ impl Machine {
         self.world.clock.set(after.now);
         let said = match step {
             Step::Submit { lane, is_told } => self.submit(lane, is_told),
-            Step::Claim { worker, heavy, light } => {
-                self.claim(worker, Want { heavy, light }, &after.leases)
-            }
+            Step::Claim { worker, lane } => self.claim(worker, lane, &after.leases),
             Step::Beat { lease, percent } => self.beat(lease, percent),
             Step::Spend { lease, spend } => self.spend(&self.leases[lease], spend),
             Step::Steal { lease, thief, spend } => {
@@ -84,7 +82,11 @@ impl Machine {
         Said::Nothing
     }
 
-    fn claim(&mut self, worker: usize, want: Want, leases: &[LeaseModel]) -> Said {
+    fn claim(&mut self, worker: usize, lane: Lane, leases: &[LeaseModel]) -> Said {
+        let want = match lane {
+            Lane::Heavy => Want { heavy: MANY, ..Want::default() },
+            Lane::Light => Want { light: MANY, ..Want::default() },
+        };
         let claim = self.world.store.claim(self.workers[worker], want);
         let mut claims = self.runtime.block_on(claim).expect("claims");
         for expected in &leases[self.leases.len()..] {

@@ -28,7 +28,7 @@ pub(super) fn policy() -> RetryPolicy {
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     Submit { lane: Lane, is_told: bool },
-    Claim { worker: usize, heavy: u32, light: u32 },
+    Claim { worker: usize, lane: Lane },
     Beat { lease: usize, percent: f32 },
     Spend { lease: usize, spend: Spend },
     Steal { lease: usize, thief: usize, spend: Spend },
@@ -235,14 +235,14 @@ impl Reference {
         });
     }
 
-    fn claim(&mut self, worker: usize, lane: Lane, want: u32) {
+    /// Takes all that is due: whose turn it is among them is no matter of leases.
+    fn claim(&mut self, worker: usize, lane: Lane) {
         let is_due = |job: &JobModel| {
             job.status == Status::Queued && job.lane == lane && job.run_at <= self.now
         };
-        let mut due: Vec<usize> =
+        let due: Vec<usize> =
             (0..self.jobs.len()).filter(|place| is_due(&self.jobs[*place])).collect();
-        due.sort_by_key(|place| (self.jobs[*place].run_at, *place));
-        for place in due.into_iter().take(want as usize) {
+        for place in due {
             let job = &mut self.jobs[place];
             job.status = Status::Processing;
             job.attempt += 1;
@@ -264,7 +264,11 @@ impl Reference {
     }
 
     fn spend(&mut self, lease: LeaseModel, worker: usize, spend: Spend) -> Settled {
-        if self.holds(lease, worker) {
+        let job = &self.jobs[lease.job];
+        let is_told_again = matches!(spend, Spend::Finish) && job.shown == Some(lease.attempt);
+        if is_told_again {
+            Settled::Done
+        } else if self.holds(lease, worker) {
             self.jobs[lease.job].spend(spend, self.now)
         } else {
             Settled::Lost
@@ -343,9 +347,8 @@ impl ReferenceStateMachine for Reference {
                 state.submit(lane, is_told);
                 Said::Nothing
             }
-            Step::Claim { worker, heavy, light } => {
-                state.claim(worker, Lane::Heavy, heavy);
-                state.claim(worker, Lane::Light, light);
+            Step::Claim { worker, lane } => {
+                state.claim(worker, lane);
                 Said::Nothing
             }
             Step::Beat { lease, percent } => {
@@ -384,11 +387,7 @@ fn submissions() -> impl Strategy<Value = Step> {
 }
 
 fn claims() -> impl Strategy<Value = Step> {
-    (0..WORKERS, 0_u32..=2, 0_u32..=2).prop_map(|(worker, heavy, light)| Step::Claim {
-        worker,
-        heavy,
-        light,
-    })
+    (0..WORKERS, select(&Lane::ALL[..])).prop_map(|(worker, lane)| Step::Claim { worker, lane })
 }
 
 /// What is done with a lease.
