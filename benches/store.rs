@@ -85,12 +85,11 @@ enum Databases {
 
 impl Databases {
     fn all() -> Vec<Self> {
-        match std::env::var("REELWAY_TEST_POSTGRES") {
-            Ok(_) => vec![Self::Sqlite, Self::Postgres],
-            Err(_) => {
-                println!("(no REELWAY_TEST_POSTGRES: without Postgres)");
-                vec![Self::Sqlite]
-            }
+        if std::env::var_os("REELWAY_TEST_POSTGRES").is_some() {
+            vec![Self::Sqlite, Self::Postgres]
+        } else {
+            println!("(no REELWAY_TEST_POSTGRES: without Postgres)");
+            vec![Self::Sqlite]
         }
     }
 }

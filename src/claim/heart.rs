@@ -25,12 +25,16 @@ pub const FENCE: Duration = Duration::from_secs(20);
 /// How long the store may take to answer a beat.
 const ANSWER: Duration = Duration::from_secs(4);
 
+/// A claim of a task: a worker can get back a task that it lost while its own older attempt at it
+/// winds down.
+pub(super) type Attempt = (TaskId, u32);
+
 /// Keeps every lease of this process, from a task of its own, also while it drains.
 #[derive(Debug)]
 pub struct Heart {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    held: Mutex<HashMap<TaskId, Arc<Hold>>>,
+    held: Mutex<HashMap<Attempt, Arc<Hold>>>,
 }
 
 impl Heart {
@@ -43,12 +47,12 @@ impl Heart {
     /// Beats for a lease that was asked for at `since`, until the answer is dropped.
     pub fn hold(self: &Arc<Self>, lease: &Lease, since: Instant) -> Held {
         let hold = Arc::new(Hold::new(lease, since, self.clock.clone()));
-        lock(&self.held).insert(hold.task(), hold.clone());
+        lock(&self.held).insert(hold.attempt(), hold.clone());
         Held { hold, heart: self.clone() }
     }
 
-    pub(super) fn let_go(&self, task: TaskId) {
-        lock(&self.held).remove(&task);
+    pub(super) fn let_go(&self, attempt: Attempt) {
+        lock(&self.held).remove(&attempt);
     }
 
     /// Tells all work to stop.
@@ -121,5 +125,34 @@ fn fence(holds: &[Arc<Hold>]) {
             tracing::error!(task.id = %hold.task(), "the lease could not be renewed; the work is stopped");
             hold.interrupt(Interrupt::Lost);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{ManualClock, Timestamp};
+    use crate::id::fresh;
+    use crate::store::sql::SqlStore;
+
+    #[tokio::test]
+    async fn the_end_of_an_older_attempt_lets_a_newer_one_be() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1)));
+        let store = SqlStore::sqlite(&folder.path().join("reelway.db"), clock.clone()).await;
+        let heart = Heart::new(Arc::new(store.expect("a store")), clock.clone());
+        let lease = |attempt| Lease {
+            task: "task_01kath67r8e0h8qxqmfqdt2ktq".parse().expect("an id"),
+            job: "job_01kath62w0e0s9z2n7h9rj3c0k".parse().expect("an id"),
+            worker: fresh(clock.now()),
+            attempt,
+        };
+        let older = heart.hold(&lease(1), Instant::now());
+        let newer = heart.hold(&lease(2), Instant::now());
+        drop(older);
+        let held: Vec<_> = heart.holds().iter().map(|hold| hold.attempt().1).collect();
+        assert_eq!(held, [2]);
+        drop(newer);
+        assert!(heart.holds().is_empty());
     }
 }

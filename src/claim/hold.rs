@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::heart::Attempt;
 use crate::clock::Clock;
 use crate::id::TaskId;
 use crate::store::{Beat, Lease};
@@ -53,6 +54,11 @@ impl Hold {
     #[must_use]
     pub const fn task(&self) -> TaskId {
         self.beat.task
+    }
+
+    /// Which claim of it.
+    pub(super) const fn attempt(&self) -> Attempt {
+        (self.beat.task, self.beat.attempt)
     }
 
     /// A new stage begins; the one before it has ended well.
@@ -142,7 +148,7 @@ impl std::ops::Deref for Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.heart.let_go(self.hold.task());
+        self.heart.let_go(self.hold.attempt());
     }
 }
 
