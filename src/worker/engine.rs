@@ -43,6 +43,9 @@ impl Engine {
 
     /// The facts of an input, read once however many tasks ask.
     ///
+    /// That it can never be used is found out once too. What may pass, and a stop, is the
+    /// caller's own: the next one reads for itself.
+    ///
     /// # Errors
     ///
     /// The file is not media or breaks a limit, or the work was stopped.
@@ -51,7 +54,21 @@ impl Engine {
         input: &InputFile,
         stop: &CancellationToken,
     ) -> Result<Facts, WorkError> {
-        Ok(self.tools.probe(input.path(), stop).await?)
+        // Only the wait is cut off: a process under way is ended by the probe itself.
+        let known = stop.run_until_cancelled(input.known().lock()).await;
+        let mut known = known.ok_or(WorkError::Stopped)?;
+        if let Some(known) = &*known {
+            return Ok(known.clone()?);
+        }
+        let probed = self.tools.probe(input.path(), stop).await.map_err(WorkError::from);
+        match &probed {
+            Ok(facts) => *known = Some(Ok(facts.clone())),
+            Err(WorkError::Failed(failure)) if !failure.kind.is_retryable() => {
+                *known = Some(Err(failure.clone()));
+            }
+            Err(_) => {}
+        }
+        probed
     }
 
     /// Makes what `options` ask for in `folder`, telling per cent to `report`.
