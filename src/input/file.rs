@@ -71,20 +71,21 @@ impl InputFile {
             };
             Failure::new(kind, message)
         };
+        // ffmpeg runs in a folder of its own, where a relative name would mean another file.
+        let path = std::path::absolute(path).map_err(unreadable)?;
         // Asked before it is opened: opening a pipe waits for somebody to write to it.
-        let facts = tokio::fs::metadata(path).await.map_err(unreadable)?;
+        let facts = tokio::fs::metadata(&path).await.map_err(unreadable)?;
         if !facts.is_file() {
             return Err(Failure::new(ErrorKind::InputRefused, "this is not a regular file"));
         }
-        let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
+        let file = tokio::fs::File::open(&path).await.map_err(unreadable)?;
         let mut head = Vec::with_capacity(HEAD_BYTES);
         file.take(HEAD_BYTES as u64).read_to_end(&mut head).await.map_err(unreadable)?;
         if head.is_empty() {
             return Err(Failure::new(ErrorKind::InputEmpty, "the file has no bytes"));
         }
         sniff(&head).check()?;
-        let place =
-            Place::Own { path: path.to_owned(), size_bytes: facts.len(), known: Known::default() };
+        let place = Place::Own { path, size_bytes: facts.len(), known: Known::default() };
         Ok(Self { place, _seat: None })
     }
 
