@@ -29,6 +29,9 @@ pub struct OneShot<K: OfKind> {
     /// Write over OUT if it is there
     #[arg(short, long)]
     pub force: bool,
+    /// Print the ffmpeg command for a shell, and make nothing
+    #[arg(long)]
+    pub print_command: bool,
     /// Options of the job.
     #[command(flatten)]
     pub flags: OptionFlags<K>,
@@ -153,7 +156,7 @@ pub(super) async fn stopped_by_interrupt<T>(
 }
 
 /// The options as the API would decode them, with the format that OUT's ending says.
-fn options<K: OfKind>(args: &OneShot<K>) -> Result<Options, CliError> {
+pub(super) fn options<K: OfKind>(args: &OneShot<K>) -> Result<Options, CliError> {
     let Some(kind) = K::KIND else { return Err(CliError::usage("the kind is missing")) };
     if args.output.as_os_str() == "-" {
         return Err(CliError::usage("the output cannot be a pipe")
@@ -212,7 +215,7 @@ fn format_of(kind: Kind, path: &Path) -> Result<&'static str, CliError> {
 }
 
 /// The folder that the output goes into.
-fn check_output(output: &Path, force: bool) -> Result<&Path, CliError> {
+pub(super) fn check_output(output: &Path, force: bool) -> Result<&Path, CliError> {
     if output.is_dir() {
         return Err(CliError::usage(format!("{} is a folder", output.display()))
             .hint("give -o the name of a file"));

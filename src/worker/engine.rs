@@ -10,6 +10,7 @@ use crate::input::InputFile;
 use crate::job::plan::{self, Plan, Step, Workspace};
 use crate::job::{Codecs, File, FileKind, Options};
 use crate::output::Stored;
+use crate::task::Failure;
 
 /// What the engine may do.
 pub type EngineSettings = plan::Settings;
@@ -39,6 +40,12 @@ impl Engine {
     #[must_use]
     pub const fn new(tools: Tools, settings: EngineSettings) -> Self {
         Self { tools, settings }
+    }
+
+    /// The programs.
+    #[must_use]
+    pub const fn tools(&self) -> &Tools {
+        &self.tools
     }
 
     /// The facts of an input, read once however many tasks ask.
@@ -71,6 +78,22 @@ impl Engine {
         probed
     }
 
+    /// The commands that make what `options` ask for, in `folder`.
+    ///
+    /// # Errors
+    ///
+    /// The input does not have what is asked, or costs too much.
+    pub fn plan(
+        &self,
+        options: &Options,
+        facts: &Facts,
+        input: &InputFile,
+        folder: &Path,
+    ) -> Result<Plan, Failure> {
+        let workspace = Workspace { input: input.path().to_owned(), output: folder.to_owned() };
+        plan::plan(options, facts, &workspace, &self.settings)
+    }
+
     /// Makes what `options` ask for in `folder`, telling per cent to `report`.
     ///
     /// # Errors
@@ -85,8 +108,7 @@ impl Engine {
         report: impl Fn(f32) + Send + Sync,
         stop: &CancellationToken,
     ) -> Result<Made, WorkError> {
-        let workspace = Workspace { input: input.path().to_owned(), output: folder.to_owned() };
-        let plan = plan::plan(options, facts, &workspace, &self.settings)?;
+        let plan = self.plan(options, facts, input, folder)?;
         match (self.run(&plan.steps, &report, stop).await, &plan.fallback) {
             (Err(RunError::Refused { cause: Cause::NothingWritten, .. }), Some(steps)) => {
                 self.run(steps, &report, stop).await?;
