@@ -32,8 +32,8 @@ check: ## format, lints, licences, unused dependencies, documentation
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --document-private-items --quiet
 
 bench: ## compare with ffmpeg typed by hand, side by side in one run
-	@scripts/setup ffmpeg curl
-	@scripts/bench
+	@scripts/setup ffmpeg sample python3
+	@python3 -B scripts/bench
 
 fmt: ## format the code
 	cargo fmt --all

@@ -53,6 +53,9 @@ where
 {
     let (config, _) = load(&it.settings, Purpose::Other)?;
     let engine = Once::open(&config).await?;
+    if it.args.print_command {
+        return run::sketch(&it.args, terminal, async |sketch| engine.sketch(sketch).await).await;
+    }
     run::once(&it.args, terminal, async |order| engine.make(order).await).await
 }
 

@@ -1,5 +1,7 @@
 //! The engine without a server: for the one-shot commands.
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::sync::Arc;
 
 use ffmpeg::Facts;
@@ -7,10 +9,11 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use super::{engine_settings, fetcher, tools};
-use crate::cli::{CliError, Made, NotMade, Order, Source};
+use crate::cli::{CliError, Commands, Made, NotMade, Order, Sketch, Source};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
 use crate::input::{Downloads, InputFile};
+use crate::job::plan::Step;
 use crate::output::Stored;
 use crate::task::StageKind;
 use crate::worker::{Engine, WorkError};
@@ -62,6 +65,31 @@ impl Once {
         Ok(Made { file: made.file(String::new(), stored), path: made.path })
     }
 
+    /// The commands that [`Once::make`] would run.
+    ///
+    /// Files between two of them lie in the system's temporary folder.
+    ///
+    /// # Errors
+    ///
+    /// The input is not media or does not have what is asked, or the work was told to stop.
+    pub async fn sketch(&self, sketch: Sketch<'_>) -> Result<Commands, NotMade> {
+        let Sketch { options, input, output, stop } = sketch;
+        let input = InputFile::local(input).await.map_err(WorkError::from)?;
+        let output = std::path::absolute(output).map_err(WorkError::from)?;
+        let facts = self.engine.probe(&input, stop).await?;
+        let folder = std::env::temp_dir();
+        let plan = self.engine.plan(options, &facts, &input, &folder).map_err(WorkError::from)?;
+        let (planned, wanted) = (argument(&plan.output), argument(&output));
+        let named = |step: &Step| {
+            let argv = self.engine.tools().command_line(&step.command).into_iter();
+            argv.map(|word| if word == planned { wanted.clone() } else { word }).collect()
+        };
+        Ok(Commands {
+            steps: plan.steps.iter().map(named).collect(),
+            fallback: plan.fallback.iter().flatten().map(named).collect(),
+        })
+    }
+
     /// The facts of an input.
     ///
     /// # Errors
@@ -89,6 +117,13 @@ impl Once {
         let got = self.downloads.get(url, SystemClock.now(), |_, _| {}, stop).await;
         Ok(got.map_err(WorkError::from)?)
     }
+}
+
+/// A path as a command names it.
+fn argument(path: &Path) -> OsString {
+    let mut argument = OsString::from("file:");
+    argument.push(path);
+    argument
 }
 
 impl From<WorkError> for NotMade {

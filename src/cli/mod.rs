@@ -20,6 +20,7 @@ mod output;
 mod probe;
 mod share;
 mod show;
+mod sketch;
 mod submit;
 mod terminal;
 mod watch;
@@ -42,6 +43,7 @@ pub use listen::ListenArgs;
 pub use once::{Made, NotMade, OneShot, Order, Source};
 pub use probe::ProbeArgs;
 pub use share::ShareArgs;
+pub use sketch::{Commands, Sketch};
 pub use submit::SubmitArgs;
 pub use terminal::Terminal;
 pub use watch::WatchArgs;
@@ -56,6 +58,7 @@ pub mod run {
     pub use super::once::run as once;
     pub use super::probe::run as probe;
     pub use super::share::run as share;
+    pub use super::sketch::run as sketch;
     pub use super::submit::run as submit;
     pub use super::watch::run as watch;
 }

@@ -5,6 +5,7 @@
 //! the file is made in a hidden folder beside it and renamed when it is finished.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -12,7 +13,7 @@ use tempfile::TempPath;
 use tokio_util::sync::CancellationToken;
 
 use super::flags::{OfKind, OptionFlags};
-use super::output::{clean, size, span};
+use super::output::{clean, size, span, times_real};
 use super::{CliError, Terminal, interrupt};
 use crate::job::{File, InputUrl, Options};
 use crate::task::{Failure, Kind, StageKind};
@@ -29,6 +30,9 @@ pub struct OneShot<K: OfKind> {
     /// Write over OUT if it is there
     #[arg(short, long)]
     pub force: bool,
+    /// Print the ffmpeg command for a shell, and make nothing
+    #[arg(long)]
+    pub print_command: bool,
     /// Options of the job.
     #[command(flatten)]
     pub flags: OptionFlags<K>,
@@ -121,6 +125,7 @@ pub async fn run<K: OfKind>(
         .prefix(".reelway-")
         .tempdir_in(folder)
         .map_err(|error| unwritable(&args.output, &error))?;
+    let begun = Instant::now();
     let bars = terminal.bars();
     let bar = bars.add(&clean(&args.output.display().to_string()));
     let report = |stage: StageKind, percent: f32| bar.show(percent, stage.name());
@@ -135,7 +140,7 @@ pub async fn run<K: OfKind>(
     let made = stopped_by_interrupt(make(order), &stop).await?;
     drop(bar);
     publish(&made.path, &args.output, args.force)?;
-    tell(&made.file, &args.output, terminal)
+    tell(&made.file, &args.output, begun.elapsed(), terminal)
 }
 
 /// Waits for the engine even after Ctrl-C: it has processes to end.
@@ -153,7 +158,7 @@ pub(super) async fn stopped_by_interrupt<T>(
 }
 
 /// The options as the API would decode them, with the format that OUT's ending says.
-fn options<K: OfKind>(args: &OneShot<K>) -> Result<Options, CliError> {
+pub(super) fn options<K: OfKind>(args: &OneShot<K>) -> Result<Options, CliError> {
     let Some(kind) = K::KIND else { return Err(CliError::usage("the kind is missing")) };
     if args.output.as_os_str() == "-" {
         return Err(CliError::usage("the output cannot be a pipe")
@@ -212,7 +217,7 @@ fn format_of(kind: Kind, path: &Path) -> Result<&'static str, CliError> {
 }
 
 /// The folder that the output goes into.
-fn check_output(output: &Path, force: bool) -> Result<&Path, CliError> {
+pub(super) fn check_output(output: &Path, force: bool) -> Result<&Path, CliError> {
     if output.is_dir() {
         return Err(CliError::usage(format!("{} is a folder", output.display()))
             .hint("give -o the name of a file"));
@@ -249,10 +254,10 @@ fn publish(made: &Path, output: &Path, force: bool) -> Result<(), CliError> {
     })
 }
 
-fn tell(file: &File, output: &Path, terminal: &Terminal) -> Result<(), CliError> {
+fn tell(file: &File, output: &Path, took: Duration, terminal: &Terminal) -> Result<(), CliError> {
     let path = output.display().to_string();
     if terminal.is_read_by_a_person() {
-        return terminal.line(&format!("{}  {}", clean(&path), facts(file)));
+        return terminal.line(&format!("{}  {}", clean(&path), facts(file, took)));
     }
     let mut line = json!(file);
     if let Value::Object(line) = &mut line {
@@ -262,12 +267,14 @@ fn tell(file: &File, output: &Path, terminal: &Terminal) -> Result<(), CliError>
     terminal.json(&line)
 }
 
-fn facts(file: &File) -> String {
+fn facts(file: &File, took: Duration) -> String {
     let mut facts = vec![file.format.clone()];
     if let (Some(width), Some(height)) = (file.width, file.height) {
         facts.push(format!("{width} x {height}"));
     }
     facts.extend(file.duration.map(|secs| span((secs * 1000.0) as i64)));
     facts.push(size(file.filesize));
+    facts.push(format!("in {}", span(took.as_millis() as i64)));
+    facts.extend(file.duration.map(|secs| times_real(secs, took.as_secs_f64())));
     facts.join("  ")
 }

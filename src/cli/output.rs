@@ -54,6 +54,12 @@ pub(super) fn age(millis: i64) -> String {
     }
 }
 
+/// A speed: how much longer something plays than its making took.
+#[must_use]
+pub(super) fn times_real(plays_secs: f64, took_secs: f64) -> String {
+    format!("{:.1} x real time", plays_secs / took_secs)
+}
+
 /// The time of day in UTC: `09:05:07Z`.
 #[must_use]
 pub(super) fn time_of_day(millis: i64) -> String {

@@ -8,7 +8,7 @@ use console::style;
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use super::output::{age, clean, size, span, table};
+use super::output::{age, clean, size, span, table, times_real};
 use crate::clock::Timestamp;
 use crate::job::Status;
 use crate::job::view::{FileView, JobView, TaskView};
@@ -81,7 +81,8 @@ fn lines(job: &JobView) -> String {
         line("took", &span(end.millis() - start.millis()));
     }
     for task in &job.tasks {
-        line(&clean(&task.kind), &stage(task));
+        let facts: Vec<_> = std::iter::once(stage(task)).chain(speed(job, task)).collect();
+        line(&clean(&task.kind), &facts.join("  "));
     }
     for file in &job.outputs {
         line("output", &facts(file));
@@ -106,6 +107,14 @@ fn stage(task: &TaskView) -> String {
         (StageStatus::Cancelled, Some(took)) => format!("cancelled after {took}"),
         _ => percent(Some(task.progress)),
     }
+}
+
+/// How the time of the stage that made the output compares with the output's own.
+fn speed(job: &JobView, task: &TaskView) -> Option<String> {
+    let made = job.output.as_ref().filter(|_| task.kind == job.kind.name());
+    let plays_secs = made?.duration?;
+    let took_millis = task.finished_at?.millis() - task.started_at.millis();
+    (took_millis > 0).then(|| times_real(plays_secs, took_millis as f64 / 1000.0))
 }
 
 fn facts(file: &FileView) -> String {
@@ -172,13 +181,14 @@ mod tests {
             "format": "mp4", "filesize": 1_234_567, "width": 640, "height": 360,
             "duration": 12.5, "sha256": "00",
         }]);
+        job["output"] = job["outputs"][0].clone();
         insta::assert_snapshot!(console::strip_ansi_codes(&block(&job)), @r#"
         job_01h2xcejqtf2nbrexx3vqjhp41  video  succeeded
           input     https://example.com/a.mp4
           options   {"width":640}
           took      4.5 s
           import    400 ms
-          video     4.1 s
+          video     4.1 s  3.0 x real time
           output    mp4  640 x 360  12.5 s  1.2 MB  http://127.0.0.1:3000/files/a.mp4
         "#);
     }

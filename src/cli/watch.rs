@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::client::{Client, ServerArgs};
 use super::follow::{Glance, follow};
+use super::output::clean;
 use super::terminal::Bars;
 use super::{CliError, Terminal, interrupt, job_id, show};
 use crate::job::Status;
@@ -77,7 +78,9 @@ async fn one(
     let last = Mutex::new(None);
     let failed_line = Mutex::new(None);
     let seen = |glance: Glance, job: &Value| {
-        bar.show(glance.progress.unwrap_or(0.0), glance.status.name());
+        let kind = job.get("kind").and_then(Value::as_str).unwrap_or_default();
+        let what = format!("{} {}", clean(kind), glance.status.name());
+        bar.show(glance.progress.unwrap_or(0.0), &what);
         let Ok(mut last) = last.lock() else { return };
         if terminal.is_read_by_a_person() || last.replace(glance) == Some(glance) {
             return;

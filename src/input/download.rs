@@ -13,7 +13,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::file::Stored;
+use super::file::{Known, Stored};
 use super::{FetchError, Fetcher, InputFile};
 use crate::clock::{Clock, Timestamp};
 use crate::job::InputUrl;
@@ -241,8 +241,10 @@ impl Shared {
             Ok(()) => self.fetcher.fetch(&url, &path, on_bytes, &stop).await,
             Err(failure) => Err(failure.into()),
         };
-        let ended =
-            ended.map(|fetched| Arc::new(Stored { path, size_bytes: fetched.size_bytes, url }));
+        let ended = ended.map(|fetched| {
+            let size_bytes = fetched.size_bytes;
+            Arc::new(Stored { path, size_bytes, url, known: Known::default() })
+        });
         // The table first: whoever sits down from now on must see how it ended.
         let removed = self.settle(id, ended.as_ref().ok());
         drop(removed);

@@ -4,7 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ffmpeg::Facts;
 use tokio::io::AsyncReadExt as _;
+use tokio::sync::Mutex;
 
 use super::download::Seat;
 use super::part;
@@ -23,9 +25,14 @@ pub struct InputFile {
     _seat: Option<Seat>,
 }
 
+/// What is known of a file: nothing yet, its facts, or why it can never be used.
+///
+/// Whoever finds nothing finds it out and writes it here with the lock in hand; the others wait.
+pub type Known = Mutex<Option<Result<Facts, Failure>>>;
+
 #[derive(Debug)]
 enum Place {
-    Own { path: PathBuf, size_bytes: u64 },
+    Own { path: PathBuf, size_bytes: u64, known: Known },
     Downloaded(Arc<Stored>),
 }
 
@@ -35,6 +42,7 @@ pub(super) struct Stored {
     pub(super) path: PathBuf,
     pub(super) size_bytes: u64,
     pub(super) url: InputUrl,
+    pub(super) known: Known,
 }
 
 impl Drop for Stored {
@@ -63,19 +71,21 @@ impl InputFile {
             };
             Failure::new(kind, message)
         };
+        // ffmpeg runs in a folder of its own, where a relative name would mean another file.
+        let path = std::path::absolute(path).map_err(unreadable)?;
         // Asked before it is opened: opening a pipe waits for somebody to write to it.
-        let facts = tokio::fs::metadata(path).await.map_err(unreadable)?;
+        let facts = tokio::fs::metadata(&path).await.map_err(unreadable)?;
         if !facts.is_file() {
             return Err(Failure::new(ErrorKind::InputRefused, "this is not a regular file"));
         }
-        let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
+        let file = tokio::fs::File::open(&path).await.map_err(unreadable)?;
         let mut head = Vec::with_capacity(HEAD_BYTES);
         file.take(HEAD_BYTES as u64).read_to_end(&mut head).await.map_err(unreadable)?;
         if head.is_empty() {
             return Err(Failure::new(ErrorKind::InputEmpty, "the file has no bytes"));
         }
         sniff(&head).check()?;
-        let place = Place::Own { path: path.to_owned(), size_bytes: facts.len() };
+        let place = Place::Own { path, size_bytes: facts.len(), known: Known::default() };
         Ok(Self { place, _seat: None })
     }
 
@@ -99,6 +109,15 @@ impl InputFile {
         match &self.place {
             Place::Own { size_bytes, .. } => *size_bytes,
             Place::Downloaded(stored) => stored.size_bytes,
+        }
+    }
+
+    /// What is known of it, shared by all who hold the same file.
+    #[must_use]
+    pub fn known(&self) -> &Known {
+        match &self.place {
+            Place::Own { known, .. } => known,
+            Place::Downloaded(stored) => &stored.known,
         }
     }
 

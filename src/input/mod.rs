@@ -17,5 +17,5 @@ mod tests;
 
 pub use download::Downloads;
 pub use fetch::{FetchError, FetchLimits, Fetched, Fetcher};
-pub use file::InputFile;
+pub use file::{InputFile, Known};
 pub use sniff::{HEAD_BYTES, Sniff, sniff};

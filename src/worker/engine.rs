@@ -10,6 +10,7 @@ use crate::input::InputFile;
 use crate::job::plan::{self, Plan, Step, Workspace};
 use crate::job::{Codecs, File, FileKind, Options};
 use crate::output::Stored;
+use crate::task::Failure;
 
 /// What the engine may do.
 pub type EngineSettings = plan::Settings;
@@ -41,7 +42,16 @@ impl Engine {
         Self { tools, settings }
     }
 
+    /// The programs.
+    #[must_use]
+    pub const fn tools(&self) -> &Tools {
+        &self.tools
+    }
+
     /// The facts of an input, read once however many tasks ask.
+    ///
+    /// That it can never be used is found out once too. What may pass, and a stop, is the
+    /// caller's own: the next one reads for itself.
     ///
     /// # Errors
     ///
@@ -51,7 +61,37 @@ impl Engine {
         input: &InputFile,
         stop: &CancellationToken,
     ) -> Result<Facts, WorkError> {
-        Ok(self.tools.probe(input.path(), stop).await?)
+        // Only the wait is cut off: a process under way is ended by the probe itself.
+        let known = stop.run_until_cancelled(input.known().lock()).await;
+        let mut known = known.ok_or(WorkError::Stopped)?;
+        if let Some(known) = &*known {
+            return Ok(known.clone()?);
+        }
+        let probed = self.tools.probe(input.path(), stop).await.map_err(WorkError::from);
+        match &probed {
+            Ok(facts) => *known = Some(Ok(facts.clone())),
+            Err(WorkError::Failed(failure)) if !failure.kind.is_retryable() => {
+                *known = Some(Err(failure.clone()));
+            }
+            Err(_) => {}
+        }
+        probed
+    }
+
+    /// The commands that make what `options` ask for, in `folder`.
+    ///
+    /// # Errors
+    ///
+    /// The input does not have what is asked, or costs too much.
+    pub fn plan(
+        &self,
+        options: &Options,
+        facts: &Facts,
+        input: &InputFile,
+        folder: &Path,
+    ) -> Result<Plan, Failure> {
+        let workspace = Workspace { input: input.path().to_owned(), output: folder.to_owned() };
+        plan::plan(options, facts, &workspace, &self.settings)
     }
 
     /// Makes what `options` ask for in `folder`, telling per cent to `report`.
@@ -68,8 +108,7 @@ impl Engine {
         report: impl Fn(f32) + Send + Sync,
         stop: &CancellationToken,
     ) -> Result<Made, WorkError> {
-        let workspace = Workspace { input: input.path().to_owned(), output: folder.to_owned() };
-        let plan = plan::plan(options, facts, &workspace, &self.settings)?;
+        let plan = self.plan(options, facts, input, folder)?;
         match (self.run(&plan.steps, &report, stop).await, &plan.fallback) {
             (Err(RunError::Refused { cause: Cause::NothingWritten, .. }), Some(steps)) => {
                 self.run(steps, &report, stop).await?;

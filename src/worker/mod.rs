@@ -9,6 +9,9 @@ mod headroom;
 mod scratch;
 mod sweeper;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use tokio::time::{Instant, sleep};

@@ -4,5 +4,6 @@
 
 mod crash;
 mod harness;
+mod once;
 mod pipeline;
 mod settings;

@@ -107,6 +107,14 @@ impl Tools {
         self.run_argv(command.argv(), &command.outputs, on_progress, stop).await
     }
 
+    /// What a person would type to run `command`: the program's path and its arguments, without
+    /// those by which [`Tools::run`] listens to it.
+    #[must_use]
+    pub fn command_line(&self, command: &Command) -> Vec<OsString> {
+        let program = [self.ffmpeg().into(), "-hide_banner".into()];
+        program.into_iter().chain(command.argv().iter().cloned()).collect()
+    }
+
     pub(crate) async fn run_argv(
         &self,
         arguments: &[OsString],

@@ -87,9 +87,15 @@ impl Tools {
     ) -> Result<Self, ToolsError> {
         let ffmpeg = locate("ffmpeg", ffmpeg)?;
         let ffprobe = locate("ffprobe", ffprobe)?;
-        let version = version("ffmpeg", &ask("ffmpeg", &ffmpeg, "-version", &limits).await?)?;
-        self::version("ffprobe", &ask("ffprobe", &ffprobe, "-version", &limits).await?)?;
-        let encoders = encoders(&ask("ffmpeg", &ffmpeg, "-encoders", &limits).await?);
+        // At once: a start is mostly the linking of many libraries, and every command waits here.
+        let (ffmpeg_says, ffprobe_says, encoders) = tokio::try_join!(
+            ask("ffmpeg", &ffmpeg, "-version", &limits),
+            ask("ffprobe", &ffprobe, "-version", &limits),
+            ask("ffmpeg", &ffmpeg, "-encoders", &limits),
+        )?;
+        let version = version("ffmpeg", &ffmpeg_says)?;
+        self::version("ffprobe", &ffprobe_says)?;
+        let encoders = self::encoders(&encoders);
         Ok(Self(Arc::new(Inner { ffmpeg, ffprobe, version, encoders, limits })))
     }
 

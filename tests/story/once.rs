@@ -1,0 +1,76 @@
+//! One job here and now, as a person types it: in a folder, with names that are relative.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::harness::short_clip;
+
+/// Runs `reelway` in `folder` with no settings but the system's.
+#[expect(clippy::disallowed_methods, reason = "the test starts the product")]
+fn reelway(folder: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_reelway"));
+    command.args(args).current_dir(folder).env_clear();
+    command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.output().expect("the binary starts")
+}
+
+fn succeeds(output: Output) -> String {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {said}", output.status);
+    String::from_utf8(output.stdout).expect("text")
+}
+
+fn facts(folder: &Path, file: &str) -> Value {
+    let mut facts: Value = serde_json::from_str(&succeeds(reelway(folder, &["probe", "-i", file])))
+        .expect("a JSON line");
+    // An encoder with several threads may need a byte more or less.
+    for changing in ["size_bytes", "bit_rate"] {
+        facts.as_object_mut().expect("an object").remove(changing);
+    }
+    let streams = facts["streams"].as_array_mut().expect("streams");
+    streams
+        .iter_mut()
+        .for_each(|stream| drop(stream.as_object_mut().map(|it| it.remove("bit_rate"))));
+    facts
+}
+
+#[test]
+fn a_job_is_done_in_the_folder_where_it_is_typed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    short_clip(folder.path());
+    let args = ["video", "-i", "short.mp4", "-o", "small.mp4", "--width", "320"];
+    let line = succeeds(reelway(folder.path(), &args));
+    let made: Value = serde_json::from_str(&line).expect("a JSON line");
+    assert_eq!((&made["path"], &made["width"]), (&"small.mp4".into(), &320.into()), "{made}");
+    let left: Vec<_> = std::fs::read_dir(folder.path()).expect("a folder").collect();
+    assert_eq!(left.len(), 2, "the input, the output and nothing else: {left:?}");
+}
+
+#[test]
+fn the_printed_command_makes_what_the_job_makes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    short_clip(folder.path());
+    for (kind, output, more) in [
+        ("video", "it's small.mp4", &["--width", "320", "--start", "1"][..]),
+        ("image", "thumb nail.webp", &["--width", "320", "--start", "9"]),
+        ("animation", "loop.gif", &["--width", "160", "--end", "1"]),
+    ] {
+        let args = [&[kind, "-i", "short.mp4", "-o", output], more].concat();
+        let printed = succeeds(reelway(folder.path(), &[&args[..], &["--print-command"]].concat()));
+        assert!(!folder.path().join(output).exists(), "printing makes nothing");
+        run_in_a_shell(&printed);
+        let by_hand = facts(folder.path(), output);
+        std::fs::remove_file(folder.path().join(output)).expect("the printed command's output");
+        succeeds(reelway(folder.path(), &args));
+        assert_eq!(by_hand, facts(folder.path(), output), "{printed}");
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test types what was printed")]
+fn run_in_a_shell(script: &str) {
+    let mut shell = Command::new("sh");
+    let output = shell.args(["-e", "-c", script]).output().expect("a shell");
+    assert!(output.status.success(), "{script}\n{}", String::from_utf8_lossy(&output.stderr));
+}
