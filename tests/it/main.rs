@@ -4,5 +4,7 @@
 
 mod answer;
 mod app;
+mod loopback;
 
 mod request;
+mod webhook;
