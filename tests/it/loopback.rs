@@ -88,7 +88,7 @@ impl Loopback {
     pub(crate) async fn until_requests(&self, wanted: usize) {
         let mut requests = self.requests.clone();
         let wait = requests.wait_for(|requests| requests.len() >= wanted);
-        let _seen = patiently("the requests come", wait).await.expect("a running server");
+        drop(patiently("the requests come", wait).await.expect("a running server"));
     }
 }
 

@@ -4,7 +4,9 @@
 
 mod answer;
 mod app;
+mod fake;
 mod loopback;
 
+mod claim;
 mod request;
 mod webhook;

@@ -8,3 +8,5 @@ mod outbox;
 mod schedule;
 mod sender;
 mod signatures;
+
+pub(crate) use sender::client;

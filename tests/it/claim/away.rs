@@ -1,0 +1,196 @@
+//! A store that can be away: then no verb is answered.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reelway::clock::Timestamp;
+use reelway::id::{BatchId, DeliveryId, JobId, WorkerId};
+use reelway::job::{File, Job};
+use reelway::store::sqlite::SqliteStore;
+use reelway::store::{
+    BatchView, Beat, BeatReply, CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter,
+    DueDelivery, Garbage, Hints, JobFilter, JobPage, Lease, Pressure, Published, SettleDelivery,
+    Settled, Store, StoreError, StoreResult, Submission, Submitted, Want,
+};
+use reelway::task::{Failure, Next, RetryPolicy, Stages};
+use tokio::sync::watch;
+
+/// How many beats were asked for and how many of them are over, in vain or not.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Beats {
+    begun: usize,
+    pub(crate) over: usize,
+}
+
+impl Beats {
+    pub(crate) const fn are_over(&self) -> bool {
+        self.begun == self.over
+    }
+}
+
+/// Counts a beat as over, also when its answer is not waited for any more.
+struct Beating<'a>(&'a watch::Sender<Beats>);
+
+impl Drop for Beating<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|beats| beats.over += 1);
+    }
+}
+
+/// A real store behind a connection that can be cut.
+#[derive(Debug)]
+pub(crate) struct Away {
+    inner: Arc<SqliteStore>,
+    is_away: AtomicBool,
+    beats: watch::Sender<Beats>,
+    /// How many ends could not be written.
+    lost_ends: watch::Sender<usize>,
+}
+
+impl Away {
+    pub(crate) fn new(inner: Arc<SqliteStore>) -> Self {
+        let is_away = AtomicBool::new(false);
+        Self { inner, is_away, beats: watch::Sender::default(), lost_ends: watch::Sender::new(0) }
+    }
+
+    pub(crate) fn cut(&self) {
+        self.is_away.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn mend(&self) {
+        self.is_away.store(false, Ordering::SeqCst);
+    }
+
+    pub(crate) fn beats(&self) -> watch::Receiver<Beats> {
+        self.beats.subscribe()
+    }
+
+    pub(crate) fn lost_ends(&self) -> watch::Receiver<usize> {
+        self.lost_ends.subscribe()
+    }
+
+    fn there(&self) -> StoreResult<&SqliteStore> {
+        match self.is_away.load(Ordering::SeqCst) {
+            true => Err(StoreError::Database(sqlx::Error::PoolTimedOut)),
+            false => Ok(&self.inner),
+        }
+    }
+
+    fn there_to_end(&self) -> StoreResult<&SqliteStore> {
+        self.there().inspect_err(|_| self.lost_ends.send_modify(|ends| *ends += 1))
+    }
+}
+
+#[async_trait]
+impl Store for Away {
+    async fn submit(&self, submission: Submission) -> StoreResult<Submitted> {
+        self.there()?.submit(submission).await
+    }
+    async fn job(&self, id: JobId) -> StoreResult<Option<Job>> {
+        self.there()?.job(id).await
+    }
+    async fn jobs(&self, filter: &JobFilter) -> StoreResult<JobPage> {
+        self.there()?.jobs(filter).await
+    }
+    async fn batch(&self, id: BatchId) -> StoreResult<Option<BatchView>> {
+        self.there()?.batch(id).await
+    }
+    async fn cancel(&self, id: JobId) -> StoreResult<CancelOutcome> {
+        self.there()?.cancel(id).await
+    }
+    async fn retry(&self, id: JobId) -> StoreResult<Option<Job>> {
+        self.there()?.retry(id).await
+    }
+    async fn delete(&self, id: JobId) -> StoreResult<Option<DeletedJob>> {
+        self.there()?.delete(id).await
+    }
+    async fn pressure(&self) -> StoreResult<Pressure> {
+        self.there()?.pressure().await
+    }
+    async fn claim(&self, worker: WorkerId, want: Want) -> StoreResult<Vec<Claim>> {
+        self.there()?.claim(worker, want).await
+    }
+    async fn beat(&self, beats: &[Beat]) -> StoreResult<Vec<BeatReply>> {
+        self.beats.send_modify(|beats| beats.begun += 1);
+        let _beating = Beating(&self.beats);
+        self.there()?.beat(beats).await
+    }
+    async fn finish(
+        &self,
+        lease: &Lease,
+        stages: Stages,
+        outputs: Vec<Published>,
+    ) -> StoreResult<Settled> {
+        self.there_to_end()?.finish(lease, stages, outputs).await
+    }
+    async fn fail(
+        &self,
+        lease: &Lease,
+        stages: Stages,
+        failure: Failure,
+        next: Next,
+    ) -> StoreResult<Settled> {
+        self.there_to_end()?.fail(lease, stages, failure, next).await
+    }
+    async fn end_cancelled(&self, lease: &Lease, stages: Stages) -> StoreResult<Settled> {
+        self.there_to_end()?.end_cancelled(lease, stages).await
+    }
+    async fn hand_back(&self, lease: &Lease) -> StoreResult<Settled> {
+        self.there_to_end()?.hand_back(lease).await
+    }
+    async fn rescue(&self, policy: &RetryPolicy, chance: f64) -> StoreResult<usize> {
+        self.there()?.rescue(policy, chance).await
+    }
+    async fn recover(&self) -> StoreResult<usize> {
+        self.there()?.recover().await
+    }
+    async fn output(&self, key: &str) -> StoreResult<Option<File>> {
+        self.there()?.output(key).await
+    }
+    async fn garbage(&self, limit: u32) -> StoreResult<Vec<Garbage>> {
+        self.there()?.garbage(limit).await
+    }
+    async fn garbage_removed(&self, garbage: &Garbage) -> StoreResult<()> {
+        self.there()?.garbage_removed(garbage).await
+    }
+    async fn claim_deliveries(
+        &self,
+        limit: u32,
+        per_destination: u32,
+        lease: Duration,
+    ) -> StoreResult<Vec<DueDelivery>> {
+        self.there()?.claim_deliveries(limit, per_destination, lease).await
+    }
+    async fn settle_delivery(&self, settle: SettleDelivery) -> StoreResult<Settled> {
+        self.there()?.settle_delivery(settle).await
+    }
+    async fn next_delivery_at(&self) -> StoreResult<Option<Timestamp>> {
+        self.there()?.next_delivery_at().await
+    }
+    async fn deliveries(&self, filter: &DeliveryFilter) -> StoreResult<Vec<Delivery>> {
+        self.there()?.deliveries(filter).await
+    }
+    async fn replay(&self, id: DeliveryId) -> StoreResult<Option<Delivery>> {
+        self.there()?.replay(id).await
+    }
+    async fn replay_failed(&self, since: Timestamp) -> StoreResult<u64> {
+        self.there()?.replay_failed(since).await
+    }
+    async fn secret(&self, name: &str, fresh: &str) -> StoreResult<String> {
+        self.there()?.secret(name, fresh).await
+    }
+    async fn tidy(&self, keys_before: Timestamp, deliveries_before: Timestamp) -> StoreResult<u64> {
+        self.there()?.tidy(keys_before, deliveries_before).await
+    }
+    async fn ping(&self) -> StoreResult<()> {
+        self.there()?.ping().await
+    }
+    fn hints(&self) -> &Hints {
+        self.inner.hints()
+    }
+    async fn close(&self) {
+        self.inner.close().await;
+    }
+}
