@@ -52,8 +52,12 @@ impl From<io::Error> for WorkError {
 impl From<StorageError> for WorkError {
     fn from(error: StorageError) -> Self {
         tracing::error!(error = &error as &dyn std::error::Error, "an output cannot be stored");
-        let full = "the storage did not take the output";
-        Self::Failed(Failure::new(ErrorKind::OutputFailed, full).hint("the server's log says why"))
+        if is_full(&error) {
+            return Self::Failed(disk_full());
+        }
+        let refused = "the storage did not take the output";
+        let failure = Failure::new(ErrorKind::OutputFailed, refused);
+        Self::Failed(failure.hint("the server's log says why"))
     }
 }
 
@@ -86,6 +90,14 @@ impl From<RunError> for WorkError {
     }
 }
 
+/// Whether there was no room, however deep in the causes that is said.
+fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|cause| {
+        matches!(cause.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    })
+}
+
 fn disk_full() -> Failure {
     Failure::new(ErrorKind::DiskFull, "the server's disk is full")
         .hint("free space in the data folder; the task is tried again")
@@ -102,5 +114,23 @@ const fn kind_of(cause: Cause) -> ErrorKind {
         Cause::FileTooLarge => ErrorKind::OutputTooLarge,
         Cause::NothingWritten => ErrorKind::OutputEmpty,
         Cause::Unknown => ErrorKind::FfmpegFailed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(cause: io::ErrorKind) -> ErrorKind {
+        let source = Box::new(io::Error::from(cause));
+        let error = object_store::Error::Generic { store: "LocalFileSystem", source };
+        WorkError::from(StorageError::from(error)).into_failure().kind
+    }
+
+    #[test]
+    fn a_storage_without_room_is_a_full_disk_and_not_a_storage_that_refuses() {
+        assert_eq!(kind(io::ErrorKind::StorageFull), ErrorKind::DiskFull);
+        assert_eq!(kind(io::ErrorKind::QuotaExceeded), ErrorKind::DiskFull);
+        assert_eq!(kind(io::ErrorKind::PermissionDenied), ErrorKind::OutputFailed);
     }
 }
