@@ -1,9 +1,10 @@
 //! `reelway webhooks listen`: a receiver of webhooks for development.
 //!
-//! Any POST to a loopback port comes in and is checked as a receiver should check it; one event
-//! a line goes out, with what the check said. Bodies over [`MAX_BODY_BYTES`] are refused, and
+//! Any POST to a loopback port comes in and is checked as a receiver should check it: a wrong
+//! signature is answered with 401. One event a line goes out, with what the check said. Bodies over [`MAX_BODY_BYTES`] are refused, and
 //! events wait in a queue of [`QUEUE`] while the reader of the output is slow.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -22,7 +23,7 @@ use super::output::{clean, time_of_day};
 use super::share::bind;
 use super::{CliError, Terminal, interrupt};
 use crate::clock::{Clock as _, SystemClock, Timestamp};
-use crate::webhook::{Secret, VerifyError, verify};
+use crate::webhook::{Proof, Secret, VerifyError, verify};
 
 /// The largest body.
 const MAX_BODY_BYTES: usize = 1 << 20;
@@ -66,7 +67,7 @@ pub struct ListenArgs {
     /// End after this many seconds; exit code 1 when --count events have not come by then
     #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub timeout: Option<u64>,
-    /// The status to answer with: 500 shows how a sender tries again
+    /// The status to answer what is verified with: 500 shows how a sender tries again
     #[arg(long, value_name = "STATUS", default_value = "200", value_parser = answer_status)]
     pub answer: StatusCode,
 }
@@ -83,16 +84,34 @@ fn answer_status(text: &str) -> Result<StatusCode, String> {
         .ok_or_else(|| "a status is from 200 to 599".to_owned())
 }
 
-/// A webhook as it came.
+/// A webhook as it came, and whether it is to be believed.
 struct Event {
     at: Timestamp,
     headers: HeaderMap,
     body: Bytes,
+    checked: Result<Proof, VerifyError>,
+}
+
+impl Event {
+    fn new(at: Timestamp, headers: HeaderMap, body: Bytes, secrets: &[Secret]) -> Self {
+        let checked = verify(secrets, &headers, &body, at);
+        Self { at, headers, body, checked }
+    }
+
+    /// Nothing when there was no secret to verify with.
+    const fn is_verified(&self) -> Option<bool> {
+        match &self.checked {
+            Ok(_) => Some(true),
+            Err(VerifyError::NoSecret) => None,
+            Err(_) => Some(false),
+        }
+    }
 }
 
 #[derive(Clone)]
 struct Inbox {
     events: mpsc::Sender<Event>,
+    secrets: Arc<[Secret]>,
     answer: StatusCode,
 }
 
@@ -111,13 +130,13 @@ pub async fn run(args: &ListenArgs, terminal: &Terminal) -> Result<(), CliError>
     let router = Router::new()
         .fallback(post(take))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .with_state(Inbox { events, answer: args.answer });
+        .with_state(Inbox { events, secrets: secrets.into(), answer: args.answer });
     let (stop, stopped) = oneshot::channel::<()>();
     let server = axum::serve(listener, router).with_graceful_shutdown(async move {
         let _sender_is_gone = stopped.await;
     });
     let server = tokio::spawn(server.into_future());
-    let shown = receive(args, inbox, &secrets, terminal).await;
+    let shown = receive(args, inbox, terminal).await;
     drop(stop);
     // The last sender should learn that its event came in, but one that hangs is not waited for.
     let _late = tokio::time::timeout(GRACE, server).await;
@@ -151,8 +170,10 @@ fn greet(url: &str, is_blind: bool, terminal: &Terminal) -> Result<(), CliError>
 
 /// Comes in: any POST. The sender waits while the queue is full.
 async fn take(State(inbox): State<Inbox>, headers: HeaderMap, body: Bytes) -> StatusCode {
-    let event = Event { at: SystemClock.now(), headers, body };
+    let event = Event::new(SystemClock.now(), headers, body, &inbox.secrets);
+    let is_refused = event.is_verified() == Some(false);
     match inbox.events.send(event).await {
+        Ok(()) if is_refused => StatusCode::UNAUTHORIZED,
         Ok(()) => inbox.answer,
         Err(_) => StatusCode::SERVICE_UNAVAILABLE,
     }
@@ -161,7 +182,6 @@ async fn take(State(inbox): State<Inbox>, headers: HeaderMap, body: Bytes) -> St
 async fn receive(
     args: &ListenArgs,
     mut inbox: mpsc::Receiver<Event>,
-    secrets: &[Secret],
     terminal: &Terminal,
 ) -> Result<(), CliError> {
     let mut seen = 0;
@@ -176,7 +196,7 @@ async fn receive(
             let Some(event) = inbox.recv().await else {
                 return Err(CliError::failed("cannot receive any more"));
             };
-            show(&event, secrets, terminal)?;
+            show(&event, terminal)?;
             seen += 1;
         }
         Ok(())
@@ -211,13 +231,10 @@ struct Line {
 }
 
 impl Line {
-    fn of(event: &Event, secrets: &[Secret]) -> Self {
-        let checked = verify(secrets, &event.headers, &event.body, event.at);
-        let (verified, reason) = match &checked {
-            Ok(_) => (Some(true), None),
-            Err(VerifyError::NoSecret) => (None, None),
-            Err(error) => (Some(false), Some(format!("{error}; {}", error.hint()))),
-        };
+    fn of(event: &Event) -> Self {
+        let verified = event.is_verified();
+        let refused = event.checked.as_ref().err().filter(|_| verified == Some(false));
+        let reason = refused.map(|error| format!("{error}; {}", error.hint()));
         let headers = HEADERS.iter().filter_map(|name| {
             let value = event.headers.get(*name)?;
             Some(((*name).to_owned(), String::from_utf8_lossy(value.as_bytes()).into()))
@@ -246,8 +263,8 @@ impl Line {
     }
 }
 
-fn show(event: &Event, secrets: &[Secret], terminal: &Terminal) -> Result<(), CliError> {
-    let line = Line::of(event, secrets);
+fn show(event: &Event, terminal: &Terminal) -> Result<(), CliError> {
+    let line = Line::of(event);
     if terminal.is_read_by_a_person() {
         terminal.line(&line.pretty())
     } else {
@@ -264,25 +281,26 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_millis(1_764_000_000_000);
 
-    fn event(secret: &Secret, body: &'static str) -> Event {
+    /// An event signed with `secret`, seen by a receiver that knows `known`.
+    fn event(secret: &Secret, body: &'static str, known: &[Secret]) -> Event {
         let mut headers = HeaderMap::new();
         headers.insert("webhook-id", HeaderValue::from_static("evt_1"));
         headers.insert("webhook-timestamp", NOW.secs().into());
         let signed =
             sign::signatures(std::slice::from_ref(secret), "evt_1", NOW.secs(), body.as_bytes());
         headers.insert("webhook-signature", signed);
-        Event { at: NOW, headers, body: Bytes::from_static(body.as_bytes()) }
+        Event::new(NOW, headers, Bytes::from_static(body.as_bytes()), known)
     }
 
     #[test]
     fn an_event_is_shown_with_what_it_proves() {
         let (ours, theirs) = (Secret::generate(), Secret::generate());
         let body = r#"{"type": "job.succeeded", "id": "job_1", "output": {"url": "http://a/b"}}"#;
-        let event = event(&ours, body);
-        let shown = |secrets: &[Secret]| {
-            console::strip_ansi_codes(&Line::of(&event, secrets).pretty()).into_owned()
+        let shown = |known: &[Secret]| {
+            let line = Line::of(&event(&ours, body, known));
+            console::strip_ansi_codes(&line.pretty()).into_owned()
         };
-        insta::assert_snapshot!(shown(&[ours]), @r"
+        insta::assert_snapshot!(shown(std::slice::from_ref(&ours)), @r"
         16:00:00Z  job.succeeded  job_1  verified
                    http://a/b
         ");
@@ -299,7 +317,7 @@ mod tests {
 
     #[test]
     fn a_body_that_is_no_json_is_shown_as_text() {
-        let line = Line::of(&event(&Secret::generate(), "hello"), &[]);
+        let line = Line::of(&event(&Secret::generate(), "hello", &[]));
         assert_eq!((line.body, line.verified), (Value::from("hello"), None));
     }
 
