@@ -179,10 +179,9 @@ fn refused(failed: CliError, status: StatusCode, problem: &Problem) -> CliError 
     }
     let failed = failed.detail(detail);
     match (&problem.hint, status) {
+        // The server's own hint speaks of a header, which nobody types here.
+        (_, StatusCode::UNAUTHORIZED) => failed.hint("give the key with --key or REELWAY_API_KEY"),
         (Some(hint), _) => failed.hint(hint),
-        (None, StatusCode::UNAUTHORIZED) => {
-            failed.hint("give the key with --key or REELWAY_API_KEY")
-        }
         (None, _) => failed,
     }
 }
