@@ -164,6 +164,11 @@ pub(super) fn options<K: OfKind>(args: &OneShot<K>) -> Result<Options, CliError>
         return Err(CliError::usage("the output cannot be a pipe")
             .hint("most formats are finished by going back in the file: give a file name to -o"));
     }
+    // Before the format is looked for: most folders have no ending.
+    if args.output.is_dir() {
+        return Err(CliError::usage(format!("{} is a folder", args.output.display()))
+            .hint("give -o the name of a file"));
+    }
     let mut options = args.flags.options.clone();
     set_format(kind, &args.output, &mut options)?;
     Ok(Options::decode(kind, &options)?)
@@ -218,10 +223,6 @@ fn format_of(kind: Kind, path: &Path) -> Result<&'static str, CliError> {
 
 /// The folder that the output goes into.
 pub(super) fn check_output(output: &Path, force: bool) -> Result<&Path, CliError> {
-    if output.is_dir() {
-        return Err(CliError::usage(format!("{} is a folder", output.display()))
-            .hint("give -o the name of a file"));
-    }
     if !force && output.symlink_metadata().is_ok() {
         return Err(taken(output));
     }
