@@ -8,5 +8,6 @@ mod fake;
 mod loopback;
 
 mod claim;
+mod cli;
 mod request;
 mod webhook;

@@ -1,0 +1,74 @@
+//! `reelway doctor`: a verdict on each line, and a fix where it is needed.
+
+use serde_json::Value;
+
+use super::typed::{Desk, Said};
+use crate::loopback::{Loopback, status};
+
+const ANY_PORT: (&str, &str) = ("PORT", "0");
+const LOOPBACK: (&str, &str) = ("REELWAY_BIND", "127.0.0.1");
+
+/// Each check has a name, a verdict and what was found; what is not good has a fix.
+fn checks(said: &Said) -> Vec<Value> {
+    let checks = said.lines();
+    for check in &checks {
+        let text = |name: &str| check[name].as_str().unwrap_or_default().to_owned();
+        assert!(!text("check").is_empty() && !text("found").is_empty(), "{check}");
+        match text("verdict").as_str() {
+            "good" => assert!(check.get("fix").is_none(), "{check}"),
+            "doubtful" | "bad" => assert!(!text("fix").is_empty(), "{check}"),
+            other => panic!("no verdict: {other}"),
+        }
+    }
+    checks
+}
+
+fn verdict(checks: &[Value], name: &str) -> String {
+    let check = checks.iter().find(|check| check["check"] == name);
+    check.unwrap_or_else(|| panic!("no check {name}"))["verdict"].as_str().expect("text").to_owned()
+}
+
+#[test]
+fn a_good_machine_is_told_so_line_by_line() {
+    let env = [ANY_PORT, LOOPBACK, ("REELWAY_FFMPEG", ""), ("REELWAY_FFPROBE", "")];
+    let said = Desk::new().run_with(&["doctor"], &env);
+    said.assert_well();
+    let checks = checks(&said);
+    for name in ["ffmpeg", "encoders", "data", "port", "links"] {
+        assert_eq!(verdict(&checks, name), "good", "{said:?}");
+    }
+}
+
+#[test]
+fn a_missing_ffmpeg_is_bad_and_has_a_fix() {
+    let env = [ANY_PORT, LOOPBACK, ("REELWAY_FFMPEG", "/nowhere/ffmpeg")];
+    let said = Desk::new().run_with(&["doctor"], &env);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    let checks = checks(&said);
+    assert_eq!(verdict(&checks, "ffmpeg"), "bad");
+    assert!(said.out.contains("apt-get install ffmpeg"), "{said:?}");
+    assert!(said.err.contains("one check is bad"), "{said:?}");
+    assert_eq!(verdict(&checks, "port"), "good", "the others are looked at all the same");
+}
+
+#[test]
+fn an_ffmpeg_without_the_encoders_is_doubtful() {
+    let said = Desk::new().run_with(&["doctor"], &[ANY_PORT, LOOPBACK]);
+    said.assert_well();
+    let checks = checks(&said);
+    assert_eq!(verdict(&checks, "encoders"), "doubtful");
+    assert!(said.out.contains("libvpx-vp9"), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_port_that_another_program_has_is_bad() {
+    let other = Loopback::start(|_, _| status("404 Not Found")).await;
+    let port = other.port().to_string();
+    let desk = Desk::new();
+    let said = tokio::task::spawn_blocking(move || {
+        desk.run_with(&["doctor"], &[("PORT", &port), LOOPBACK])
+    });
+    let said = said.await.expect("no panic");
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert_eq!(verdict(&checks(&said), "port"), "bad");
+}
