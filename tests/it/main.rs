@@ -9,5 +9,7 @@ mod loopback;
 
 mod claim;
 mod cli;
+mod docs;
+mod layering;
 mod request;
 mod webhook;

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use reelway::clock::Timestamp;
 use reelway::id::{BatchId, DeliveryId, JobId, WorkerId};
 use reelway::job::{File, Job};
-use reelway::store::sqlite::SqliteStore;
+use reelway::store::sql::SqlStore;
 use reelway::store::{
     BatchView, Beat, BeatReply, CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter,
     DueDelivery, Garbage, Hints, JobFilter, JobPage, Lease, Pressure, Published, SettleDelivery,
@@ -42,7 +42,7 @@ impl Drop for Beating<'_> {
 /// A real store behind a connection that can be cut.
 #[derive(Debug)]
 pub(crate) struct Away {
-    inner: Arc<SqliteStore>,
+    inner: Arc<SqlStore>,
     is_away: AtomicBool,
     beats: watch::Sender<Beats>,
     /// How many ends could not be written.
@@ -50,7 +50,7 @@ pub(crate) struct Away {
 }
 
 impl Away {
-    pub(crate) fn new(inner: Arc<SqliteStore>) -> Self {
+    pub(crate) fn new(inner: Arc<SqlStore>) -> Self {
         let is_away = AtomicBool::new(false);
         Self { inner, is_away, beats: watch::Sender::default(), lost_ends: watch::Sender::new(0) }
     }
@@ -71,14 +71,12 @@ impl Away {
         self.lost_ends.subscribe()
     }
 
-    fn there(&self) -> StoreResult<&SqliteStore> {
-        match self.is_away.load(Ordering::SeqCst) {
-            true => Err(StoreError::Database(sqlx::Error::PoolTimedOut)),
-            false => Ok(&self.inner),
-        }
+    fn there(&self) -> StoreResult<&SqlStore> {
+        let is_away = self.is_away.load(Ordering::SeqCst);
+        if is_away { Err(StoreError::TimedOut) } else { Ok(&self.inner) }
     }
 
-    fn there_to_end(&self) -> StoreResult<&SqliteStore> {
+    fn there_to_end(&self) -> StoreResult<&SqlStore> {
         self.there().inspect_err(|_| self.lost_ends.send_modify(|ends| *ends += 1))
     }
 }
@@ -145,6 +143,12 @@ impl Store for Away {
     }
     async fn recover(&self) -> StoreResult<usize> {
         self.there()?.recover().await
+    }
+    async fn expire_outputs(&self, ended_before: Timestamp, limit: u32) -> StoreResult<u64> {
+        self.there()?.expire_outputs(ended_before, limit).await
+    }
+    async fn forget_jobs(&self, ended_before: Timestamp, limit: u32) -> StoreResult<u64> {
+        self.there()?.forget_jobs(ended_before, limit).await
     }
     async fn output(&self, key: &str) -> StoreResult<Option<File>> {
         self.there()?.output(key).await

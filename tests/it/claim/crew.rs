@@ -7,17 +7,18 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use ffmpeg::{Limits, Tools};
-use reelway::claim::{Claimer, Heart, Held, Hold, Perform, Slots};
+use reelway::claim::{Claimer, Heart, Held, Perform, Slots, Terms};
 use reelway::clock::{ManualClock, Timestamp};
 use reelway::id::{JobId, WorkerId, fresh};
 use reelway::input::{Downloads, FetchLimits, Fetcher};
 use reelway::job::view::JobView;
-use reelway::job::{File, FileKind, InputUrl, Job, JobSpec, Options, Status};
+use reelway::job::{File, FileKind, InputUrl, Job, JobSpec, Options, Priority, Status};
+use reelway::outbound::TableResolver;
 use reelway::output::{Links, Storage};
-use reelway::store::sqlite::SqliteStore;
+use reelway::store::sql::SqlStore;
 use reelway::store::{Claim, Published, Store, Submission, Submitted, Want};
 use reelway::task::{Kind, RetryPolicy};
-use reelway::worker::{Engine, EngineSettings, Scratch, Worker};
+use reelway::worker::{Engine, EngineSettings, Headroom, Scratch, Worker};
 use serde_json::{Map, Value};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -25,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-use super::away::Away;
+use super::away::{Away, Beats};
 use crate::app::NOW;
 use crate::fake::{FakeTools, media, processes_in};
 use crate::loopback::{Act, Loopback, Request, answer, patiently};
@@ -38,11 +39,16 @@ pub(crate) struct Setup {
     pub(crate) light: u32,
     /// How long ffmpeg may make no progress.
     pub(crate) stall: Duration,
+    /// The only kind that is taken.
+    pub(crate) only: Option<Kind>,
+    /// How much must be free on the disk.
+    pub(crate) min_disk_bytes: u64,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { heavy: 2, light: 1, stall: Duration::from_mins(1) }
+        let stall = Duration::from_mins(1);
+        Self { heavy: 2, light: 1, stall, only: None, min_disk_bytes: 0 }
     }
 }
 
@@ -59,9 +65,7 @@ pub(crate) struct Crew {
     pub(crate) folder: TempDir,
     perform: Arc<Worker>,
     stop_claiming: CancellationToken,
-    stop_beating: CancellationToken,
     claiming: Option<JoinHandle<()>>,
-    beating: Option<JoinHandle<()>>,
 }
 
 impl Crew {
@@ -72,8 +76,9 @@ impl Crew {
     /// A crew that claims and beats.
     pub(crate) async fn start_with(setup: Setup) -> Self {
         let mut crew = Self::idle(setup).await;
-        crew.claiming = Some(crew.spawn_claimer(Slots::new(setup.heavy, setup.light)));
-        crew.beating = Some(crew.spawn_heart());
+        crew.claiming = Some(crew.spawn_claimer(setup));
+        let heart = crew.heart.clone();
+        tokio::spawn(async move { heart.run(CancellationToken::new()).await });
         crew
     }
 
@@ -82,12 +87,12 @@ impl Crew {
         let folder = tempfile::tempdir().expect("a folder");
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(NOW)));
         let database = folder.path().join("reelway.db");
-        let store = SqliteStore::open(&database, clock.clone()).await.expect("a database");
+        let store = SqlStore::sqlite(&database, clock.clone()).await.expect("a database");
         let store = Arc::new(Away::new(Arc::new(store)));
         let gate = CancellationToken::new();
         let source = source(gate.clone()).await;
         let worker = fresh(Timestamp::from_millis(NOW));
-        let perform = perform(folder.path(), store.clone(), clock.clone(), worker, setup.stall);
+        let perform = perform(folder.path(), store.clone(), clock.clone(), worker, setup);
         Self {
             heart: Heart::new(store.clone(), clock.clone()),
             perform: Arc::new(perform.await),
@@ -99,17 +104,17 @@ impl Crew {
             tracker: TaskTracker::new(),
             folder,
             stop_claiming: CancellationToken::new(),
-            stop_beating: CancellationToken::new(),
             claiming: None,
-            beating: None,
         }
     }
 
-    fn spawn_claimer(&self, slots: Slots) -> JoinHandle<()> {
+    fn spawn_claimer(&self, setup: Setup) -> JoinHandle<()> {
+        let kinds = setup.only.map_or_else(|| Kind::ALL.to_vec(), |kind| vec![kind]);
         let claimer = Claimer::<Worker> {
             store: self.store.clone(),
             worker: self.worker,
-            slots,
+            slots: Slots::new(setup.heavy, setup.light),
+            terms: Terms { kinds, per_owner: None },
             heart: self.heart.clone(),
             perform: self.perform.clone(),
             tracker: self.tracker.clone(),
@@ -118,14 +123,9 @@ impl Crew {
         tokio::spawn(async move { claimer.run(stop).await })
     }
 
-    fn spawn_heart(&self) -> JoinHandle<()> {
-        let (heart, stop) = (self.heart.clone(), self.stop_beating.clone());
-        tokio::spawn(async move { heart.run(stop).await })
-    }
-
     /// Takes the next task of the heavy lane as a process of its own would.
     pub(crate) async fn claim_as(&self, worker: WorkerId) -> Option<Claim> {
-        let want = Want { heavy: 1, light: 0 };
+        let want = Want { heavy: 1, ..Want::default() };
         self.store.claim(worker, want).await.expect("an answer").pop()
     }
 
@@ -166,6 +166,7 @@ impl Crew {
             options: Options::decode(kind, &Map::new()).expect("options"),
             raw_options: Map::new(),
             metadata: Map::new(),
+            priority: Priority::default(),
             webhook_url: Some(Url::parse("http://127.0.0.1:9/hook").expect("a URL")),
         };
         let job = Job::accepted(fresh(now), None, spec, now);
@@ -229,7 +230,8 @@ impl Crew {
     /// No process is left, no file of work in progress, and no half output.
     pub(crate) fn assert_nothing_is_left(&self) {
         assert_eq!(processes_in(self.folder.path()), [0; 0], "no process is left");
-        assert_eq!(files(&self.folder.path().join("scratch")), [PathBuf::new(); 0], "no scratch");
+        let work_in_progress = files(&self.folder.path().join("scratch"));
+        assert!(work_in_progress.is_empty(), "{work_in_progress:?}");
     }
 
     /// Puts an output of a claim into storage, as a worker elsewhere would.
@@ -277,10 +279,8 @@ async fn source(gate: CancellationToken) -> Loopback {
         };
         let waits = request.path.starts_with("/gated/")
             && !gated.swap(true, std::sync::atomic::Ordering::SeqCst);
-        match waits {
-            true => vec![Act::Wait(gate.clone()), Act::Send(file)],
-            false => vec![Act::Send(file)],
-        }
+        let before = waits.then(|| Act::Wait(gate.clone()));
+        before.into_iter().chain([Act::Send(file)]).collect()
     })
     .await
 }
@@ -290,14 +290,14 @@ async fn perform(
     store: Arc<dyn Store>,
     clock: Arc<ManualClock>,
     worker: WorkerId,
-    stall: Duration,
+    setup: Setup,
 ) -> Worker {
     let fake = FakeTools::write(folder);
-    let limits = Limits { stall, ..Limits::default() };
+    let limits = Limits { stall: setup.stall, ..Limits::default() };
     let tools = Tools::find(Some(&fake.ffmpeg), Some(&fake.ffprobe), limits).await.expect("tools");
     let scratch = Scratch::open(&folder.join("scratch"), worker).expect("a scratch");
     let fetcher =
-        Fetcher::new(client(&["127.0.0.0/8"], Default::default()), FetchLimits::default());
+        Fetcher::new(client(&["127.0.0.0/8"], TableResolver::default()), FetchLimits::default());
     let inputs = scratch.inputs().expect("a folder");
     let public_url = Url::parse("https://media.example.com").expect("a URL");
     let links = Links::new(public_url, "secret".into(), Duration::from_hours(1), clock.clone());
@@ -307,7 +307,8 @@ async fn perform(
         engine: Engine::new(tools, EngineSettings::default()),
         storage: Storage::local(&folder.join("files")).expect("a storage"),
         links,
-        scratch,
+        scratch: Arc::new(scratch),
+        headroom: Headroom::new(folder, setup.min_disk_bytes, 0),
         retries: RetryPolicy::default(),
         clock,
     }
@@ -358,13 +359,8 @@ impl Frozen {
                 tokio::task::yield_now().await;
             }
             let mut beats = crew.store.beats();
-            let over = beats.wait_for(|beats| beats.are_over());
+            let over = beats.wait_for(Beats::are_over);
             drop(patiently("the beat is over", over).await.expect("a store"));
         }
     }
-}
-
-/// Says why work on a hold stopped.
-pub(crate) fn why(hold: &Hold) -> Option<reelway::claim::Interrupt> {
-    hold.interrupted()
 }

@@ -76,11 +76,8 @@ async fn a_passing_error_is_tried_three_times_and_then_no_more() {
 
 #[tokio::test]
 async fn what_may_pass_is_tried_again() {
-    let cases = [
-        ("crash", "ffmpeg_crashed"),
-        ("full", "disk_full"),
-        ("overloaded", "input_unavailable"),
-    ];
+    let cases =
+        [("crash", "ffmpeg_crashed"), ("full", "disk_full"), ("overloaded", "input_unavailable")];
     for (order, kind) in cases {
         let mut crew = Crew::start().await;
         let id = one_attempt(&mut crew, order).await;

@@ -44,3 +44,23 @@ async fn images_do_not_take_the_slots_of_videos() {
     crew.until_status(video, Status::Succeeded).await;
     assert_eq!(crew.status(second).await, Status::Queued);
 }
+
+#[tokio::test]
+async fn a_worker_of_one_kind_leaves_the_others_to_others() {
+    let setup = Setup { only: Some(Kind::Image), ..Setup::default() };
+    let crew = Crew::start_with(setup).await;
+    let video = crew.submit("1/ok").await;
+    let image = crew.submit_kind(Kind::Image, "2/ok").await;
+    crew.until_status(image, Status::Succeeded).await;
+    assert_eq!(crew.status(video).await, Status::Queued);
+}
+
+#[tokio::test]
+async fn a_full_disk_leaves_tasks_to_a_machine_that_has_room() {
+    let mut full = Crew::start_with(Setup { min_disk_bytes: u64::MAX, ..Setup::default() }).await;
+    let id = full.submit("ok").await;
+    full.stop_claiming().await;
+    assert_eq!(full.status(id).await, Status::Queued);
+    let elsewhere = full.claim_as(full.worker).await.expect("it is there for others");
+    assert_eq!(elsewhere.tries, 1, "looking did not count");
+}

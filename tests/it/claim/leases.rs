@@ -7,10 +7,10 @@ use reelway::clock::Timestamp;
 use reelway::id::{WorkerId, fresh};
 use reelway::job::Status;
 use reelway::store::{LEASE, Store as _};
-use reelway::task::RetryPolicy;
+use reelway::task::{RetryPolicy, Stages};
 use tokio_util::sync::CancellationToken;
 
-use super::crew::{Crew, Frozen, Setup, why};
+use super::crew::{Crew, Frozen, Setup};
 use crate::app::NOW;
 use crate::loopback::patiently;
 
@@ -53,7 +53,7 @@ async fn an_output_that_comes_too_late_is_removed_and_the_other_one_stays() {
 
     let quick = crew.claim_as(another()).await.expect("the task is free");
     let published = crew.publish(&quick, b"made by the other one").await;
-    let settled = crew.store.finish(&quick.lease, Default::default(), vec![published]).await;
+    let settled = crew.store.finish(&quick.lease, Stages::default(), vec![published]).await;
     assert_eq!(settled.expect("an answer"), reelway::store::Settled::Done);
     crew.gate.cancel();
     patiently("the slow one ends", slow).await.expect("no panic");
@@ -107,14 +107,18 @@ async fn a_beat_renews_the_lease_and_brings_the_wish_to_cancel() {
     let claim = crew.claim_as(crew.worker).await.expect("a task");
     let held = crew.hold(&claim);
     for _ in 0..4 {
-        crew.clock.advance(LEASE - Duration::from_secs(1));
+        crew.clock.advance(LEASE.saturating_sub(Duration::from_secs(1)));
         crew.heart.beat().await;
         let found = crew.store.rescue(&RetryPolicy::default(), 0.5).await.expect("a rescue");
-        assert_eq!((found, why(&held)), (0, None), "two minutes on a lease of thirty seconds");
+        assert_eq!(
+            (found, held.interrupted()),
+            (0, None),
+            "two minutes on a lease of thirty seconds"
+        );
     }
     crew.store.cancel(id).await.expect("an answer");
     crew.heart.beat().await;
-    assert_eq!(why(&held), Some(Interrupt::Cancelled));
+    assert_eq!(held.interrupted(), Some(Interrupt::Cancelled));
     assert_eq!(crew.status(id).await, Status::Processing, "until the worker has stopped");
     let stages = held.stages();
     let _settled = crew.store.end_cancelled(&claim.lease, stages).await.expect("an answer");
@@ -130,6 +134,6 @@ async fn whoever_beats_for_a_lease_that_is_anothers_is_told_to_stop() {
     assert_eq!(lose_leases(&crew).await, 1);
     let other = crew.claim_as(another()).await.expect("the task is free");
     crew.heart.beat().await;
-    assert_eq!(why(&held), Some(Interrupt::Lost));
+    assert_eq!(held.interrupted(), Some(Interrupt::Lost));
     let _settled = crew.store.hand_back(&other.lease).await.expect("an answer");
 }

@@ -7,3 +7,4 @@ mod listen;
 mod once;
 mod terminal;
 mod typed;
+mod worker;

@@ -144,7 +144,8 @@ impl Desk {
     /// Whether the hidden folder beside the output has a file with bytes in it.
     fn is_something_half_made(&self) -> bool {
         let hidden = self.files().into_iter().find(|name| name.starts_with(".reelway-"));
-        let made = hidden.and_then(|name| std::fs::metadata(self.path(&name).join("video.mp4")).ok());
+        let made =
+            hidden.and_then(|name| std::fs::metadata(self.path(&name).join("video.mp4")).ok());
         made.is_some_and(|made| made.len() > 0)
     }
 }

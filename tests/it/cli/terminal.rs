@@ -21,10 +21,8 @@ fn a_terminal_shows_a_bar_while_it_works_and_words_at_the_end() {
     assert!(is_well, "{seen}");
     let plain = console::strip_ansi_codes(&seen).into_owned();
     assert!(plain.contains("out.mp4  █"), "a bar with its name: {plain}");
-    let percents: Vec<u32> = plain
-        .split(" %")
-        .filter_map(|before| before.rsplit(' ').next()?.parse().ok())
-        .collect();
+    let percents: Vec<u32> =
+        plain.split(" %").filter_map(|before| before.rsplit(' ').next()?.parse().ok()).collect();
     assert!(percents.iter().any(|percent| (1..100).contains(percent)), "{percents:?}");
     assert!(plain.contains("video"), "what is happening: {plain}");
     let last = plain.trim_end().lines().last().expect("a last line");

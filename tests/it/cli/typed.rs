@@ -127,8 +127,7 @@ impl Desk {
     pub(crate) fn files(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.folder.path()).expect("the folder");
         let names = entries.map(|entry| entry.expect("an entry").file_name());
-        let mut names: Vec<String> =
-            names.map(|name| name.into_string().expect("UTF-8")).collect();
+        let mut names: Vec<String> = names.map(|name| name.into_string().expect("UTF-8")).collect();
         names.retain(|name| !["ffmpeg", "ffprobe", "data"].contains(&name.as_str()));
         names.sort();
         names

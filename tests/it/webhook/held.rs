@@ -14,9 +14,8 @@ use crate::loopback::{Loopback, status};
 async fn gone() -> (Loopback, Arc<AtomicBool>) {
     let is_back = Arc::new(AtomicBool::new(false));
     let seen = is_back.clone();
-    let receiver = Loopback::start(move |_, _| match seen.load(Ordering::SeqCst) {
-        true => status("200 OK"),
-        false => status("410 Gone"),
+    let receiver = Loopback::start(move |_, _| {
+        status(if seen.load(Ordering::SeqCst) { "200 OK" } else { "410 Gone" })
     })
     .await;
     (receiver, is_back)
@@ -61,7 +60,11 @@ async fn one_replay_keeps_the_events_name_and_trusts_the_destination_again() {
     assert_eq!(sender.app.post(&path, &json!({})).await.json()["state"], "pending");
     assert_eq!(sender.deliverer().round().await.expect("a round"), 1);
     let next = sender.end_job(&receiver.url("/hook")).await;
-    assert_eq!(sender.deliverer().round().await.expect("a round"), 1, "it is not disabled any more");
+    assert_eq!(
+        sender.deliverer().round().await.expect("a round"),
+        1,
+        "it is not disabled any more"
+    );
     assert_eq!(sender.delivery(next).await.state, DeliveryState::Delivered);
 
     let pushes = receiver.requests();

@@ -33,8 +33,7 @@ async fn waits(chance: fn() -> f64) -> Vec<Duration> {
     let delivery = sender.delivery(job).await;
     assert_eq!((delivery.state, delivery.attempt), (DeliveryState::Failed, 10));
     let made: Vec<Duration> = delivery.attempts.iter().map(|made| made.at.since(begun)).collect();
-    let expected: Vec<Duration> =
-        (0..10).map(|attempt| waits.iter().take(attempt).sum()).collect();
+    let expected: Vec<Duration> = (0..10).map(|attempt| waits.iter().take(attempt).sum()).collect();
     assert_eq!(made, expected, "the log tells when each attempt was made");
     let told: Vec<String> =
         receiver.requests().iter().map(|push| push.header("webhook-attempt").to_owned()).collect();
@@ -87,7 +86,11 @@ async fn a_destination_that_has_failed_for_five_days_is_disabled_and_later_event
 
     let first = sender.end_job(&hook).await;
     to_the_end(&sender).await;
-    assert_eq!(sender.delivery(first).await.state, DeliveryState::Failed, "three days are not five");
+    assert_eq!(
+        sender.delivery(first).await.state,
+        DeliveryState::Failed,
+        "three days are not five"
+    );
 
     let second = sender.end_job(&hook).await;
     to_the_end(&sender).await;
