@@ -66,15 +66,16 @@ impl Heart {
     pub async fn run(&self, end: CancellationToken) {
         let mut ticks = interval(NEWS);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut last = Instant::now();
         loop {
             let asked = tokio::select! {
                 () = end.cancelled() => return,
                 _ = ticks.tick() => false,
                 () = self.store.hints().cancel_asked.notified() => true,
             };
-            if asked || last.elapsed() >= BEAT || self.holds().iter().any(|hold| hold.has_news()) {
-                last = Instant::now();
+            // By the age of each lease: one that could not be renewed is tried again every
+            // second, so that neither the store's return nor the lease's time is missed.
+            let is_due = |hold: &Arc<Hold>| hold.has_news() || hold.renewed_at().elapsed() >= BEAT;
+            if asked || self.holds().iter().any(is_due) {
                 self.beat().await;
             }
         }
