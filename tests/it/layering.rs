@@ -14,7 +14,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("store", "clock id job task"),
     ("outbound", ""),
     ("output", "clock"),
-    ("input", "clock job outbound task"),
+    ("input", "clock ffmpeg job outbound task"),
     ("claim", "clock id store task"),
     ("worker", "claim clock ffmpeg id input job output store task"),
     ("webhook", "clock job outbound output store"),

@@ -344,7 +344,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 /// Time that stands still for timers while processes and sockets go on, and moves when it is
 /// told to. It is let go after a minute of real time, so that a wait in vain ends.
-pub(crate) struct Frozen(#[expect(dead_code, reason = "dropped at the end")] Sender<()>);
+pub(crate) struct Frozen(Sender<()>);
 
 impl Frozen {
     /// Freezes the time of this test, from now on.
@@ -358,7 +358,9 @@ impl Frozen {
 
     /// Lets time go on by itself again.
     pub(crate) fn thaw(self) {
+        let Self(end) = self;
         tokio::time::resume();
+        drop(end);
     }
 
     /// Lets so many seconds pass, one after the other, each with the beat that it brings: time
