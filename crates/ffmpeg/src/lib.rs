@@ -18,6 +18,7 @@ mod tail;
 mod tools;
 mod turn;
 mod watch;
+mod webp;
 
 pub use args::{Audio, Bounds, Command, Conversion, Input, Output, Seek, Source, Timing, Video};
 pub use cause::Cause;
