@@ -14,7 +14,7 @@ demo: ## show it working on real media; INPUT=path-or-url takes your own
 	@scripts/demo
 
 test: ## install what the tests need and run them all
-	@scripts/setup ffmpeg curl nextest postgres
+	@scripts/setup ffmpeg curl sample nextest postgres
 	scripts/with-postgres cargo nextest run --workspace --locked --no-fail-fast
 	cargo test --workspace --locked --doc --quiet
 	@$(MAKE) --no-print-directory deploycheck

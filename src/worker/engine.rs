@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use ffmpeg::{Cause, Facts, RunError, Tools};
+use ffmpeg::{Cause, Facts, Ran, RunError, Tools};
 use tokio_util::sync::CancellationToken;
 
 use super::WorkError;
 use crate::input::InputFile;
-use crate::job::plan::{self, Plan, Step, Workspace};
+use crate::job::plan::{self, Av1Encoder, Plan, Step, Workspace};
 use crate::job::{Codecs, File, FileKind, Options};
 use crate::output::Stored;
 use crate::task::Failure;
@@ -38,7 +38,10 @@ pub struct Made {
 impl Engine {
     /// An engine on these tools.
     #[must_use]
-    pub const fn new(tools: Tools, settings: EngineSettings) -> Self {
+    pub fn new(tools: Tools, mut settings: EngineSettings) -> Self {
+        if !tools.has_encoder("libsvtav1") {
+            settings.av1 = Av1Encoder::Aom;
+        }
         Self { tools, settings }
     }
 
@@ -109,39 +112,16 @@ impl Engine {
         stop: &CancellationToken,
     ) -> Result<Made, WorkError> {
         let plan = self.plan(options, facts, input, folder)?;
-        match (self.run(&plan.steps, &report, stop).await, &plan.fallback) {
+        let ran = match (self.run(&plan.steps, &report, stop).await, &plan.fallback) {
             (Err(RunError::Refused { cause: Cause::NothingWritten, .. }), Some(steps)) => {
-                self.run(steps, &report, stop).await?;
+                self.run(steps, &report, stop).await?
             }
             (outcome, _) => outcome?,
-        }
-        self.read_back(plan, stop).await
-    }
-
-    async fn run(
-        &self,
-        steps: &[Step],
-        report: &(impl Fn(f32) + Send + Sync),
-        stop: &CancellationToken,
-    ) -> Result<(), RunError> {
-        let mut before = 0.0;
-        for Step { command, share } in steps {
-            let expected = command.expected_secs.filter(|secs| *secs > 0.0);
-            let on_progress = |progress: ffmpeg::Progress| {
-                if let Some(expected) = expected {
-                    let done = (progress.out_secs / expected).clamp(0.0, 1.0) as f32;
-                    report((before + share * done) * 100.0);
-                }
-            };
-            self.tools.run(command, on_progress, stop).await?;
-            before += share;
-        }
-        Ok(())
-    }
-
-    /// Facts come from the file that was made, never from what was asked.
-    async fn read_back(&self, plan: Plan, stop: &CancellationToken) -> Result<Made, WorkError> {
+        };
+        plan.check_size(tokio::fs::metadata(&plan.output).await?.len())?;
+        // Facts come from the file that was made, never from what was asked.
         let facts = self.tools.probe(&plan.output, stop).await?;
+        plan.check_whole(&ran, facts.duration)?;
         Ok(Made {
             path: plan.output,
             name: plan.file_name,
@@ -150,6 +130,27 @@ impl Engine {
             content_type: plan.content_type,
             facts,
         })
+    }
+
+    async fn run(
+        &self,
+        steps: &[Step],
+        report: &(impl Fn(f32) + Send + Sync),
+        stop: &CancellationToken,
+    ) -> Result<Ran, RunError> {
+        let (mut before, mut last) = (0.0, Ran::default());
+        for Step { command, share } in steps {
+            let expected = command.expected_secs.filter(|secs| *secs > 0.0);
+            let on_progress = |progress: ffmpeg::Progress| {
+                if let Some(expected) = expected {
+                    let done = (progress.out_secs / expected).clamp(0.0, 1.0) as f32;
+                    report((before + share * done) * 100.0);
+                }
+            };
+            last = self.tools.run(command, on_progress, stop).await?;
+            before += share;
+        }
+        Ok(last)
     }
 }
 

@@ -84,7 +84,13 @@ impl From<RunError> for WorkError {
             }
             RunError::Input(source) | RunError::Lost(source) => return source.into(),
             RunError::Refused { cause: Cause::NoSpace, .. } => return Self::Failed(disk_full()),
-            RunError::Refused { cause, log } => (kind_of(cause), cause.message().to_owned(), log),
+            RunError::Refused { cause, log } => {
+                let failure = Failure::new(kind_of(cause), cause.message()).log(log);
+                return Self::Failed(match advice(cause) {
+                    Some(hint) => failure.hint(hint),
+                    None => failure,
+                });
+            }
         };
         Self::Failed(Failure::new(kind, message).log(log))
     }
@@ -103,9 +109,25 @@ fn disk_full() -> Failure {
         .hint("free space in the data folder; the task is tried again")
 }
 
+const fn advice(cause: Cause) -> Option<&'static str> {
+    match cause {
+        Cause::NotMedia => Some("check that the URL leads to the media itself"),
+        Cause::UnsupportedCodec => Some("convert it to a usual codec first"),
+        Cause::Heic => Some("convert it to JPEG first, or set the phone to \"Most Compatible\""),
+        Cause::Corrupt => Some("check that the file plays, and send it again"),
+        Cause::TooManyPixels => Some("send a smaller picture"),
+        Cause::FileTooLarge => Some("ask for a lower quality, a smaller size or a shorter part"),
+        Cause::TooManyStreams
+        | Cause::NoSpace
+        | Cause::OutOfMemory
+        | Cause::NothingWritten
+        | Cause::Unknown => None,
+    }
+}
+
 const fn kind_of(cause: Cause) -> ErrorKind {
     match cause {
-        Cause::NotMedia | Cause::UnsupportedCodec => ErrorKind::InputUnsupported,
+        Cause::NotMedia | Cause::UnsupportedCodec | Cause::Heic => ErrorKind::InputUnsupported,
         Cause::Corrupt => ErrorKind::InputCorrupt,
         Cause::TooManyPixels | Cause::TooManyStreams | Cause::OutOfMemory => {
             ErrorKind::InputOverLimit

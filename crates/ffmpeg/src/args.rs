@@ -19,6 +19,8 @@ pub struct Command {
     pub expected_secs: Option<f64>,
     /// The files it writes.
     pub outputs: Vec<PathBuf>,
+    /// Where ffmpeg ends them.
+    pub bounds: Bounds,
 }
 
 impl Command {
@@ -52,12 +54,30 @@ pub struct Conversion {
 pub struct Input {
     /// Where it is.
     pub path: PathBuf,
+    /// The demuxer that ffprobe found, so that the file's name has no say in it: ffmpeg takes
+    /// `IMG_1.jpg` for a series of files.
+    pub demuxer: Option<Demuxer>,
     /// Where reading begins.
     pub seek: Seek,
     /// How many seconds are read at most.
     pub span_secs: Option<f64>,
     /// Whether ffmpeg turns pictures upright itself, by the container's display matrix.
     pub autorotate: bool,
+}
+
+/// A demuxer of [`policy::FORMATS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Demuxer(&'static str);
+
+impl Demuxer {
+    /// The demuxer of a file whose [`crate::Facts::format`] this is: one of several names.
+    #[must_use]
+    pub fn of(format: &str) -> Option<Self> {
+        let mut names = format.split(',');
+        names
+            .find_map(|name| policy::FORMATS.iter().copied().find(|known| *known == name))
+            .map(Self)
+    }
 }
 
 /// Where reading begins.
@@ -159,6 +179,7 @@ impl Conversion {
             arguments: args.list,
             expected_secs: self.expected_secs,
             outputs: vec![self.output.path.clone()],
+            bounds: self.output.bounds,
         }
     }
 }
@@ -171,6 +192,9 @@ impl Input {
         }
         if !self.autorotate {
             args.flag("-noautorotate");
+        }
+        if let Some(Demuxer(name)) = self.demuxer {
+            args.pair("-f", name);
         }
         match self.seek {
             Seek::Start => {}
@@ -194,7 +218,7 @@ impl Output {
             args.pair("-map", format!("[{}]", Graph::OUTPUT));
             video.encoder.write(args, threads);
             args.pair("-fps_mode", "vfr");
-            if video.timing == Timing::Source && video.encoder.takes_fine_time() {
+            if video.timing == Timing::Source {
                 // With its usual 1/fps the pictures of a phone's clip would be pulled onto a
                 // grid, and some dropped.
                 args.pair("-enc_time_base", FINE_TIME);

@@ -100,11 +100,6 @@ pub enum VideoEncoder {
 }
 
 impl VideoEncoder {
-    /// Whether it takes a fine time base for what it is, and not for a frame rate.
-    pub(crate) const fn takes_fine_time(self) -> bool {
-        matches!(self, Self::X264 { .. } | Self::Vp9 { .. })
-    }
-
     pub(crate) fn write(self, args: &mut Arguments, threads: Option<u32>) {
         match self {
             Self::X264 { preset, rate } => {

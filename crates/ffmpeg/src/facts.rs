@@ -143,11 +143,29 @@ impl Default for Ratio {
 }
 
 impl Ratio {
+    /// The quotient of two numbers in lowest terms, when both are over 0 and it fits.
+    #[must_use]
+    pub(crate) fn reduced(num: u64, den: u64) -> Option<Self> {
+        if num == 0 || den == 0 {
+            return None;
+        }
+        let common = common_divisor(num, den);
+        let (num, den) = (u32::try_from(num / common).ok()?, u32::try_from(den / common).ok()?);
+        Some(Self { num, den })
+    }
+
     /// The quotient.
     #[must_use]
     pub fn value(self) -> f64 {
         f64::from(self.num) / f64::from(self.den)
     }
+}
+
+const fn common_divisor(mut a: u64, mut b: u64) -> u64 {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
 }
 
 impl VideoStream {

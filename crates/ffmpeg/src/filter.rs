@@ -32,6 +32,9 @@ pub enum Filter {
     Restart,
     /// Only the last picture, in constant memory.
     LastOnly,
+    /// The first so many pictures. What comes before need not be read on for more, which a
+    /// bound of the output cannot do when a filter waits for the end.
+    AtMost(u64),
     /// The pixel format.
     Format(PixelFormat),
     /// Pixels are square.
@@ -238,7 +241,10 @@ impl fmt::Display for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Scale(scale) => scale.fmt(f),
-            Self::Crop(Area { width, height, x, y }) => write!(f, "crop={width}:{height}:{x}:{y}"),
+            // Without `exact` a side of a picture that shares colours is made even.
+            Self::Crop(Area { width, height, x, y }) => {
+                write!(f, "crop={width}:{height}:{x}:{y}:exact=1")
+            }
             Self::Pad { area: Area { width, height, x, y }, color } => {
                 write!(f, "pad={width}:{height}:{x}:{y}:color={color}")
             }
@@ -250,8 +256,12 @@ impl fmt::Display for Filter {
             Self::Fps(fps) => write!(f, "fps={}", number(fps)),
             Self::Restart => f.write_str("setpts=PTS-STARTPTS"),
             // All pictures fall on the first tick, where each takes the place of the one before;
-            // the end of the stream lets the one that is left through.
-            Self::LastOnly => f.write_str("setpts=PTS-STARTPTS,fps=fps=1/1000000:eof_action=pass"),
+            // the end of the stream lets the one that is left through. It is told at a usual
+            // rate then: libaom refuses one picture in eleven days.
+            Self::LastOnly => f.write_str(
+                "setpts=PTS-STARTPTS,fps=fps=1/1000000:eof_action=pass,fps=1,trim=end_frame=1",
+            ),
+            Self::AtMost(pictures) => write!(f, "trim=end_frame={pictures}"),
             Self::Format(format) => write!(f, "format={}", format.name()),
             Self::SquarePixels => f.write_str("setsar=1"),
             Self::Tag { range, meaning } => write!(

@@ -18,12 +18,15 @@ mod tail;
 mod tools;
 mod turn;
 mod watch;
+mod webp;
 
-pub use args::{Audio, Bounds, Command, Conversion, Input, Output, Seek, Source, Timing, Video};
+pub use args::{
+    Audio, Bounds, Command, Conversion, Demuxer, Input, Output, Seek, Source, Timing, Video,
+};
 pub use cause::Cause;
 pub use codec::{AudioEncoder, Muxer, Preset, Rate, VideoEncoder};
 pub use facts::{AudioStream, Color, Facts, OtherStream, Ratio, Rotation, Stream, VideoStream};
 pub use limits::Limits;
 pub use progress::{Parser as ProgressParser, Progress};
-pub use run::{OutputError, RunError};
+pub use run::{OutputError, Ran, RunError};
 pub use tools::{Tools, ToolsError};

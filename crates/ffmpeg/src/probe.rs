@@ -4,7 +4,7 @@
 //! decoded picture, so stills are decoded here too; films are not.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tokio::io::AsyncReadExt as _;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +14,7 @@ use crate::run::{OutputError, failed};
 use crate::sniff::{self, Kind};
 use crate::tail::Tail;
 use crate::watch::{End, Heard, Watch};
+use crate::webp::{self, WebpError};
 use crate::{Cause, Facts, RunError, Tools, policy, report};
 
 /// The longest answer of ffprobe that is read, in bytes. 64 streams take 100 KB; titles and
@@ -29,6 +30,9 @@ impl Tools {
     pub async fn probe(&self, path: &Path, stop: &CancellationToken) -> Result<Facts, RunError> {
         let path = std::path::absolute(path).map_err(RunError::Input)?;
         let (kind, size_bytes) = look(&path).await.map_err(RunError::Input)?;
+        if kind == Kind::MovingWebp {
+            return moving_webp(path, size_bytes).await;
+        }
         let argv = argv(&path, kind);
         let limits = self.limits();
         let containment = Containment::prepare(limits);
@@ -75,11 +79,12 @@ fn argv(path: &Path, kind: Kind) -> Vec<OsString> {
     let mut argv: Vec<OsString> = ["-v", "level+warning", "-hide_banner"].map(Into::into).into();
     argv.extend(policy::before_input());
     match kind {
-        Kind::Jpeg => argv.extend(["-f", "jpeg_pipe"].map(Into::into)),
-        Kind::Still | Kind::Heic | Kind::Other => {}
+        Kind::Still(demuxer) => argv.extend(["-f", demuxer].map(Into::into)),
+        Kind::Gif => argv.extend(["-f", "gif"].map(Into::into)),
+        Kind::MovingWebp | Kind::Heic | Kind::Other => {}
     }
     argv.extend(["-show_format", "-show_streams"].map(Into::into));
-    if matches!(kind, Kind::Jpeg | Kind::Still) {
+    if matches!(kind, Kind::Still(_)) {
         let side_data = "frame=stream_index:frame_side_data=side_data_type,displaymatrix,rotation";
         let one = ["-show_frames", "-read_intervals", "%+#1", "-show_entries", side_data];
         argv.extend(one.map(Into::into));
@@ -90,13 +95,25 @@ fn argv(path: &Path, kind: Kind) -> Vec<OsString> {
     argv
 }
 
+async fn moving_webp(path: PathBuf, size_bytes: u64) -> Result<Facts, RunError> {
+    let read = move || {
+        let file = std::io::BufReader::new(std::fs::File::open(path)?);
+        webp::read(file, size_bytes)
+    };
+    let read = tokio::task::spawn_blocking(read).await;
+    read.map_err(|lost| RunError::Lost(lost.into()))?.map_err(|error| match error {
+        WebpError::Malformed => RunError::Refused { cause: Cause::Corrupt, log: Vec::new() },
+        WebpError::Io(error) => RunError::Input(error),
+    })
+}
+
 /// ffprobe calls a HEIC damaged, for want of a film in it.
 fn better_cause(error: RunError, kind: Kind) -> RunError {
     match error {
         RunError::Refused { cause: Cause::Corrupt | Cause::NotMedia, log }
             if kind == Kind::Heic =>
         {
-            RunError::Refused { cause: Cause::UnsupportedCodec, log }
+            RunError::Refused { cause: Cause::Heic, log }
         }
         error => error,
     }

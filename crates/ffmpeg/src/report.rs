@@ -261,18 +261,7 @@ fn aspect(text: &str) -> Ratio {
 fn ratio(text: &str, between: char) -> Option<Ratio> {
     let (num, den) = text.trim().split_once(between)?;
     let (num, den): (u32, u32) = (num.parse().ok()?, den.parse().ok()?);
-    if num == 0 || den == 0 {
-        return None;
-    }
-    let common = common_divisor(num, den);
-    Some(Ratio { num: num / common, den: den / common })
-}
-
-fn common_divisor(mut a: u32, mut b: u32) -> u32 {
-    while b != 0 {
-        (a, b) = (b, a % b);
-    }
-    a
+    Ratio::reduced(num.into(), den.into())
 }
 
 #[cfg(test)]

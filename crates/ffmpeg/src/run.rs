@@ -74,6 +74,18 @@ pub enum RunError {
     Lost(#[source] io::Error),
 }
 
+/// How a run went that ended well.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Ran {
+    /// How far it came.
+    pub written: Progress,
+    /// Whether ffmpeg said that the input ends before it should. It makes do with what is there.
+    pub input_is_cut_off: bool,
+    /// Whether ffmpeg said that two pictures are further apart than an MPEG-4 file can tell. It
+    /// then shows the second one at once.
+    pub time_is_lost: bool,
+}
+
 /// Why an answer of ffprobe cannot be read.
 #[derive(Debug, Error)]
 pub enum OutputError {
@@ -103,8 +115,13 @@ impl Tools {
         command: &Command,
         on_progress: impl FnMut(Progress) + Send,
         stop: &CancellationToken,
-    ) -> Result<(), RunError> {
-        self.run_argv(command.argv(), &command.outputs, on_progress, stop).await
+    ) -> Result<Ran, RunError> {
+        let ran = self.run_argv(command.argv(), &command.outputs, on_progress, stop).await?;
+        if command.bounds.frames > 0 && ran.written.frame == 0 {
+            // Time stamps past every bound: a file without a picture, and not a word.
+            return Err(RunError::Refused { cause: Cause::NothingWritten, log: Vec::new() });
+        }
+        Ok(ran)
     }
 
     /// What a person would type to run `command`: the program's path and its arguments, without
@@ -121,7 +138,7 @@ impl Tools {
         outputs: &[PathBuf],
         mut on_progress: impl FnMut(Progress) + Send,
         stop: &CancellationToken,
-    ) -> Result<(), RunError> {
+    ) -> Result<Ran, RunError> {
         let argv: Vec<_> = TALK.iter().map(OsString::from).chain(arguments.to_vec()).collect();
         let limits = self.limits();
         let containment = Containment::prepare(limits);
@@ -151,10 +168,15 @@ impl Tools {
             End::TooMuch => Err(RunError::Refused { cause: Cause::Unknown, log }),
             End::Exited(status) if !status.success() => Err(failed(status, &tail)),
             End::Exited(_) => {
-                if missing(outputs).await {
+                // Some containers are not empty without a picture in them.
+                if tail.cause() == Cause::NothingWritten || missing(outputs).await {
                     Err(RunError::Refused { cause: Cause::NothingWritten, log })
                 } else {
-                    Ok(())
+                    Ok(Ran {
+                        written: last,
+                        input_is_cut_off: tail.says_any(&CUT_OFF),
+                        time_is_lost: tail.says_any(&TIME_LOST),
+                    })
                 }
             }
         }
@@ -172,6 +194,12 @@ const TALK: [&str; 8] = [
     "-stats_period",
     "0.5",
 ];
+
+/// What ffmpeg says of an MPEG-4 or a Matroska file that is cut off.
+const CUT_OFF: [&str; 2] = [": partial file", "File ended prematurely"];
+
+/// What ffmpeg says of a gap that it cannot write.
+const TIME_LOST: [&str; 2] = ["Packet duration: ", "Application provided duration: "];
 
 /// What an exit that is no success means.
 pub(crate) fn failed(status: ExitStatus, tail: &Tail) -> RunError {

@@ -74,6 +74,11 @@ impl Tail {
         }
     }
 
+    /// Whether any of these was said.
+    pub(crate) fn says_any(&self, sayings: &[&str]) -> bool {
+        self.lines().any(|line| sayings.iter().any(|saying| line.text.contains(saying)))
+    }
+
     /// The last lines of weight; the last warnings when there are none.
     pub(crate) fn log(&self) -> Vec<String> {
         let any_error = self.lines().any(|line| !line.warning);

@@ -3,10 +3,12 @@
 //! A GIF takes two processes: one finds the colours, the other uses them. In one process every
 //! picture would wait in memory for the last one.
 
-use ffmpeg::filter::{Filter, Graph};
-use ffmpeg::{Bounds, Conversion, Input, Muxer, Output, Seek, Source, Timing, Video, VideoEncoder};
+use ffmpeg::filter::{Filter, Graph, Matrix, PixelFormat, Range};
+use ffmpeg::{
+    Bounds, Conversion, Demuxer, Input, Muxer, Output, Seek, Source, Timing, Video, VideoEncoder,
+};
 
-use super::picture::{Picture, input};
+use super::picture::Picture;
 use super::size::{Grid, Wish};
 use super::span::Span;
 use super::{FileType, Given, Plan, Step, gate, quality};
@@ -36,13 +38,16 @@ pub(super) fn plan(options: &AnimationOptions, given: Given<'_>) -> Result<Plan,
         },
         grid: Grid::Even,
         fps: Some(options.fps()),
+        // A palette waits for the last picture, and a broken clock can put it hours away.
+        at_most: Some(span.frames(options.fps())),
         last_only: false,
     };
     let loops = Loop { options, given, span, picture };
-    Ok(match options.format {
+    let plan = match options.format {
         AnimationFormat::Gif => GIF.plan(given, loops.gif(), None),
         AnimationFormat::Webp => WEBP.plan(given, loops.webp(), None),
-    })
+    };
+    Ok(plan.capped(span.is_capped))
 }
 
 struct Loop<'a> {
@@ -55,7 +60,12 @@ struct Loop<'a> {
 impl Loop<'_> {
     fn webp(&self) -> Vec<Step> {
         let encoder = quality::webp_animation(self.options.quality);
-        let graph = self.picture.for_players();
+        // WebP knows one meaning of its numbers.
+        let (from, to) = (self.picture.coding().matrix(), Some(Matrix::Bt601));
+        let graph = self
+            .picture
+            .sized(self.picture.opaque(), from, to, Some(Range::Tv))
+            .then(Filter::Format(PixelFormat::Yuv420p));
         let output = self.output(WEBP, Muxer::Webp, encoder);
         vec![self.step(vec![self.source()], graph, output, 1.0)]
     }
@@ -68,9 +78,20 @@ impl Loop<'_> {
             bounds: Bounds { frames: 1, ..self.bounds() },
             ..self.output(GIF, Muxer::Picture, VideoEncoder::Png)
         };
-        let graph = self.picture.for_players().then(Filter::PaletteGen { colors });
-        let found = Input { path: palette, seek: Seek::Start, span_secs: None, autorotate: false };
-        let painted = self.picture.for_players().in_palette(Source { input: 1, stream: 0 }, dither);
+        let from = self.picture.coding().matrix();
+        let colored = || {
+            let opaque = self.picture.opaque();
+            self.picture.sized(opaque, from, None, None).then(Filter::Format(PixelFormat::Bgra))
+        };
+        let graph = colored().then(Filter::PaletteGen { colors });
+        let found = Input {
+            path: palette,
+            demuxer: Demuxer::of("png_pipe"),
+            seek: Seek::Start,
+            span_secs: None,
+            autorotate: false,
+        };
+        let painted = colored().in_palette(Source { input: 1, stream: 0 }, dither);
         vec![
             self.step(vec![self.source()], graph, find, 0.4),
             self.step(
@@ -83,7 +104,7 @@ impl Loop<'_> {
     }
 
     fn source(&self) -> Input {
-        input(self.given, self.span.seek, self.span.read_secs)
+        self.picture.input(self.given, self.span.seek, self.span.read_secs)
     }
 
     fn bounds(&self) -> Bounds {

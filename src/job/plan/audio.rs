@@ -15,8 +15,18 @@ const MAX_CHANNELS: u32 = 2;
 /// The highest sample rate of formats made for listening.
 const MAX_SAMPLE_RATE: u32 = 48_000;
 
-/// What Vorbis can be held to, in bits a second and channel.
-const VORBIS_BITS: (u32, u32) = (32_000, 160_000);
+/// What Vorbis can be held to, in bits a second and channel, up to each sample rate: libvorbis
+/// refuses the rest.
+const VORBIS_BITS: [(u32, u32, u32); 5] = [
+    (9_000, 8_000, 32_000),
+    (15_000, 12_000, 44_000),
+    (26_000, 16_000, 86_000),
+    (40_000, 30_000, 160_000),
+    (u32::MAX, 32_000, 160_000),
+];
+
+/// The most that Opus takes, in bits a second and channel.
+const OPUS_BITS: u32 = 256_000;
 
 pub(super) fn plan(options: &AudioOptions, given: Given<'_>) -> Result<Plan, Failure> {
     let Some(audio) = gate::sound(given.facts)? else {
@@ -43,7 +53,7 @@ pub(super) fn plan(options: &AudioOptions, given: Given<'_>) -> Result<Plan, Fai
         expected_secs: span.expected_secs,
     };
     let step = Step { command: conversion.command(), share: 1.0 };
-    Ok(file.plan(given, vec![step], None))
+    Ok(file.plan(given, vec![step], None).capped(span.is_capped))
 }
 
 const fn container(format: AudioFormat) -> (FileType, Muxer) {
@@ -70,13 +80,13 @@ fn sound(options: &AudioOptions, audio: &AudioStream) -> Audio {
     };
     Audio {
         source: Source { input: 0, stream: audio.index },
-        encoder: encoder(options, channels),
+        encoder: encoder(options, audio, channels),
         channels: (channels != audio.channels).then_some(channels),
         sample_rate,
     }
 }
 
-fn encoder(options: &AudioOptions, channels: u32) -> AudioEncoder {
+fn encoder(options: &AudioOptions, audio: &AudioStream, channels: u32) -> AudioEncoder {
     let level = options.quality;
     match (options.format, options.bitrate.map(AudioBitrate::get)) {
         (AudioFormat::Mp3, Some(bits)) => AudioEncoder::Mp3(bits),
@@ -84,12 +94,19 @@ fn encoder(options: &AudioOptions, channels: u32) -> AudioEncoder {
         (AudioFormat::Aac, Some(bits)) => AudioEncoder::Aac(bits),
         (AudioFormat::Aac, None) => quality::aac(level, channels),
         (AudioFormat::Ogg, Some(bits)) => {
-            AudioEncoder::Vorbis(bits.clamp(VORBIS_BITS.0 * channels, VORBIS_BITS.1 * channels))
+            AudioEncoder::Vorbis(vorbis_bits(bits, audio.sample_rate, channels))
         }
         (AudioFormat::Ogg, None) => quality::vorbis(level),
-        (AudioFormat::Opus, Some(bits)) => AudioEncoder::Opus(bits),
+        (AudioFormat::Opus, Some(bits)) => AudioEncoder::Opus(bits.min(OPUS_BITS * channels)),
         (AudioFormat::Opus, None) => quality::opus(level, channels),
         (AudioFormat::Wav, _) => AudioEncoder::Pcm16,
         (AudioFormat::Flac, _) => AudioEncoder::Flac,
     }
+}
+
+/// The nearest to `bits` that libvorbis takes.
+fn vorbis_bits(bits: u32, sample_rate: u32, channels: u32) -> u32 {
+    let row = VORBIS_BITS.iter().find(|(rate, ..)| sample_rate < *rate);
+    let (_, least, most) = row.unwrap_or(&VORBIS_BITS[VORBIS_BITS.len() - 1]);
+    bits.clamp(least * channels, most * channels)
 }

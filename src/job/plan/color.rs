@@ -85,13 +85,18 @@ pub(super) fn to_standard(video: &VideoStream, coding: Coding) -> Option<Filter>
         Coding::Yuv { meaning, .. } => meaning,
         Coding::Rgb => return None,
     }
-    .with_range(Range::Tv);
+    .with_range(range(video));
     let wide = video.color.primaries == "bt2020" || video.color.space.starts_with("bt2020");
     if video.is_hdr() {
         Some(Filter::ToneMap(meaning))
     } else {
         wide.then_some(Filter::ToBt709(meaning))
     }
+}
+
+fn range(video: &VideoStream) -> Range {
+    let full = video.color.range == "pc" || video.pixel_format.starts_with("yuvj");
+    if full { Range::Pc } else { Range::Tv }
 }
 
 fn short_side(video: &VideoStream) -> u32 {

@@ -1,9 +1,9 @@
 //! `kind: "image"`: one picture, from a film or from another picture.
 
-use ffmpeg::filter::{Filter, Graph, Matrix, Meaning, PixelFormat, Range};
+use ffmpeg::filter::{Filter, Graph, Matrix, Meaning, PixelFormat, Range, Scale};
 use ffmpeg::{Bounds, Conversion, Muxer, Output, Seek, Timing, Video, VideoStream};
 
-use super::picture::{Picture, input};
+use super::picture::Picture;
 use super::size::{Grid, Wish};
 use super::{FileType, Given, Plan, Step, gate, quality};
 use crate::job::FileKind;
@@ -36,6 +36,7 @@ pub(super) fn plan(options: &ImageOptions, given: Given<'_>) -> Result<Plan, Fai
         wish: wish(options),
         grid: if format == ImageFormat::Avif { Grid::Even } else { Grid::Any },
         fps: None,
+        at_most: None,
         last_only: false,
     };
     let one = |seek, last_only| {
@@ -95,7 +96,7 @@ fn step(
     };
     let conversion = Conversion {
         threads: given.settings.threads,
-        inputs: vec![input(given, seek, None)],
+        inputs: vec![picture.input(given, seek, None)],
         graph: Some(graph(format, picture)),
         output: Output {
             path: file.path(given),
@@ -114,18 +115,23 @@ fn graph(format: ImageFormat, picture: Picture<'_>) -> Graph {
     if picture.video.alpha && keeps_alpha && picture.wish.background.is_none() {
         return transparent(format, picture);
     }
-    let standard = picture.standard();
-    let opaque =
-        if picture.video.alpha { standard.lay_on(picture.wish.ground()) } else { standard };
-    // What has been laid on a ground is red, green and blue.
-    let from = picture.coding().matrix().filter(|_| !picture.video.alpha);
     let (to, range, pixels) = match format {
         ImageFormat::Jpeg => (Some(Matrix::Bt601), Some(Range::Pc), PixelFormat::Yuvj420p),
         ImageFormat::Png => (None, None, PixelFormat::Rgb24),
         ImageFormat::Webp => (Some(Matrix::Bt601), Some(Range::Tv), PixelFormat::Yuv420p),
         ImageFormat::Avif => (Some(Matrix::Bt601), Some(Range::Tv), PixelFormat::Yuv420p),
     };
-    let sized = picture.sized(opaque, from, to, range).then(Filter::Format(pixels));
+    let (opaque, from) = (picture.opaque(), picture.coding().matrix());
+    let geometry = picture.geometry();
+    let sized = if geometry.crop.or(geometry.pad).is_some() {
+        // Where pixels share their colour, cuts and grounds are only as exact as the share.
+        let exact = picture.sized(opaque.then(Filter::Format(PixelFormat::Gbrp)), from, None, None);
+        let (width, height) = geometry.size();
+        exact.then(Filter::Scale(Scale { width, height, from: None, to, range }))
+    } else {
+        picture.sized(opaque, from, to, range)
+    };
+    let sized = sized.then(Filter::Format(pixels));
     let label = Filter::Tag { range: Range::Tv, meaning: Meaning::SRGB_STILL };
     sized.then_some((format == ImageFormat::Avif).then_some(label))
 }

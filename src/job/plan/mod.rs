@@ -15,6 +15,7 @@ mod quality;
 mod size;
 mod span;
 mod video;
+mod whole;
 
 use std::path::PathBuf;
 
@@ -40,6 +41,15 @@ pub struct Plan {
     pub content_type: &'static str,
     /// Its name in storage, such as `video.mp4`.
     pub file_name: &'static str,
+    /// Whether the output ends where the server's own limit of length is, if it comes so far.
+    pub is_capped: bool,
+}
+
+impl Plan {
+    const fn capped(mut self, is_capped: bool) -> Self {
+        self.is_capped = is_capped;
+        self
+    }
 }
 
 /// One process of a plan.
@@ -68,7 +78,7 @@ pub struct Settings {
     /// The longest input that is taken, in seconds, and so the longest output.
     pub max_duration_secs: f64,
     /// The largest output in bytes. ffmpeg stops there and calls it a success: an output of this
-    /// size or more is cut off, and must be refused by whoever looks at it.
+    /// size or more is cut off, which [`Plan::check_size`] refuses.
     pub max_output_bytes: u64,
     /// Which encoder makes AV1 video.
     pub av1: Av1Encoder,
@@ -152,6 +162,7 @@ impl FileType {
             format: self.format,
             content_type: self.content_type,
             file_name: self.file_name,
+            is_capped: false,
         }
     }
 

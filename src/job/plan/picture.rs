@@ -1,13 +1,12 @@
 //! The way of a picture from the source to its encoder, the same for every kind.
 //!
 //! Upright first, then the wanted rate (fewer pictures, less work), then standard light, then
-//! the size. ffmpeg's own turning is off: what is turned here is what [`Facts`] told, also for
-//! stills whose turn only their EXIF tells.
-//!
-//! [`Facts`]: ffmpeg::Facts
+//! the size. Films are turned by ffmpeg itself, which then leaves the turn out of the output's
+//! own metadata; nothing else takes it out. Stills are turned here, because only their EXIF
+//! tells how.
 
 use ffmpeg::filter::{Filter, Graph, Matrix, PixelFormat, Range, Scale};
-use ffmpeg::{Input, Seek, Source, VideoStream};
+use ffmpeg::{Demuxer, Input, Rotation, Seek, Source, VideoStream};
 
 use super::Given;
 use super::color::{Coding, to_standard};
@@ -23,6 +22,8 @@ pub(super) struct Picture<'a> {
     pub(super) grid: Grid,
     /// Pictures a second, if they are to be others than the source's.
     pub(super) fps: Option<f64>,
+    /// The most pictures that are taken.
+    pub(super) at_most: Option<u64>,
     /// Only the last picture.
     pub(super) last_only: bool,
 }
@@ -30,6 +31,10 @@ pub(super) struct Picture<'a> {
 impl Picture<'_> {
     /// What the numbers mean once the light is standard.
     pub(super) fn coding(&self) -> Coding {
+        if self.video.alpha {
+            // What was laid on a ground is red, green and blue.
+            return Coding::Rgb;
+        }
         let coding = Coding::of(self.video, self.still);
         if to_standard(self.video, coding).is_some() { Coding::BT709 } else { coding }
     }
@@ -38,15 +43,27 @@ impl Picture<'_> {
     pub(super) fn upright(&self) -> Graph {
         Graph::from_stream(Source { input: 0, stream: self.video.index })
             .then_some(self.last_only.then_some(Filter::LastOnly))
-            .then_some(self.video.mirrored.then_some(Filter::Mirror))
-            .then_some(turn(self.video))
+            .then_some((self.still && self.video.mirrored).then_some(Filter::Mirror))
+            .then_some(self.turn())
             .then_some(self.fps.map(Filter::Fps))
+            .then_some(self.at_most.map(Filter::AtMost))
     }
 
     /// The same in standard light: 8 bit, BT.709, no more light than a screen has.
     pub(super) fn standard(&self) -> Graph {
         let coding = Coding::of(self.video, self.still);
         self.upright().then_some(to_standard(self.video, coding))
+    }
+
+    /// The same, laid on the ground where it can be seen through.
+    pub(super) fn opaque(&self) -> Graph {
+        let standard = self.standard();
+        if self.video.alpha { standard.lay_on(self.wish.ground()) } else { standard }
+    }
+
+    /// How the picture gets its size.
+    pub(super) fn geometry(&self) -> Geometry {
+        Geometry::new(self.video.display_size(), &self.wish, self.grid)
     }
 
     /// The graph with the picture in its wanted size.
@@ -57,7 +74,7 @@ impl Picture<'_> {
         to: Option<Matrix>,
         range: Option<Range>,
     ) -> Graph {
-        let geometry = Geometry::new(self.video.display_size(), &self.wish, self.grid);
+        let geometry = self.geometry();
         let (width, height) = geometry.scaled;
         let pad = geometry.pad.map(|area| Filter::Pad { area, color: self.wish.ground() });
         graph
@@ -71,7 +88,7 @@ impl Picture<'_> {
     pub(super) fn for_players(&self) -> Graph {
         let coding = self.coding();
         let (from, to) = (coding.matrix(), Some(coding.label_matrix()));
-        self.sized(self.standard(), from, to, Some(Range::Tv))
+        self.sized(self.opaque(), from, to, Some(Range::Tv))
             .then(Filter::Format(PixelFormat::Yuv420p))
             .then(Filter::Tag { range: Range::Tv, meaning: coding.label() })
     }
@@ -84,13 +101,25 @@ impl Picture<'_> {
             .then(Filter::Format(PixelFormat::Yuv420p10))
             .then(Filter::Tag { range: Range::Tv, meaning: coding.label() })
     }
+
+    /// The input that the picture comes from, read from `seek` on for `span_secs`.
+    pub(super) fn input(&self, given: Given<'_>, seek: Seek, span_secs: Option<f64>) -> Input {
+        Input { autorotate: !self.still, ..input(given, seek, span_secs) }
+    }
+
+    fn turn(&self) -> Option<Filter> {
+        let turned = self.still && self.video.rotation != Rotation::None;
+        turned.then_some(Filter::Turn(self.video.rotation))
+    }
 }
 
 /// The input of a plan, read from `seek` on for `span_secs`.
 pub(super) fn input(given: Given<'_>, seek: Seek, span_secs: Option<f64>) -> Input {
-    Input { path: given.files.input.clone(), seek, span_secs, autorotate: false }
-}
-
-fn turn(video: &VideoStream) -> Option<Filter> {
-    (video.rotation != ffmpeg::Rotation::None).then_some(Filter::Turn(video.rotation))
+    Input {
+        path: given.files.input.clone(),
+        demuxer: Demuxer::of(&given.facts.format),
+        seek,
+        span_secs,
+        autorotate: false,
+    }
 }

@@ -17,6 +17,8 @@ pub(super) struct Span {
     pub(super) read_secs: Option<f64>,
     /// The bound of the output in seconds.
     pub(super) bound_secs: f64,
+    /// Whether that bound is the server's own, and not the end that was asked for.
+    pub(super) is_capped: bool,
     /// How long the output will be, if that can be told.
     pub(super) expected_secs: Option<f64>,
 }
@@ -45,6 +47,7 @@ impl Span {
         Ok(Self {
             seek: if start > 0.0 { Seek::At(start) } else { Seek::Start },
             read_secs,
+            is_capped: read_secs.is_none_or(|secs| secs > settings.max_duration_secs),
             bound_secs: read_secs.unwrap_or(f64::MAX).min(settings.max_duration_secs),
             expected_secs: match (read_secs, rest) {
                 (Some(asked), Some(rest)) => Some(asked.min(rest)),
@@ -53,9 +56,9 @@ impl Span {
         })
     }
 
-    /// How many pictures the output has at most, at `fps` a second.
+    /// More pictures than the output can have at `fps` a second, rounding included.
     pub(super) fn frames(&self, fps: f64) -> u64 {
-        (self.bound_secs * fps).ceil() as u64 + 1
+        (self.bound_secs * fps).ceil() as u64 + 2
     }
 }
 
@@ -80,6 +83,6 @@ mod tests {
         let span = span(4.0, Some(20.0), Some(5.0)).expect("a second is left");
         assert_eq!(span.expected_secs, Some(1.0));
         assert_eq!((span.read_secs, span.bound_secs), (Some(16.0), 16.0));
-        assert_eq!(span.frames(10.0), 161);
+        assert_eq!(span.frames(10.0), 162);
     }
 }

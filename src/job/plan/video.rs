@@ -2,7 +2,7 @@
 
 use ffmpeg::{Audio, Bounds, Conversion, Facts, Muxer, Output, Source, Timing, Video, VideoStream};
 
-use super::picture::{Picture, input};
+use super::picture::Picture;
 use super::size::{Grid, Wish};
 use super::span::{MAX_FPS, Span};
 use super::{FileType, Given, Plan, Step, gate, quality};
@@ -36,6 +36,7 @@ pub(super) fn plan(options: &VideoOptions, given: Given<'_>) -> Result<Plan, Fai
         wish: wish(options),
         grid: Grid::Even,
         fps,
+        at_most: None,
         last_only: false,
     };
     let graph =
@@ -43,7 +44,7 @@ pub(super) fn plan(options: &VideoOptions, given: Given<'_>) -> Result<Plan, Fai
     let bitrate = options.bitrate.map(crate::job::options::VideoBitrate::get);
     let conversion = Conversion {
         threads: given.settings.threads,
-        inputs: vec![input(given, span.seek, span.read_secs)],
+        inputs: vec![picture.input(given, span.seek, span.read_secs)],
         graph: Some(graph),
         output: Output {
             path: file.path(given),
@@ -67,7 +68,7 @@ pub(super) fn plan(options: &VideoOptions, given: Given<'_>) -> Result<Plan, Fai
         expected_secs: span.expected_secs,
     };
     let step = Step { command: conversion.command(), share: 1.0 };
-    Ok(file.plan(given, vec![step], None))
+    Ok(file.plan(given, vec![step], None).capped(span.is_capped))
 }
 
 fn wish(options: &VideoOptions) -> Wish {
@@ -87,10 +88,11 @@ fn wanted_fps(options: &VideoOptions, video: &VideoStream) -> Option<f64> {
     asked.or_else(|| source.filter(|fps| *fps > MAX_FPS).map(|_| MAX_FPS))
 }
 
-/// Ten bits and more light leave only in a codec that was named and that can hold them.
+/// Ten bits and more light leave only in a codec that was named and that can hold them. What can
+/// be seen through is laid on a ground, which is of eight bits.
 fn keeps_light(options: &VideoOptions, video: &VideoStream) -> bool {
     let holds = matches!(options.codec, Some(VideoCodec::H265 | VideoCodec::Vp9 | VideoCodec::Av1));
-    holds && video.bit_depth > 8
+    holds && video.bit_depth > 8 && !video.alpha
 }
 
 fn sound(format: VideoFormat, level: Quality, facts: &Facts) -> Result<Option<Audio>, Failure> {

@@ -69,7 +69,6 @@ impl Geometry {
     }
 
     /// The size of the output.
-    #[cfg(test)]
     pub(super) fn size(&self) -> (u32, u32) {
         let area = self.pad.or(self.crop);
         area.map_or(self.scaled, |area| (area.width, area.height))

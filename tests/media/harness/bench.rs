@@ -1,0 +1,129 @@
+//! The engine, as the worker and the command line use it.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use ffmpeg::{Facts, Limits, Tools};
+use reelway::input::InputFile;
+use reelway::job::{File, Options};
+use reelway::output::Stored;
+use reelway::task::{Failure, Kind};
+use reelway::worker::{Engine, EngineSettings, WorkError};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use super::Seen;
+
+/// An engine and a folder for what it makes.
+pub(crate) struct Bench {
+    engine: Engine,
+    folder: TempDir,
+    made: AtomicU32,
+    known: Mutex<HashMap<PathBuf, Facts>>,
+}
+
+/// A file that was made: what a user is told of it, and where it is.
+pub(crate) struct Output {
+    pub(crate) file: File,
+    pub(crate) path: PathBuf,
+}
+
+impl Bench {
+    pub(crate) async fn open() -> Self {
+        Self::with(EngineSettings::default()).await
+    }
+
+    pub(crate) async fn with(settings: EngineSettings) -> Self {
+        let tools = Tools::find(None, None, Limits::default()).await.expect("ffmpeg is installed");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let engine = Engine::new(tools, settings);
+        Self { engine, folder, made: AtomicU32::new(0), known: Mutex::default() }
+    }
+
+    /// The whole way: sniffed, probed, planned, made, read back.
+    pub(crate) async fn try_make(
+        &self,
+        kind: Kind,
+        options: Value,
+        input: &Path,
+    ) -> Result<Output, Failure> {
+        let options = options.as_object().expect("options are an object");
+        let options = Options::decode(kind, options).expect("valid options");
+        self.run(&options, input).await.map_err(WorkError::into_failure)
+    }
+
+    /// The same, where it must go well.
+    pub(crate) async fn make(&self, kind: Kind, options: Value, input: &Path) -> Output {
+        let asked = options.to_string();
+        match self.try_make(kind, options, input).await {
+            Ok(output) => output,
+            Err(failure) => panic!("{} {asked} of {}: {failure:?}", kind.name(), input.display()),
+        }
+    }
+
+    /// The same, where it must fail.
+    pub(crate) async fn refuse(&self, kind: Kind, options: Value, input: &Path) -> Failure {
+        match self.try_make(kind, options, input).await {
+            Ok(output) => panic!("{} made {}", kind.name(), Seen::of(&output.path).line()),
+            Err(failure) => failure,
+        }
+    }
+
+    /// Read once however often it is asked for, as on a worker.
+    async fn facts(&self, input: &InputFile, stop: &CancellationToken) -> Result<Facts, WorkError> {
+        let known = self.known.lock().expect("a lock").get(input.path()).cloned();
+        if let Some(facts) = known {
+            return Ok(facts);
+        }
+        let facts = self.engine.probe(input, stop).await?;
+        let mut known = self.known.lock().expect("a lock");
+        known.insert(input.path().to_owned(), facts.clone());
+        Ok(facts)
+    }
+
+    async fn run(&self, options: &Options, input: &Path) -> Result<Output, WorkError> {
+        let stop = CancellationToken::new();
+        let input = InputFile::local(input).await?;
+        let facts = self.facts(&input, &stop).await?;
+        let number = self.made.fetch_add(1, Ordering::Relaxed);
+        let folder = self.folder.path().join(number.to_string());
+        std::fs::create_dir(&folder)?;
+        let made = self.engine.make(options, &facts, &input, &folder, |_| {}, &stop).await?;
+        let size_bytes = std::fs::metadata(&made.path)?.len();
+        let stored = Stored { size_bytes, sha256: String::new() };
+        Ok(Output { file: made.file(String::new(), stored), path: made.path })
+    }
+}
+
+impl Output {
+    /// What ffprobe sees in it.
+    pub(crate) fn seen(&self) -> Seen {
+        Seen::of(&self.path)
+    }
+
+    pub(crate) fn size(&self) -> (u32, u32) {
+        (self.file.width.unwrap_or(0), self.file.height.unwrap_or(0))
+    }
+
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        std::fs::read(&self.path).expect("the file that was made")
+    }
+
+    /// What a user is told of it, in a line.
+    pub(crate) fn told(&self) -> String {
+        let file = &self.file;
+        let mut words = vec![file.format.clone(), file.content_type.clone()];
+        if let (Some(width), Some(height)) = (file.width, file.height) {
+            words.push(format!("{width}×{height}"));
+        }
+        words.extend(file.duration.map(|secs| format!("{secs:.2} s")));
+        words.extend(file.fps.map(|fps| format!("{fps:.2} fps")));
+        if let Some(codecs) = &file.codecs {
+            words.extend([&codecs.video, &codecs.audio].into_iter().flatten().cloned());
+        }
+        words.join(" ")
+    }
+}

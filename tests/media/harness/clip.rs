@@ -1,0 +1,74 @@
+//! Clips made on the spot, kept between runs: nextest runs each test in a process of its own.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash as _, Hasher as _};
+use std::path::{Path, PathBuf};
+
+use super::process::run;
+
+/// A clip to be made by ffmpeg.
+pub(crate) struct Clip<'a> {
+    /// Its name, whose ending chooses the container.
+    pub(crate) name: &'a str,
+    /// Inputs, each a graph of lavfi.
+    pub(crate) sources: &'a [&'a str],
+    /// How they are coded.
+    pub(crate) coded: &'a str,
+}
+
+/// The file of a clip, made when it is not there yet.
+pub(crate) fn clip(clip: &Clip<'_>) -> PathBuf {
+    let mut arguments: Vec<&str> = "-v error -nostdin -y".split(' ').collect();
+    for source in clip.sources {
+        arguments.extend(["-f", "lavfi", "-i", source]);
+    }
+    arguments.extend(clip.coded.split_whitespace());
+    kept(clip.name, &arguments, |path| {
+        let path = path.to_str().expect("a path in UTF-8");
+        run("ffmpeg", &[arguments.as_slice(), &[path]].concat());
+    })
+}
+
+/// A file that `make` writes once for all runs; another `recipe` makes another file.
+pub(crate) fn kept(name: &str, recipe: &[&str], make: impl FnOnce(&Path)) -> PathBuf {
+    let mut hasher = DefaultHasher::new();
+    recipe.hash(&mut hasher);
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clips");
+    let folder = folder.join(format!("{:016x}", hasher.finish()));
+    let path = folder.join(name);
+    if !path.exists() {
+        std::fs::create_dir_all(&folder).expect("a folder for clips");
+        // Others may be making it too: whoever is last wins, and nobody sees half a file.
+        let half = folder.join(format!("{}-{name}", std::process::id()));
+        make(&half);
+        std::fs::rename(&half, &path).expect("the clip is put in its place");
+    }
+    path
+}
+
+/// Coded fast and small, without loss that a test of colours would see; labelled BT.709.
+pub(crate) const H264: &str = "-vf scale=out_color_matrix=bt709:out_range=tv,format=yuv420p \
+     -colorspace bt709 -color_primaries bt709 -color_trc bt709 -color_range tv \
+     -c:v libx264 -preset ultrafast -crf 12 -c:a aac -b:a 96k";
+
+/// Four quarters: red, lime, blue, white.
+pub(crate) fn colors(width: u32, height: u32, secs: u32) -> String {
+    let (wide, high) = (width / 2, height / 2);
+    let quarter = |color, name| format!("color={color}:s={wide}x{high}:r=25:d={secs}[{name}]");
+    [
+        quarter("red", "a"),
+        quarter("lime", "b"),
+        quarter("blue", "c"),
+        quarter("white", "d"),
+        "[a][b][c][d]xstack=inputs=4:layout=0_0|w0_0|0_h0|w0_h0,format=gbrp".to_owned(),
+    ]
+    .join(";")
+}
+
+/// A note of so many channels and samples a second.
+pub(crate) fn tones(layout: &str, sample_rate: u32, secs: u32) -> String {
+    format!(
+        "aevalsrc=exprs=0.2*sin(880*t):channel_layout=mono:sample_rate={sample_rate}:duration={secs},\
+         aformat=channel_layouts={layout}"
+    )
+}

@@ -1,0 +1,16 @@
+//! What a test of media needs: an engine, clips, and eyes of its own.
+
+mod bench;
+mod clip;
+mod pixels;
+mod process;
+mod seen;
+mod shared;
+mod webp;
+
+pub(crate) use bench::{Bench, Output};
+pub(crate) use clip::{Clip, H264, clip, colors, kept, tones};
+pub(crate) use pixels::{Picture, likeness};
+pub(crate) use seen::Seen;
+pub(crate) use shared::{media, photos, security};
+pub(crate) use webp::Webp;

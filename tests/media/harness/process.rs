@@ -1,0 +1,18 @@
+//! ffmpeg and ffprobe as the tests' own tools.
+
+use std::ffi::OsStr;
+use std::process::{Command, Stdio};
+
+/// What a program wrote to standard output; it must end well.
+#[expect(clippy::disallowed_methods, reason = "the tests look at media with their own eyes")]
+pub(super) fn run<S: AsRef<OsStr>>(program: &str, arguments: &[S]) -> Vec<u8> {
+    let output = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|error| panic!("{program} is installed: {error}"));
+    let shown: Vec<_> = arguments.iter().map(|argument| argument.as_ref().display()).collect();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {shown:?}: {said}");
+    output.stdout
+}
