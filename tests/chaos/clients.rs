@@ -106,17 +106,20 @@ impl Client {
         let name = format!("{}-{}", self.key, self.sent);
         let twice = self.rng.random_bool(0.3);
         let servers = [self.server(), self.server()];
-        let (first, second) = tokio::join!(
-            self.insist(&servers[0], path, body, &name),
-            async {
-                if twice { self.insist(&servers[1], path, body, &name).await } else { None }
-            }
-        );
+        let (first, second) = tokio::join!(self.insist(&servers[0], path, body, &name), async {
+            if twice { self.insist(&servers[1], path, body, &name).await } else { None }
+        });
         self.jobs.extend(first.or(second).unwrap_or_default());
     }
 
     /// Sends a request, by whichever server, until it is accepted; returns the ids.
-    async fn insist(&self, server: &str, path: &str, body: &Value, name: &str) -> Option<Vec<String>> {
+    async fn insist(
+        &self,
+        server: &str,
+        path: &str,
+        body: &Value,
+        name: &str,
+    ) -> Option<Vec<String>> {
         let give_up = Instant::now() + STUBBORN;
         let mut servers = self.surroundings.servers.iter().map(String::as_str).cycle();
         let mut server = server;
@@ -228,7 +231,10 @@ impl Client {
 /// The jobs in an answer: of `/jobs`, or of `/process` with tasks.
 fn ids(answer: &Value) -> Vec<String> {
     let id = |value: &Value| value.as_str().map(str::to_owned);
-    match answer["tasks"].as_array().filter(|_| answer["batch_id"].is_string() && answer["id"].is_null()) {
+    match answer["tasks"]
+        .as_array()
+        .filter(|_| answer["batch_id"].is_string() && answer["id"].is_null())
+    {
         Some(tasks) => tasks.iter().filter_map(|task| id(&task["task_id"])).collect(),
         None => id(&answer["id"]).into_iter().collect(),
     }

@@ -1,6 +1,7 @@
 //! The product as processes: servers that take requests, workers that work.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -141,6 +142,18 @@ impl Launch {
         let child = command.spawn().expect("the binary starts");
         Process { launch: self.clone(), child }
     }
+}
+
+/// An ffmpeg that does something first when it is to make a file with a picture or sound in it:
+/// a line of shell in which `$*` are its arguments.
+pub(crate) fn ffmpeg_that(folder: &Path, first: &str) -> String {
+    let path = folder.join("ffmpeg-that");
+    let script = format!(
+        "#!/bin/sh\ncase \" $* \" in *\" -progress \"*) {first};; esac\nexec ffmpeg \"$@\"\n"
+    );
+    fs::write(&path, script).expect("a file");
+    fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("a program");
+    path.to_str().expect("a path in UTF-8").to_owned()
 }
 
 impl Process {

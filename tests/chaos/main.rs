@@ -15,7 +15,9 @@ mod proxy;
 mod receivers;
 mod run;
 mod source;
+mod stage;
 mod storage;
+mod stories;
 mod support;
 mod world;
 

@@ -29,9 +29,6 @@ const CLIPS: [(&str, &str, &str); 3] = [
     ("three", "mandelbrot=size=320x240:rate=15,trim=duration=3", "sine=frequency=220:duration=3"),
 ];
 
-/// A clip that takes long to encode: noise is hard work.
-const LONG: &str = "testsrc2=size=1280x720:rate=30:duration=40,noise=alls=40:allf=t";
-
 type Clips = Arc<HashMap<String, Bytes>>;
 
 /// A running source.
@@ -40,23 +37,12 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// With the small clips alone.
     pub(crate) async fn start(folder: &Path) -> Self {
         let mut clips = HashMap::new();
         for (name, picture, sound) in CLIPS {
             clips.insert(name.to_owned(), make(folder, name, picture, sound).await);
         }
         Self::serve(clips).await
-    }
-
-    /// With the long one too.
-    pub(crate) async fn with_long_clip(folder: &Path) -> Self {
-        let (name, picture, sound) = CLIPS[1];
-        let clips = [
-            (name.to_owned(), make(folder, name, picture, sound).await),
-            ("long".to_owned(), make(folder, "long", LONG, "sine=duration=40").await),
-        ];
-        Self::serve(clips.into()).await
     }
 
     async fn serve(clips: HashMap<String, Bytes>) -> Self {
@@ -75,13 +61,9 @@ impl Source {
         format!("{}/clip/{}?{query}", self.base, CLIPS[number % CLIPS.len()].0)
     }
 
-    pub(crate) fn long_clip(&self) -> String {
-        format!("{}/clip/long", self.base)
-    }
-
-    /// A small clip that takes [`SLOW`] to come, and nobody says how long it is.
+    /// One that takes [`SLOW`] to come, and nobody says how long it is.
     pub(crate) fn slow_clip(&self) -> String {
-        format!("{}/slow/long", self.base)
+        format!("{}/slow/two", self.base)
     }
 }
 
@@ -99,20 +81,41 @@ async fn slow(State(clips): State<Clips>, Segment(name): Segment<String>) -> Res
     let size = bytes.len().div_ceil(PIECES as usize);
     let pieces: Vec<Bytes> = bytes.chunks(size).map(Bytes::copy_from_slice).collect();
     let ticks = interval(SLOW / PIECES);
-    let paced = futures::stream::unfold((pieces.into_iter(), ticks), async |(mut pieces, mut ticks)| {
-        ticks.tick().await;
-        let piece = pieces.next()?;
-        Some((Ok::<_, std::io::Error>(piece), (pieces, ticks)))
-    });
+    let paced =
+        futures::stream::unfold((pieces.into_iter(), ticks), async |(mut pieces, mut ticks)| {
+            ticks.tick().await;
+            let piece = pieces.next()?;
+            Some((Ok::<_, std::io::Error>(piece), (pieces, ticks)))
+        });
     Body::from_stream(paced).into_response()
 }
 
 async fn make(folder: &Path, name: &str, picture: &str, sound: &str) -> Bytes {
     let path = folder.join(format!("{name}.mp4"));
     let arguments = [
-        "-v", "error", "-nostdin", "-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", sound,
-        "-c:v", "libx264", "-preset", "ultrafast", "-crf", "30", "-pix_fmt", "yuv420p", "-c:a",
-        "aac", "-shortest", "-y",
+        "-v",
+        "error",
+        "-nostdin",
+        "-f",
+        "lavfi",
+        "-i",
+        picture,
+        "-f",
+        "lavfi",
+        "-i",
+        sound,
+        "-c:v",
+        "libx264",
+        "-preset",
+        "ultrafast",
+        "-crf",
+        "30",
+        "-pix_fmt",
+        "yuv420p",
+        "-c:a",
+        "aac",
+        "-shortest",
+        "-y",
     ];
     let arguments = arguments.iter().map(|text| (*text).to_owned());
     run(Path::new("ffmpeg"), arguments.chain([path.display().to_string()])).await;

@@ -68,8 +68,8 @@ pub(crate) fn processes_of(folder: &Path) -> Vec<Running> {
         let read = |name| fs::read(entry.path().join(name)).unwrap_or_default();
         let command = String::from_utf8_lossy(&read("cmdline")).replace('\0', " ");
         let environment = read("environ");
-        let names_it = command.contains(&needle)
-            || String::from_utf8_lossy(&environment).contains(&needle);
+        let names_it =
+            command.contains(&needle) || String::from_utf8_lossy(&environment).contains(&needle);
         (names_it && pid != std::process::id()).then_some(Running { pid, command })
     });
     of_folder.collect()

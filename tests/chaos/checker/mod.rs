@@ -159,7 +159,10 @@ fn outputs_are_of_one_attempt(history: &History) -> Wrongs {
         let should_have = job.state == "succeeded" && !job.is_deleted;
         if attempts.contains_key(job.id.as_str()) != should_have {
             let has = if should_have { "has no outputs" } else { "has outputs" };
-            wrongs.push(format!("{} is {} (deleted: {}) and {has}", job.id, job.state, job.is_deleted));
+            wrongs.push(format!(
+                "{} is {} (deleted: {}) and {has}",
+                job.id, job.state, job.is_deleted
+            ));
         }
     }
     wrongs
@@ -207,7 +210,9 @@ fn ends_are_explained(history: &History) -> Wrongs {
         _ => false,
     });
     strange
-        .map(|job| format!("{} {} with {:?} at attempt {}", job.id, job.state, job.error_kind, job.attempt))
+        .map(|job| {
+            format!("{} {} with {:?} at attempt {}", job.id, job.state, job.error_kind, job.attempt)
+        })
         .collect()
 }
 

@@ -18,8 +18,11 @@ fn job(id: &str, state: &str, seq: i64, attempt: i64) -> JobRow {
 /// A job that succeeded, one that was cancelled, retried and succeeded, and one that failed.
 fn good() -> History {
     let mut history = History::default();
-    history.told.accepted =
-        vec![named("k1", &["job_a", "job_b"]), named("k1", &["job_a", "job_b"]), named("k2", &["job_c"])];
+    history.told.accepted = vec![
+        named("k1", &["job_a", "job_b"]),
+        named("k1", &["job_a", "job_b"]),
+        named("k2", &["job_c"]),
+    ];
     history.told.cancels = ["job_b".to_owned()].into();
     history.told.retries = [("job_b".to_owned(), Asked { surely: 1, perhaps: 0 })].into();
     history.told.ends = vec![seen("job_b", "cancelled", 0), seen("job_c", "failed", 0)];
@@ -108,7 +111,9 @@ fn a_job_that_is_gone_or_came_from_nowhere_is_found() {
 
 #[test]
 fn a_job_that_never_ended_is_found() {
-    breaks_among_others("every job ends", |history| history.jobs[0].state = "processing".to_owned());
+    breaks_among_others("every job ends", |history| {
+        history.jobs[0].state = "processing".to_owned()
+    });
     breaks("every job ends", |history| history.jobs[0].task_state = "processing".to_owned());
 }
 
@@ -174,7 +179,8 @@ fn a_forged_or_wrong_webhook_is_found() {
 #[test]
 fn two_attempts_that_both_published_are_found() {
     breaks_among_others("outputs are of one attempt", |history| {
-        let second = OutputRow { key: "job_a/2/video.mp4".to_owned(), ..history.outputs[0].clone() };
+        let second =
+            OutputRow { key: "job_a/2/video.mp4".to_owned(), ..history.outputs[0].clone() };
         history.outputs.push(second);
     });
     breaks_among_others("outputs are of one attempt", |history| {
