@@ -38,7 +38,13 @@ impl Database {
             Self::Sqlite { writer, .. } => {
                 Transaction::Sqlite(writer.begin_with("begin immediate").await?)
             }
-            Self::Postgres { pool } => Transaction::Postgres(pool.begin().await?),
+            // A process that is frozen here, or whose machine is gone, must not keep its locks:
+            // everybody else would wait for them. `set local`, because behind a pooler the
+            // session is somebody else's in the next moment.
+            Self::Postgres { pool } => Transaction::Postgres(
+                pool.begin_with("begin; set local idle_in_transaction_session_timeout = '10s'")
+                    .await?,
+            ),
         })
     }
 
