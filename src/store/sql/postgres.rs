@@ -4,13 +4,14 @@
 //! it: LISTEN needs a connection of its own. Without one the store polls alone.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
-use sqlx::{Connection as _, PgPool};
+use sqlx::{Connection as _, PgConnection, PgPool};
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::database::{ACQUIRE_TIMEOUT, Database, Transaction, Turn};
 use crate::store::{Hint, Hints, StoreError, StoreResult};
@@ -47,6 +48,12 @@ const OUTLET: usize = 256;
 /// been restarted meanwhile.
 const FRESH: Duration = Duration::from_secs(2);
 
+/// How long an idle connection may take to show that it is alive before the next one is tried.
+const IDLE_ANSWER: Duration = Duration::from_secs(1);
+
+/// How long a connection may take to come to the end of what was begun on it and given up.
+const RELEASE_ANSWER: Duration = Duration::from_secs(5);
+
 /// The first and the longest wait before LISTEN is tried again.
 const LISTEN_WAITS: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 
@@ -66,7 +73,16 @@ pub(super) async fn open(settings: &PostgresSettings) -> StoreResult<Database> {
                 if meta.idle_for < FRESH {
                     return Ok(true);
                 }
-                Ok(connection.ping().await.is_ok())
+                Ok(answers(connection, IDLE_ANSWER).await)
+            })
+        })
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                if answers(connection, RELEASE_ANSWER).await {
+                    return Ok(true);
+                }
+                // Not asked to close: it would not hear that either.
+                Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()))
             })
         })
         .connect_with(server)
@@ -74,6 +90,13 @@ pub(super) async fn open(settings: &PostgresSettings) -> StoreResult<Database> {
     let database = Database::Postgres { pool };
     migrate(&database).await?;
     Ok(database)
+}
+
+/// Whether the server is still there behind this connection. One whose machine is gone says
+/// nothing at all, and without a limit such connections would fill the pool for as long as the
+/// kernel believes in them, which is a quarter of an hour.
+async fn answers(connection: &mut PgConnection, limit: Duration) -> bool {
+    matches!(timeout(limit, connection.ping()).await, Ok(Ok(())))
 }
 
 /// In one transaction under a lock of the database: sqlx's own lock belongs to a session, which
