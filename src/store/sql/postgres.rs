@@ -59,9 +59,11 @@ const LISTEN_WAITS: (Duration, Duration) = (Duration::from_millis(200), Duration
 
 /// Connects, and brings the schema to this version's shape; one process after the other.
 pub(super) async fn open(settings: &PostgresSettings) -> StoreResult<Database> {
-    let mut server = settings.server.clone().application_name("reelway");
-    if !matches!(settings.hints, HintsFrom::Server) {
-        // What one transaction prepares behind a pooler, the next one cannot find.
+    // The server's own default writes floats whole; poolers refuse to be asked for another.
+    let server = settings.server.clone().extra_float_digits(None);
+    let mut server = server.application_name("reelway");
+    let keeps_prepared = matches!(settings.hints, HintsFrom::Server);
+    if !keeps_prepared {
         server = server.statement_cache_capacity(0);
     }
     let pool = PgPoolOptions::new()
@@ -87,7 +89,7 @@ pub(super) async fn open(settings: &PostgresSettings) -> StoreResult<Database> {
         })
         .connect_with(server)
         .await?;
-    let database = Database::Postgres { pool };
+    let database = Database::Postgres { pool, keeps_prepared };
     migrate(&database).await?;
     Ok(database)
 }
@@ -106,8 +108,13 @@ async fn migrate(database: &Database) -> StoreResult<()> {
     migrator.set_locking(false);
     let mut tx = database.write().await?;
     tx.take_turns(Turn::Migrate).await?;
-    if let Transaction::Postgres(tx) = &mut tx {
+    if let Transaction::Postgres { tx, keeps_prepared } = &mut tx {
+        // The migrator gives names to what it prepares. Behind a pooler they stay with a
+        // connection that another process gets next, which would choose the same names.
+        let forget = if *keeps_prepared { "" } else { "deallocate all" };
+        sqlx::raw_sql(forget).execute(&mut **tx).await?;
         migrator.run_direct(None, &mut **tx, false).await?;
+        sqlx::raw_sql(forget).execute(&mut **tx).await?;
     }
     tx.commit().await
 }
@@ -134,15 +141,23 @@ async fn send(pool: &PgPool, mut outgoing: mpsc::Receiver<Hint>) {
     while outgoing.recv_many(&mut hints, OUTLET).await > 0 {
         let payloads: BTreeSet<String> = hints.drain(..).map(payload).collect();
         let payloads: Vec<String> = payloads.into_iter().collect();
-        let sent = sqlx::query("select pg_notify($1, payload) from unnest($2) as hints (payload)")
-            .bind(CHANNEL)
-            .bind(payloads)
-            .execute(pool)
-            .await;
-        if let Err(error) = sent {
+        if let Err(error) = notify(pool, payloads).await {
             tracing::debug!(%error, "hints were not sent; the other processes will poll");
         }
     }
+}
+
+/// In a transaction, small as it is: without one a pooler may give what was prepared to one
+/// connection and what is run to another.
+async fn notify(pool: &PgPool, payloads: Vec<String>) -> Result<(), sqlx::Error> {
+    let mut tx = pool.begin().await?;
+    sqlx::query("select pg_notify($1, payload) from unnest($2) as hints (payload)")
+        .bind(CHANNEL)
+        .bind(payloads)
+        .persistent(false)
+        .execute(&mut *tx)
+        .await?;
+    tx.commit().await
 }
 
 /// Hears what the other processes tell, as long as the server can be reached.

@@ -51,7 +51,7 @@ pub(super) async fn rescue(
 /// can say that.
 pub(super) async fn recover(store: &SqlStore) -> StoreResult<usize> {
     let mut tx = store.write().await?;
-    if let Transaction::Postgres(_) = tx {
+    if let Transaction::Postgres { .. } = tx {
         return Ok(0);
     }
     sql("update tasks set lease_until = $1 where state = 'processing' and lease_until > $1")
