@@ -23,16 +23,27 @@ mod world;
 
 use std::time::Duration;
 
-/// How long things go wrong when nobody says how long.
-const SHORT: u64 = 25;
+/// How long things go wrong in a short run.
+const SHORT: Duration = Duration::from_secs(25);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_of_faults_ends_with_a_clean_history() {
-    let said = |name: &str| {
-        let text = std::env::var(name).ok().filter(|text| !text.is_empty())?;
-        Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
-    };
-    let span = Duration::from_secs(said("REELWAY_CHAOS_SECONDS").unwrap_or(SHORT));
-    let seed = said("REELWAY_CHAOS_SEED").unwrap_or_else(|| u64::from(rand::random::<u32>()));
-    run::run(seed, span).await;
+async fn a_short_run_of_faults_ends_with_a_clean_history() {
+    run::run(seed(), SHORT).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "as long as one likes: make chaos SECONDS=600"]
+async fn a_long_run_of_faults_ends_with_a_clean_history() {
+    let secs = said("REELWAY_CHAOS_SECONDS").expect("REELWAY_CHAOS_SECONDS says how long");
+    run::run(seed(), Duration::from_secs(secs)).await;
+}
+
+/// What decides the schedule: as it is said, else another one each time.
+fn seed() -> u64 {
+    said("REELWAY_CHAOS_SEED").unwrap_or_else(|| u64::from(rand::random::<u32>()))
+}
+
+fn said(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok().filter(|text| !text.is_empty())?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
 }

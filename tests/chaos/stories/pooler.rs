@@ -145,7 +145,7 @@ async fn every_hint_finds_its_way_around_a_busy_pooler() {
     const JOBS: usize = 60;
     let Some(database) = Database::create().await else { return };
     let pooler = Pooler::before(&database).await;
-    let hints = HintsFrom::Direct(database.url.parse().expect("a URL"));
+    let hints = HintsFrom::Direct(Box::new(database.url.parse().expect("a URL")));
     let open = async || {
         let store = SqlStore::postgres(&settings(&pooler.url, hints.clone())).await;
         Arc::new(store.expect("a store"))
