@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: help demo test deploycheck check bench fmt docs advisories
+.PHONY: help demo test deploycheck chaos check bench fmt docs advisories
 
 help: ## list the tasks
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -14,10 +14,17 @@ demo: ## show it working on real media; INPUT=path-or-url takes your own
 	@scripts/demo
 
 test: ## install what the tests need and run them all
-	@scripts/setup ffmpeg curl sample nextest postgres
+	@scripts/setup ffmpeg curl sample nextest postgres pgbouncer
 	scripts/with-postgres cargo nextest run --workspace --locked --no-fail-fast
 	cargo test --workspace --locked --doc --quiet
 	@$(MAKE) --no-print-directory deploycheck
+
+chaos: SECONDS ?= 600
+chaos: ## let everything go wrong for SECONDS=600 and check what became of it; SEED=n repeats
+	@scripts/setup ffmpeg postgres
+	REELWAY_CHAOS_SECONDS=$(SECONDS) REELWAY_CHAOS_SEED=$(SEED) scripts/with-postgres \
+	    cargo test --locked --quiet --test chaos -- --ignored --exact --nocapture \
+	    a_long_run_of_faults_ends_with_a_clean_history
 
 deploycheck: ## read the deployment files with the parsers of those who will read them
 	@scripts/setup deploycheck

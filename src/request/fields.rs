@@ -48,6 +48,11 @@ impl<'a> Fields<'a> {
         self.typed(name, "a list", Value::as_array)
     }
 
+    /// A whole number.
+    pub(super) fn integer(&self, name: &str) -> Result<Option<i64>, Problem> {
+        self.typed(name, "a whole number", Value::as_i64)
+    }
+
     /// A whole number that is not negative.
     pub(super) fn count(&self, name: &str) -> Result<Option<i64>, Problem> {
         self.typed(name, "a whole number, 0 or more", |value| value.as_i64().filter(|n| *n >= 0))

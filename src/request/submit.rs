@@ -210,7 +210,7 @@ fn metadata(fields: &Fields<'_>) -> Result<Map<String, Value>, Problem> {
 }
 
 fn priority(fields: &Fields<'_>) -> Result<Priority, Problem> {
-    let Some(number) = fields.count("priority")? else { return Ok(Priority::default()) };
+    let Some(number) = fields.integer("priority")? else { return Ok(Priority::default()) };
     Priority::try_from(number).map_err(|message| {
         let field = fields.path("priority");
         let message = format!("`{field}` cannot be {number}: {message}");

@@ -20,14 +20,18 @@ pub(super) enum Database {
     /// One file: one writer, and readers beside it.
     Sqlite { writer: SqlitePool, readers: SqlitePool },
     /// A server that many processes share.
-    Postgres { pool: PgPool },
+    Postgres {
+        pool: PgPool,
+        /// Whether what one transaction prepares is found by the next: not behind a pooler.
+        keeps_prepared: bool,
+    },
 }
 
 /// A transaction; rolled back when it is dropped without a commit.
 #[derive(Debug)]
 pub(super) enum Transaction {
     Sqlite(sqlx::Transaction<'static, Sqlite>),
-    Postgres(sqlx::Transaction<'static, Postgres>),
+    Postgres { tx: sqlx::Transaction<'static, Postgres>, keeps_prepared: bool },
 }
 
 impl Database {
@@ -38,7 +42,15 @@ impl Database {
             Self::Sqlite { writer, .. } => {
                 Transaction::Sqlite(writer.begin_with("begin immediate").await?)
             }
-            Self::Postgres { pool } => Transaction::Postgres(pool.begin().await?),
+            // A process that is frozen here, or whose machine is gone, must not keep its locks:
+            // everybody else would wait for them. `set local`, because behind a pooler the
+            // session is somebody else's in the next moment.
+            Self::Postgres { pool, keeps_prepared } => Transaction::Postgres {
+                tx: pool
+                    .begin_with("begin; set local idle_in_transaction_session_timeout = '10s'")
+                    .await?,
+                keeps_prepared: *keeps_prepared,
+            },
         })
     }
 
@@ -46,9 +58,10 @@ impl Database {
     pub(super) async fn read(&self) -> StoreResult<Transaction> {
         Ok(match self {
             Self::Sqlite { readers, .. } => Transaction::Sqlite(readers.begin().await?),
-            Self::Postgres { pool } => Transaction::Postgres(
-                pool.begin_with("begin isolation level repeatable read read only").await?,
-            ),
+            Self::Postgres { pool, keeps_prepared } => Transaction::Postgres {
+                tx: pool.begin_with("begin isolation level repeatable read read only").await?,
+                keeps_prepared: *keeps_prepared,
+            },
         })
     }
 
@@ -59,7 +72,7 @@ impl Database {
                 readers.close().await;
                 writer.close().await;
             }
-            Self::Postgres { pool } => pool.close().await,
+            Self::Postgres { pool, .. } => pool.close().await,
         }
     }
 }
@@ -68,7 +81,7 @@ impl Transaction {
     pub(super) async fn commit(self) -> StoreResult<()> {
         match self {
             Self::Sqlite(tx) => tx.commit().await?,
-            Self::Postgres(tx) => tx.commit().await?,
+            Self::Postgres { tx, .. } => tx.commit().await?,
         }
         Ok(())
     }
@@ -78,7 +91,7 @@ impl Transaction {
     pub(super) async fn abandon(self) -> StoreResult<()> {
         match self {
             Self::Sqlite(tx) => tx.rollback().await?,
-            Self::Postgres(tx) => tx.rollback().await?,
+            Self::Postgres { tx, .. } => tx.rollback().await?,
         }
         Ok(())
     }
@@ -108,7 +121,7 @@ impl Transaction {
     pub(super) async fn take_turns(&mut self, turn: Turn) -> StoreResult<()> {
         match self {
             Self::Sqlite(_) => Ok(()),
-            Self::Postgres(_) => {
+            Self::Postgres { .. } => {
                 sql("select pg_advisory_xact_lock($1)").bind(turn.number()).execute(self).await?;
                 Ok(())
             }
@@ -117,7 +130,7 @@ impl Transaction {
 
     /// Runs `statement` where rows must be locked; a SQLite transaction has the only writer.
     async fn lock(&mut self, statement: Statement, id: &str) -> StoreResult<()> {
-        if let Self::Postgres(_) = self {
+        if let Self::Postgres { .. } = self {
             statement.bind(id).values::<i64>(self).await?;
         }
         Ok(())

@@ -81,7 +81,7 @@ impl SqlStore {
         let database = postgres::open(settings).await?;
         let hints = Arc::<Hints>::default();
         let carrier = match &database {
-            Database::Postgres { pool } => {
+            Database::Postgres { pool, .. } => {
                 let carry = postgres::carry_hints(pool.clone(), settings.clone(), hints.clone());
                 Some(tokio::spawn(carry).abort_handle())
             }

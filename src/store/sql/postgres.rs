@@ -4,13 +4,14 @@
 //! it: LISTEN needs a connection of its own. Without one the store polls alone.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
-use sqlx::{Connection as _, PgPool};
+use sqlx::{Connection as _, PgConnection, PgPool};
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::database::{ACQUIRE_TIMEOUT, Database, Transaction, Turn};
 use crate::store::{Hint, Hints, StoreError, StoreResult};
@@ -47,14 +48,22 @@ const OUTLET: usize = 256;
 /// been restarted meanwhile.
 const FRESH: Duration = Duration::from_secs(2);
 
+/// How long an idle connection may take to show that it is alive before the next one is tried.
+const IDLE_ANSWER: Duration = Duration::from_secs(1);
+
+/// How long a connection may take to come to the end of what was begun on it and given up.
+const RELEASE_ANSWER: Duration = Duration::from_secs(5);
+
 /// The first and the longest wait before LISTEN is tried again.
 const LISTEN_WAITS: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 
 /// Connects, and brings the schema to this version's shape; one process after the other.
 pub(super) async fn open(settings: &PostgresSettings) -> StoreResult<Database> {
-    let mut server = settings.server.clone().application_name("reelway");
-    if !matches!(settings.hints, HintsFrom::Server) {
-        // What one transaction prepares behind a pooler, the next one cannot find.
+    // The server's own default writes floats whole; poolers refuse to be asked for another.
+    let server = settings.server.clone().extra_float_digits(None);
+    let mut server = server.application_name("reelway");
+    let keeps_prepared = matches!(settings.hints, HintsFrom::Server);
+    if !keeps_prepared {
         server = server.statement_cache_capacity(0);
     }
     let pool = PgPoolOptions::new()
@@ -66,14 +75,30 @@ pub(super) async fn open(settings: &PostgresSettings) -> StoreResult<Database> {
                 if meta.idle_for < FRESH {
                     return Ok(true);
                 }
-                Ok(connection.ping().await.is_ok())
+                Ok(answers(connection, IDLE_ANSWER).await)
+            })
+        })
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                if answers(connection, RELEASE_ANSWER).await {
+                    return Ok(true);
+                }
+                // Not asked to close: it would not hear that either.
+                Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()))
             })
         })
         .connect_with(server)
         .await?;
-    let database = Database::Postgres { pool };
+    let database = Database::Postgres { pool, keeps_prepared };
     migrate(&database).await?;
     Ok(database)
+}
+
+/// Whether the server is still there behind this connection. One whose machine is gone says
+/// nothing at all, and without a limit such connections would fill the pool for as long as the
+/// kernel believes in them, which is a quarter of an hour.
+async fn answers(connection: &mut PgConnection, limit: Duration) -> bool {
+    matches!(timeout(limit, connection.ping()).await, Ok(Ok(())))
 }
 
 /// In one transaction under a lock of the database: sqlx's own lock belongs to a session, which
@@ -83,8 +108,13 @@ async fn migrate(database: &Database) -> StoreResult<()> {
     migrator.set_locking(false);
     let mut tx = database.write().await?;
     tx.take_turns(Turn::Migrate).await?;
-    if let Transaction::Postgres(tx) = &mut tx {
+    if let Transaction::Postgres { tx, keeps_prepared } = &mut tx {
+        // The migrator gives names to what it prepares. Behind a pooler they stay with a
+        // connection that another process gets next, which would choose the same names.
+        let forget = if *keeps_prepared { "" } else { "deallocate all" };
+        sqlx::raw_sql(forget).execute(&mut **tx).await?;
         migrator.run_direct(None, &mut **tx, false).await?;
+        sqlx::raw_sql(forget).execute(&mut **tx).await?;
     }
     tx.commit().await
 }
@@ -111,15 +141,23 @@ async fn send(pool: &PgPool, mut outgoing: mpsc::Receiver<Hint>) {
     while outgoing.recv_many(&mut hints, OUTLET).await > 0 {
         let payloads: BTreeSet<String> = hints.drain(..).map(payload).collect();
         let payloads: Vec<String> = payloads.into_iter().collect();
-        let sent = sqlx::query("select pg_notify($1, payload) from unnest($2) as hints (payload)")
-            .bind(CHANNEL)
-            .bind(payloads)
-            .execute(pool)
-            .await;
-        if let Err(error) = sent {
+        if let Err(error) = notify(pool, payloads).await {
             tracing::debug!(%error, "hints were not sent; the other processes will poll");
         }
     }
+}
+
+/// In a transaction, small as it is: without one a pooler may give what was prepared to one
+/// connection and what is run to another.
+async fn notify(pool: &PgPool, payloads: Vec<String>) -> Result<(), sqlx::Error> {
+    let mut tx = pool.begin().await?;
+    sqlx::query("select pg_notify($1, payload) from unnest($2) as hints (payload)")
+        .bind(CHANNEL)
+        .bind(payloads)
+        .persistent(false)
+        .execute(&mut *tx)
+        .await?;
+    tx.commit().await
 }
 
 /// Hears what the other processes tell, as long as the server can be reached.

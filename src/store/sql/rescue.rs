@@ -34,7 +34,7 @@ pub(super) async fn rescue(
     .values(&mut tx)
     .await?;
     let mut changed = Vec::new();
-    for task in &lost {
+    for (task, chance) in lost.iter().zip(apart(chance)) {
         if let Some(held) = read_or_set_aside(&mut tx, task, now).await? {
             let end = after_loss(policy, held.task().tries, chance, now);
             changed.extend(end_attempt(&mut tx, held, end, now.plus(ZOMBIE), now).await?);
@@ -51,7 +51,7 @@ pub(super) async fn rescue(
 /// can say that.
 pub(super) async fn recover(store: &SqlStore) -> StoreResult<usize> {
     let mut tx = store.write().await?;
-    if let Transaction::Postgres(_) = tx {
+    if let Transaction::Postgres { .. } = tx {
         return Ok(0);
     }
     sql("update tasks set lease_until = $1 where state = 'processing' and lease_until > $1")
@@ -59,8 +59,16 @@ pub(super) async fn recover(store: &SqlStore) -> StoreResult<usize> {
         .execute(&mut tx)
         .await?;
     tx.commit().await?;
-    // Nobody else was hit by the same fall, so nothing needs to be spread: the shortest waits.
+    // Nobody else was hit by the same fall: the first comes back after the shortest wait.
     rescue(store, &RetryPolicy::default(), 0.0).await
+}
+
+/// A chance for each of any number of tasks, evenly apart by the golden ratio. Tasks that were
+/// lost together must not come back together: if one of them kills its workers, it would have
+/// the same others with it each time, until they all count as poison.
+fn apart(chance: f64) -> impl Iterator<Item = f64> {
+    const RATIO: f64 = 0.618_033_988_749_895;
+    std::iter::successors(Some(chance), |chance| Some((chance + RATIO).fract()))
 }
 
 fn after_loss(policy: &RetryPolicy, tries: u32, chance: f64, now: Timestamp) -> End {

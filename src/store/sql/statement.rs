@@ -94,13 +94,13 @@ impl Statement {
                     sqlx::query_with::<Sqlite, _>(self.sqlite.spelled(SQLITE_LIST), arguments);
                 query.execute(&mut **tx).await?.rows_affected()
             }
-            Transaction::Postgres(tx) => {
+            Transaction::Postgres { tx, keeps_prepared } => {
                 let arguments = self.postgres_arguments()?;
                 let query = sqlx::query_with::<Postgres, _>(
                     self.postgres.spelled(POSTGRES_LIST),
                     arguments,
                 );
-                query.execute(&mut **tx).await?.rows_affected()
+                query.persistent(*keeps_prepared).execute(&mut **tx).await?.rows_affected()
             }
         })
     }
@@ -116,13 +116,13 @@ impl Statement {
                 );
                 query.fetch_all(&mut **tx).await?
             }
-            Transaction::Postgres(tx) => {
+            Transaction::Postgres { tx, keeps_prepared } => {
                 let arguments = self.postgres_arguments()?;
                 let query = sqlx::query_as_with::<Postgres, T, _>(
                     self.postgres.spelled(POSTGRES_LIST),
                     arguments,
                 );
-                query.fetch_all(&mut **tx).await?
+                query.persistent(*keeps_prepared).fetch_all(&mut **tx).await?
             }
         })
     }

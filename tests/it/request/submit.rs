@@ -93,6 +93,20 @@ async fn jobs_takes_a_job_and_says_where_it_is() {
 }
 
 #[tokio::test]
+async fn a_job_may_be_more_or_less_urgent_than_others() {
+    let app = TestApp::new().await;
+    for priority in [-10, -1, 0, 10] {
+        let body = json!({"input": "https://example.com/a.mp4", "kind": "image",
+                          "priority": priority});
+        let answer = app.post("/jobs", &body).await;
+        assert_eq!(answer.status, 201, "{}", answer.json());
+    }
+    let body = json!({"input": "https://example.com/a.mp4", "kind": "image", "priority": -11});
+    let answer = app.post("/jobs", &body).await;
+    assert_eq!((answer.status.as_u16(), answer.json()["field"].as_str()), (400, Some("priority")));
+}
+
+#[tokio::test]
 async fn a_job_without_a_webhook_url_goes_to_the_configured_one() {
     let default = Url::parse("https://hooks.example.com/").expect("a URL");
     let app = TestApp::with(|state| state.default_webhook_url = Some(default)).await;

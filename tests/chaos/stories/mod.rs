@@ -1,0 +1,8 @@
+//! One fault each, with the figure that it promises.
+
+mod lost_worker;
+mod network;
+mod outage;
+mod poison;
+mod pooler;
+mod start;

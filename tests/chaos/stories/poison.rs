@@ -1,0 +1,117 @@
+//! A job that kills whoever works on it.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::time::interval;
+
+use crate::fleet::{Process, ffmpeg_that};
+use crate::stage::Stage;
+use crate::support::say;
+
+/// The bit rate by which the poisonous job is known.
+const POISON: u32 = 33_111;
+
+/// How often another job comes.
+const PACE: Duration = Duration::from_millis(700);
+
+/// How many others come before the poison.
+const BEFORE: usize = 12;
+
+/// By how much the others' middle wait may be longer with a killer about, on a busy machine.
+const SLACK_SECS: f64 = 2.0;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_kills_its_workers_is_failed_after_three_and_the_others_do_not_wait() {
+    let Some(stage) = Stage::open().await else { return };
+    let kill = format!("case \" $* \" in *\" {POISON} \"*) kill -9 $PPID; exit 1;; esac");
+    let ffmpeg = ffmpeg_that(stage.folder.path(), &kill);
+    let mut workers = Vec::new();
+    for name in ["first", "second"] {
+        workers.push(stage.worker(name).with("REELWAY_FFMPEG", &ffmpeg).start().await);
+    }
+
+    let mut others = Vec::new();
+    let mut ticks = interval(PACE);
+    for number in 0..BEFORE as u32 {
+        ticks.tick().await;
+        others.push(other(&stage, number).await);
+    }
+    let clip = stage.source.clip(1, 0);
+    let poison = stage.submit(&clip, "audio", json!({"format": "mp3", "bitrate": POISON})).await;
+    let (begun, mut kills) = (Instant::now(), 0);
+    let end = loop {
+        ticks.tick().await;
+        others.push(other(&stage, others.len() as u32).await);
+        let task = stage.task(&poison).await;
+        if !matches!(task.state.as_str(), "queued" | "processing") {
+            break task;
+        }
+        let killed = bring_back(&mut workers).await;
+        kills += killed;
+        if killed > 0 {
+            // The 30 s until its lease runs out pass at once; those of the others do not.
+            pass_time(&stage, &poison).await;
+        }
+        assert!(begun.elapsed() < Duration::from_mins(2), "{task:?} after {kills} kills");
+    };
+    assert_eq!((end.state.as_str(), end.attempt, kills), ("failed", 3, 3));
+    assert_eq!(error_of(&stage, &poison).await, "poison");
+
+    for job in &others {
+        let task = stage.ended(job, Duration::from_mins(2)).await;
+        assert_eq!(task.state, "succeeded", "{job} has done nothing");
+    }
+    let before = middle_wait(&stage, &others[..BEFORE]).await;
+    let with_it = middle_wait(&stage, &others[BEFORE..]).await;
+    say(&format!(
+        "poison: failed after {kills} workers; the others waited {before:.2} s before it and \
+         {with_it:.2} s with it about (medians of {BEFORE} and {})",
+        others.len() - BEFORE
+    ));
+    assert!(with_it <= before + SLACK_SECS, "{with_it} s with it, {before} s before");
+    drop(workers);
+    stage.close().await;
+}
+
+async fn other(stage: &Stage, number: u32) -> String {
+    stage.submit(&stage.source.clip(1, number), "image", json!({"width": 64})).await
+}
+
+/// Starts the workers that were killed again; returns how many.
+async fn bring_back(workers: &mut [Process]) -> usize {
+    let mut killed = 0;
+    for worker in workers {
+        if !worker.lives() {
+            killed += 1;
+            *worker = worker.launch.start().await;
+        }
+    }
+    killed
+}
+
+/// The job's lease has run out; the wait before its next try stays.
+async fn pass_time(stage: &Stage, job: &str) {
+    let text = "update tasks set lease_until = 0 where job_id = $1 and state = 'processing'";
+    let mut database = stage.database.connect().await;
+    sqlx::query(text).bind(job).execute(&mut database).await.expect("time passes");
+}
+
+async fn error_of(stage: &Stage, job: &str) -> String {
+    let text = "select failure::json ->> 'kind' from jobs where id = $1";
+    let mut database = stage.database.connect().await;
+    sqlx::query_scalar(text).bind(job).fetch_one(&mut database).await.expect("a failure")
+}
+
+/// The median time from acceptance to the end, in seconds.
+async fn middle_wait(stage: &Stage, jobs: &[String]) -> f64 {
+    let text = "
+        select percentile_disc(0.5) within group (order by finished_at - created_at)
+        from jobs
+        where id = any($1)
+        ";
+    let mut database = stage.database.connect().await;
+    let millis: i64 =
+        sqlx::query_scalar(text).bind(jobs).fetch_one(&mut database).await.expect("times");
+    millis as f64 / 1000.0
+}
