@@ -68,8 +68,8 @@ def in_turn(ways: Dict[str, Callable[[], Cost]], rounds: int) -> Dict[str, Cost]
 
 
 def compared(subject: str, medians: Dict[str, Cost], at_most: Optional[float],
-             repeat: str, busy: bool) -> List[Row]:
-    """The first way is what the others are measured by; on a busy machine none is judged."""
+             repeat: str, unjudged: str = "") -> List[Row]:
+    """The first way is what the others are measured by; `unjudged` is why no target counts."""
     first = next(iter(medians))
     rows = []
     for name, cost in medians.items():
@@ -80,8 +80,8 @@ def compared(subject: str, medians: Dict[str, Cost], at_most: Optional[float],
             name=f"{subject}: {name}",
             value=f"{cost.wall_secs:.2f} s",
             ratio=f"{ratio:.3f} (processors {cpu:.3f})",
-            target=f"<= {at_most:.2f}" + (", machine busy" if busy else "") if judged else "",
-            good=ratio <= at_most if judged and not busy else None,
+            target=", ".join(filter(None, [f"<= {at_most:.2f}", unjudged])) if judged else "",
+            good=ratio <= at_most if judged and not unjudged else None,
             repeat=repeat,
         ))
     return rows
