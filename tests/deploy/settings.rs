@@ -8,10 +8,10 @@ use reelway::config::{Config, Flags, Purpose, SETTINGS};
 use crate::files::{all, document, manifest, shell_lines, strings, text, variables};
 
 /// Settings that the files speak of and that are still being made. Take out what has come.
-const COMING: &[&str] = &["REELWAY_SECRET_KEY"];
+const COMING: &[&str] = &[];
 
 /// Settings that do not take the files' values yet. Take out what has come.
-const COMING_VALUES: &[&str] = &["REELWAY_STORAGE"];
+const COMING_VALUES: &[&str] = &[];
 
 /// A process that is started, and the variables that it is given.
 type Started = (&'static str, BTreeMap<String, String>);
