@@ -57,7 +57,6 @@ variables! {
     "GOOGLE_SERVICE_ACCOUNT_KEY", "The service account's key itself, JSON", secret;
     "GOOGLE_APPLICATION_CREDENTIALS", "The file with other credentials";
     "GOOGLE_BASE_URL", "The server, when it is not Google's";
-    "GOOGLE_SKIP_SIGNATURE", "`true` for emulators that ask for no credentials";
     "GOOGLE_ALLOW_HTTP", "`true` lets the server be http: for emulators on this machine";
     "AZURE_STORAGE_ACCOUNT_NAME", "The storage account";
     "AZURE_STORAGE_ACCOUNT_KEY", "Its key", secret;

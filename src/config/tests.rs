@@ -132,7 +132,9 @@ fn buckets_of_three_clouds_are_reached_with_their_own_variables() {
     .expect("S3");
     assert_eq!(s3.storage.to_string(), "s3://media/made");
     assert!(!format!("{s3:?}").contains("a-secret-key"));
-    let gcs = load(&[("REELWAY_STORAGE", "gs://media"), ("GOOGLE_SKIP_SIGNATURE", "true")]);
+    let account =
+        r#"{"client_email": "a", "private_key": "", "private_key_id": "", "disable_oauth": true}"#;
+    let gcs = load(&[("REELWAY_STORAGE", "gs://media"), ("GOOGLE_SERVICE_ACCOUNT_KEY", account)]);
     assert_eq!(gcs.expect("GCS").storage.to_string(), "gs://media");
     let azure = load(&[
         ("REELWAY_STORAGE", "az://media/made"),

@@ -32,14 +32,14 @@ enum Place {
     Bucket(Arc<Bucket>),
 }
 
-/// Why storage did not do as asked.
+/// Why storage did not do as asked. The words are for the log: they have the store's own in them.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     /// The file to be stored could not be read.
-    #[error("the file to be stored could not be read")]
+    #[error("the file to be stored could not be read: {0}")]
     Source(#[source] io::Error),
     /// The store refused or could not be reached.
-    #[error("the storage did not do as asked")]
+    #[error("the storage did not do as asked: {0}")]
     Store(#[from] object_store::Error),
     /// A key that the server did not make.
     #[error("this is no storage key")]
@@ -53,7 +53,7 @@ pub enum StorageError {
         found_bytes: u64,
     },
     /// The bucket could not be reached.
-    #[error("the bucket could not be reached")]
+    #[error("the bucket could not be reached: {0}")]
     Unreachable(#[source] HttpError),
     /// The bucket's list of unfinished uploads cannot be understood.
     #[error("the bucket's list of unfinished uploads cannot be read")]

@@ -157,3 +157,128 @@ fn outbound_error(error: &StorageError) -> Option<&OutboundError> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use url::Url;
+
+    use super::*;
+    use crate::clock::{SystemClock, Timestamp};
+    use crate::id::fresh;
+    use crate::outbound::TableResolver;
+    use crate::outbound::loopback::{Act, Server, answer, client, ok, redirect};
+    use crate::store::Submitted;
+    use crate::store::sqlite::SqliteStore;
+
+    const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+    /// Buckets behind a guard for which 127.0.0.2 is public, and a connection to `endpoint`.
+    async fn behind(endpoint: Url, names: TableResolver) -> (Buckets, Via, tempfile::TempDir) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("reelway.db");
+        let store = SqliteStore::open(&path, Arc::new(SystemClock)).await.expect("a database");
+        let keyring = Keyring::parse([KEY]).expect("a key");
+        let id = fresh(Timestamp::from_millis(1));
+        let connection = Connection {
+            id,
+            name: None,
+            endpoint: Some(endpoint),
+            region: "us-east-1".to_owned(),
+            access_key_id: "key id".to_owned(),
+            sealed_secret: keyring.seal(id, &"secret".into()).expect("sealed"),
+            created_at: Timestamp::from_millis(1),
+        };
+        let added = store.add_connection(&connection, None).await.expect("kept");
+        assert_eq!(added, Submitted::Accepted);
+        std::fs::write(folder.path().join("made"), b"made").expect("a file");
+        let buckets = Buckets { store: Arc::new(store), keyring, client: client(names) };
+        (buckets, Via { connection_id: id, output: None }, folder)
+    }
+
+    async fn delivered(endpoint: Url, names: TableResolver) -> Result<Stored, Failure> {
+        let (buckets, via, folder) = behind(endpoint, names).await;
+        let object = "s3://media/out.mp4".parse().expect("an object");
+        let delivered = buckets.deliver(&via, &object, &folder.path().join("made"), true).await;
+        delivered.map_err(WorkError::into_failure)
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_at_a_private_address_is_never_asked() {
+        let private = Server::start_at("127.0.0.1:0", |_, _| ok(b"secret")).await;
+        let names = || {
+            TableResolver::default()
+                .with("private.example", &["127.0.0.1"])
+                .with("mixed.example", &["127.0.0.2", "127.0.0.1"])
+        };
+        for host in
+            ["127.0.0.1", "2130706433", "[::ffff:127.0.0.1]", "private.example", "mixed.example"]
+        {
+            let refused = delivered(private.named("http", host, "/"), names()).await;
+            let failure = refused.expect_err(host);
+            assert_eq!(failure.kind, ErrorKind::OutputRefused, "{host}: {failure:?}");
+            assert!(failure.hint.expect("advice").contains("REELWAY_ALLOW_NETWORKS"), "{host}");
+        }
+        assert!(private.requests().await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_that_sends_elsewhere_is_not_followed() {
+        let elsewhere = Server::start(|_, _| ok(b"")).await;
+        let location = elsewhere.url("/media/out.mp4").to_string();
+        let endpoint = Server::start(move |_, _| redirect("307 Temporary", &location)).await;
+        let refused = delivered(endpoint.url("/"), TableResolver::default()).await;
+        assert_eq!(refused.expect_err("no bucket").kind, ErrorKind::OutputFailed);
+        assert_eq!(endpoint.requests().await.len(), 1);
+        assert!(elsewhere.requests().await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_bucket_that_is_not_there_is_no_reason_to_try_again() {
+        for (status, kind) in [
+            ("404 Not Found", ErrorKind::OutputRefused),
+            ("403 Forbidden", ErrorKind::OutputRefused),
+            ("400 Bad Request", ErrorKind::OutputFailed),
+        ] {
+            let error = b"<Error><Code>NoSuchBucket</Code><Message>at 10.0.0.1</Message></Error>";
+            let acts = vec![Act::Send(answer(status, "content-length: 70\r\n", error))];
+            let endpoint = Server::start(move |_, _| acts.clone()).await;
+            let failure = delivered(endpoint.url("/"), TableResolver::default()).await;
+            let failure = failure.expect_err("no bucket");
+            assert_eq!(failure.kind, kind, "{status}");
+            assert!(!failure.message.contains("10.0.0.1"), "{failure:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_end_is_cut() {
+        let head = answer("403 Forbidden", "content-type: application/xml\r\n", b"<Error>");
+        let acts = vec![Act::Send(head), Act::SendForever(vec![b'x'; 1 << 16])];
+        let endpoint = Server::start(move |_, _| acts.clone()).await;
+        let refused = delivered(endpoint.url("/"), TableResolver::default()).await;
+        assert_eq!(refused.expect_err("no bucket").kind, ErrorKind::OutputFailed);
+    }
+
+    #[tokio::test]
+    async fn an_input_is_linked_for_a_while_and_named_without_its_signature() {
+        let endpoint = Url::parse("https://s3.example.com").expect("a URL");
+        let (buckets, via, _folder) = behind(endpoint, TableResolver::default()).await;
+        let input = InputUrl::parse("s3://media/a b.mp4").expect("an input");
+        let origin = buckets.origin(&via, &input).await.expect("an origin");
+        assert_eq!(origin.name(), format!("{} s3://media/a b.mp4", via.connection_id));
+        let shown = format!("{origin:?}");
+        assert!(!shown.contains("X-Amz"), "{shown}");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_gone_or_sealed_with_another_key_fails_the_job() {
+        let endpoint = Url::parse("https://s3.example.com").expect("a URL");
+        let (mut buckets, via, _folder) = behind(endpoint, TableResolver::default()).await;
+        let input = InputUrl::parse("s3://media/a.mp4").expect("an input");
+        buckets.keyring = Keyring::parse([&*"aa".repeat(32)]).expect("a key");
+        let failure = buckets.origin(&via, &input).await.expect_err("it cannot be opened");
+        assert_eq!(failure.into_failure().kind, ErrorKind::InternalError);
+        assert!(buckets.store.delete_connection(via.connection_id).await.expect("an answer"));
+        let failure = buckets.origin(&via, &input).await.expect_err("it is gone");
+        assert_eq!(failure.into_failure().kind, ErrorKind::InputUnauthorized);
+    }
+}
