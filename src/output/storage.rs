@@ -2,7 +2,7 @@
 
 use std::io;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub struct Storage {
 
 #[derive(Clone, Debug)]
 enum Place {
-    Folder(Arc<LocalFileSystem>),
+    Folder { objects: Arc<LocalFileSystem>, root: PathBuf },
     Bucket(Arc<Bucket>),
 }
 
@@ -69,9 +69,9 @@ impl Storage {
     /// The folder cannot be made or opened.
     pub fn local(folder: &Path) -> Result<Self, StorageError> {
         std::fs::create_dir_all(folder).map_err(StorageError::Source)?;
-        let folder =
+        let objects =
             LocalFileSystem::new_with_prefix(folder)?.with_automatic_cleanup(true).with_fsync(true);
-        Ok(Self { place: Place::Folder(Arc::new(folder)) })
+        Ok(Self { place: Place::Folder { objects: Arc::new(objects), root: folder.to_owned() } })
     }
 
     /// A bucket.
@@ -143,7 +143,11 @@ impl Storage {
                 Err(error) => return Err(error.into()),
             }
         }
-        self.abort_uploads_to(&prefix).await?;
+        match &self.place {
+            // Half a file stands beside where the whole one would be, and in no listing.
+            Place::Folder { root, .. } => remove_folder(&root.join(prefix.as_ref())).await?,
+            Place::Bucket(bucket) => drop(bucket.abort_uploads(&prefix).await?),
+        }
         Ok(removed)
     }
 
@@ -153,14 +157,10 @@ impl Storage {
     ///
     /// The store cannot be reached.
     pub async fn abort_uploads(&self, key: &str) -> Result<Abandoned, StorageError> {
-        self.abort_uploads_to(&self.object(key)?).await
-    }
-
-    async fn abort_uploads_to(&self, key: &Key) -> Result<Abandoned, StorageError> {
         match &self.place {
-            // A part of a file is a file beside it, and goes with the folder's clean-up.
-            Place::Folder(_) => Ok(Abandoned::Aborted(0)),
-            Place::Bucket(bucket) => bucket.abort_uploads(key).await,
+            // Nobody pays for half a file on this disk; it goes with its folder.
+            Place::Folder { .. } => Ok(Abandoned::Aborted(0)),
+            Place::Bucket(bucket) => bucket.abort_uploads(&self.object(key)?).await,
         }
     }
 
@@ -169,7 +169,7 @@ impl Storage {
     #[must_use]
     pub fn link(&self, key: &str, life: Duration) -> Option<Url> {
         match &self.place {
-            Place::Folder(_) => None,
+            Place::Folder { .. } => None,
             Place::Bucket(bucket) => bucket.link(&self.object(key).ok()?, life),
         }
     }
@@ -192,7 +192,7 @@ impl Storage {
 
     fn objects(&self) -> &dyn ObjectStore {
         match &self.place {
-            Place::Folder(folder) => folder.as_ref(),
+            Place::Folder { objects, .. } => objects.as_ref(),
             Place::Bucket(bucket) => bucket.objects(),
         }
     }
@@ -207,8 +207,19 @@ impl Storage {
             Place::Bucket(bucket) if !bucket.prefix().is_empty() => {
                 Ok(Key::parse(format!("{}/{below}", bucket.prefix()))?)
             }
-            Place::Folder(_) | Place::Bucket(_) => Ok(below),
+            Place::Folder { .. } | Place::Bucket(_) => Ok(below),
         }
+    }
+}
+
+/// Removes what is left of a folder, if it is one.
+async fn remove_folder(path: &Path) -> Result<(), StorageError> {
+    match tokio::fs::remove_dir_all(path).await {
+        Ok(()) => Ok(()),
+        Err(error) => match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(()),
+            _ => Err(StorageError::Source(error)),
+        },
     }
 }
 

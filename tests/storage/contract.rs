@@ -158,13 +158,14 @@ pub(crate) async fn removing_a_prefix_leaves_what_is_beside_it(place: &Place) {
     assert!(place.storage.size("job_10/1/a.mp4").await.expect("an answer").is_some());
 }
 
-pub(crate) async fn an_upload_that_nobody_waits_for_leaves_nothing(place: &Place) {
-    // A pipe that gives two parts and then no more keeps the upload in its middle.
+/// What is on the disk while an upload is in its middle; then nobody waits for it any more.
+async fn give_up_in_the_middle(place: &Place, key: &'static str) -> Vec<PathBuf> {
+    // A pipe that gives two parts and then no more keeps the upload where it is.
     let pipe = place.folder.path().join("pipe");
     rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)
         .expect("a pipe");
     let (storage, source) = (place.storage.clone(), pipe.clone());
-    let upload = tokio::spawn(async move { storage.put("job_1/1/a.mp4", &source).await });
+    let upload = tokio::spawn(async move { storage.put(key, &source).await });
     let writer = tokio::task::spawn_blocking(move || {
         let mut writer = std::fs::OpenOptions::new().write(true).open(pipe).expect("a reader");
         writer.write_all(&vec![7; 17 << 20]).expect("a reader");
@@ -172,10 +173,31 @@ pub(crate) async fn an_upload_that_nobody_waits_for_leaves_nothing(place: &Place
     });
     let writer = writer.await.expect("written");
     eventually("parts arrive", || !place.unfinished().is_empty()).await;
+    let unfinished = place.unfinished();
     upload.abort();
     drop(writer);
+    unfinished
+}
+
+pub(crate) async fn an_upload_that_nobody_waits_for_leaves_nothing(place: &Place) {
+    give_up_in_the_middle(place, "job_1/1/a.mp4").await;
     eventually("nothing is left", || place.unfinished().is_empty()).await;
     assert_eq!(place.storage.size("job_1/1/a.mp4").await.expect("an answer"), None);
+}
+
+#[tokio::test]
+async fn half_a_file_of_a_killed_worker_goes_with_its_folder() {
+    let place = Place::local();
+    let unfinished = give_up_in_the_middle(&place, "job_1/1/a.mp4").await;
+    eventually("nothing is left", || place.unfinished().is_empty()).await;
+    let half = unfinished.first().expect("half a file");
+    std::fs::create_dir_all(half.parent().expect("a folder")).expect("a folder");
+    std::fs::write(half, b"half").expect("what a killed worker leaves");
+    let (source, _) = place.source(10);
+    place.storage.put("job_1/10/a.mp4", &source).await.expect("stored");
+    assert_eq!(place.storage.remove("job_1/1").await.expect("removed"), 0);
+    assert!(!half.exists(), "{}", half.display());
+    assert!(place.storage.size("job_1/10/a.mp4").await.expect("an answer").is_some());
 }
 
 macro_rules! contract {
