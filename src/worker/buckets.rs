@@ -168,7 +168,7 @@ mod tests {
     use crate::outbound::TableResolver;
     use crate::outbound::loopback::{Act, Server, answer, client, ok, redirect};
     use crate::store::Submitted;
-    use crate::store::sqlite::SqliteStore;
+    use crate::store::sql::SqlStore;
 
     const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
@@ -176,7 +176,7 @@ mod tests {
     async fn behind(endpoint: Url, names: TableResolver) -> (Buckets, Via, tempfile::TempDir) {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("reelway.db");
-        let store = SqliteStore::open(&path, Arc::new(SystemClock)).await.expect("a database");
+        let store = SqlStore::sqlite(&path, Arc::new(SystemClock)).await.expect("a database");
         let keyring = Keyring::parse([KEY]).expect("a key");
         let id = fresh(Timestamp::from_millis(1));
         let connection = Connection {
