@@ -144,3 +144,40 @@ async fn a_bucket_that_says_no_fails_the_job_with_its_reason() {
     }
     assert!(!bucket.object("out.jpg").exists());
 }
+
+#[expect(clippy::disallowed_methods, reason = "the test starts the product")]
+async fn doctor(folder: &std::path::Path, env: &[(&str, &str)]) -> Vec<Value> {
+    let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_reelway"))
+        .args(["doctor", "--port", "0"])
+        .current_dir(folder)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("REELWAY_DATA_DIR", folder)
+        .envs(env.iter().copied())
+        .output()
+        .await
+        .expect("the binary starts");
+    let lines = String::from_utf8(output.stdout).expect("text");
+    lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+#[tokio::test]
+async fn doctor_tries_the_bucket_out_and_leaves_nothing_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bucket = S3Server::start().await;
+    let mut env = outputs_in(&bucket);
+    let of_storage = |checks: Vec<Value>| {
+        checks.into_iter().find(|check| check["check"] == "storage").expect("a check")
+    };
+    let check = of_storage(doctor(folder.path(), &env).await);
+    // This server lists no unfinished uploads, and is told to have a rule for them.
+    assert_eq!(check["verdict"], "doubtful", "{check}");
+    assert!(check["fix"].as_str().expect("advice").contains("lifecycle rule"), "{check}");
+    let left = crate::s3::files(&bucket.object("made"));
+    assert!(left.is_empty(), "{left:?}");
+
+    env[4].1 = "another-secret-access-key";
+    let check = of_storage(doctor(folder.path(), &env).await);
+    assert_eq!(check["verdict"], "bad", "{check}");
+    assert!(!check.to_string().contains("another-secret"), "{check}");
+}
