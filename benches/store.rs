@@ -245,6 +245,7 @@ fn spec() -> JobSpec {
         metadata: Map::new(),
         webhook_url: None,
         priority: Priority::MAX,
+        via: None,
     }
 }
 
@@ -263,6 +264,7 @@ async fn finish(store: &dyn Store, lease: &reelway::store::Lease) {
         bitrate: None,
         codecs: None,
         sha256: "00".repeat(32),
+        delivered_to: None,
     };
     let published = vec![Published { file, url: String::new() }];
     let settled = store.finish(lease, Stages::default(), published).await;

@@ -37,6 +37,8 @@ ids! {
     DeliveryId = DeliveryTag("dlv");
     /// One HTTP request, as in `x-request-id`.
     RequestId = RequestTag("req");
+    /// A bucket of a user's own and the keys to it.
+    ConnectionId = ConnectionTag("conn");
     /// One worker process, from its start to its end.
     WorkerId = WorkerTag("wrk");
 }

@@ -33,6 +33,9 @@ pub mod webhook;
 // What the route stands on: the one place where state is kept.
 pub mod store;
 
+// Buckets of users' own, and the keys to them.
+pub mod connection;
+
 // The one HTTP client that reaches out, and the guard in front of it.
 pub mod outbound;
 

@@ -23,12 +23,12 @@ use crate::config::{self, Config};
 use crate::id::{WorkerId, fresh};
 use crate::input::{Downloads, FetchLimits, Fetcher};
 use crate::outbound::{Client, Guard, SystemResolver};
-use crate::output::{Links, Storage};
+use crate::output::{Bucket, Links, Storage};
 use crate::store::Store;
 use crate::store::sql::SqlStore;
 use crate::task::RetryPolicy;
 use crate::webhook::{self, Deliverer, Secret, Secrets};
-use crate::worker::{Engine, EngineSettings, Headroom, Scratch, Worker};
+use crate::worker::{Buckets, Engine, EngineSettings, Headroom, Scratch, Worker};
 
 pub use command::{serve, work};
 pub use lock::DataDir;
@@ -81,8 +81,7 @@ impl App {
         let data_dir = own_data_dir(&config, role)?;
         let tools = tools(&config).await?;
         let store = open_store(&config, clock.clone()).await?;
-        let storage = Storage::local(&config.storage)
-            .with_context(|| format!("outputs cannot be kept in {}", config.storage.display()))?;
+        let storage = open_storage(&config.storage)?;
         let guard = Guard::new(config.allow_networks.clone());
         Ok(Self {
             worker_id: fresh(clock.now()),
@@ -116,6 +115,15 @@ impl App {
     fn links(&self, public_url: &Url) -> Links {
         let (secret, life) = (self.link_secret.clone(), self.config.link_life);
         Links::new(public_url.clone(), secret, life, self.clock.clone())
+            .leading_to(self.storage.clone(), self.config.public_urls.clone())
+    }
+
+    fn buckets(&self) -> Buckets {
+        Buckets {
+            store: self.store.clone(),
+            keyring: self.config.keyring.clone(),
+            client: self.client.clone(),
+        }
     }
 
     fn worker(&self, links: Links) -> anyhow::Result<Worker> {
@@ -132,6 +140,7 @@ impl App {
             downloads: Downloads::new(fetcher, inputs, KEEP_INPUTS, self.clock.clone()),
             engine: Engine::new(self.tools.clone(), engine_settings(&self.config)),
             storage: self.storage.clone(),
+            buckets: self.buckets(),
             links,
             scratch,
             headroom: Headroom::new(
@@ -200,6 +209,19 @@ pub fn engine_settings(config: &Config) -> EngineSettings {
         max_duration_secs: config.limits.input_duration.as_secs_f64(),
         ..EngineSettings::default()
     }
+}
+
+/// The storage of these settings.
+///
+/// # Errors
+///
+/// The folder cannot be made, or the bucket's settings do not fit together.
+pub fn open_storage(settings: &config::Storage) -> anyhow::Result<Storage> {
+    let opened = match settings {
+        config::Storage::Folder(folder) => Storage::local(folder),
+        config::Storage::Bucket(settings) => Bucket::open(settings).map(Storage::bucket),
+    };
+    opened.with_context(|| format!("outputs cannot be kept in {settings}"))
 }
 
 /// The database of these settings.

@@ -107,6 +107,7 @@ impl App {
             clock: self.clock.clone(),
             may_reach: self.may_reach(),
             auth: Auth::new(&self.config.http.api_keys),
+            keyring: self.config.keyring.clone(),
             limits: RequestLimits {
                 max_queued: self.config.http.max_queued,
                 ..RequestLimits::default()

@@ -56,7 +56,13 @@ impl Source {
     pub fn typed(text: &str) -> Result<Self, CliError> {
         if text.contains("://") {
             let url = InputUrl::parse(text);
-            return url.map(Self::Url).map_err(|error| CliError::usage("IN").because(&error));
+            let url = url.map_err(|error| CliError::usage("IN").because(&error))?;
+            if url.object().is_some() {
+                return Err(CliError::usage(
+                    "objects in buckets are reached by a server, through a connection",
+                ));
+            }
+            return Ok(Self::Url(url));
         }
         match std::fs::metadata(text) {
             Ok(metadata) if metadata.is_file() => Ok(Self::File(text.into())),

@@ -4,6 +4,7 @@
 //! valid goes out, or the list of everything that is not. After that nobody reads the
 //! environment any more.
 
+mod cloud;
 mod flags;
 mod parse;
 mod setting;
@@ -19,10 +20,13 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 use url::Url;
 
+use crate::connection::Keyring;
+use crate::output::{BucketSettings, PublicUrls};
 use crate::store::sql::PostgresSettings;
 use crate::task::Kind;
 use crate::worker::Retention;
 
+pub use cloud::{CLOUD_VARIABLES, Variable};
 pub use flags::Flags;
 pub use setting::{SETTINGS, Setting};
 pub use show::{reference, shown};
@@ -37,10 +41,14 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where jobs are kept.
     pub database: Database,
-    /// The folder for outputs.
-    pub storage: PathBuf,
+    /// Where outputs are kept.
+    pub storage: Storage,
     /// Signed links to outputs live this long.
     pub link_life: Duration,
+    /// Where outputs are public, when they are.
+    pub public_urls: Option<PublicUrls>,
+    /// Seals the secrets of connections.
+    pub keyring: Keyring,
     /// Where ends of jobs go and how they are signed.
     pub webhook: Webhook,
     /// Private networks that may be reached.
@@ -73,6 +81,24 @@ pub enum Database {
     Sqlite(PathBuf),
     /// On a server that many processes share.
     Postgres(Box<PostgresSettings>),
+}
+
+/// Where outputs are kept.
+#[derive(Clone, Debug)]
+pub enum Storage {
+    /// A folder of this machine.
+    Folder(PathBuf),
+    /// A bucket.
+    Bucket(BucketSettings),
+}
+
+impl fmt::Display for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(folder) => write!(f, "{}", folder.display()),
+            Self::Bucket(bucket) => f.write_str(&bucket.url()),
+        }
+    }
 }
 
 /// The listener and its clients.

@@ -1,7 +1,7 @@
 //! From text to values.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::thread::available_parallelism;
 use std::time::Duration;
@@ -13,11 +13,14 @@ use sqlx::postgres::PgConnectOptions;
 use url::Url;
 
 use super::Purpose;
+use super::cloud::{self, Place};
 use super::sources::{Source, Sources};
 use super::{
-    Config, Database, Http, Limits, Log, LogFormat, Problem, Problems, Tools, Webhook, Worker,
+    Config, Database, Http, Limits, Log, LogFormat, Problem, Problems, Storage, Tools, Webhook,
+    Worker,
 };
-use crate::output::MAX_LINK_LIFE;
+use crate::connection::Keyring;
+use crate::output::{MAX_LINK_LIFE, PublicUrls};
 use crate::store::sql::{HintsFrom, PostgresSettings};
 use crate::task::Kind;
 use crate::worker::Retention;
@@ -34,9 +37,12 @@ pub(super) fn config(
     let mut read = Reader { sources, problems, purpose };
     let data_dir = read.text("data_dir").map_or_else(|| PathBuf::from(DATA_DIR), PathBuf::from);
     let database = read.database();
-    let storage = read.parsed("storage", folder);
+    let storage = read.storage(&data_dir);
     let http = read.http();
     let link_life = read.parsed("link_life", link_life).unwrap_or(Duration::from_hours(24));
+    let template = |text: &str| PublicUrls::parse(text).map_err(str::to_owned);
+    let public_urls = read.parsed("public_url_template", template);
+    let keyring = read.parsed("secret_key", keyring).unwrap_or_default();
     let webhook = read.webhook();
     let allow_networks = read.list("allow_networks", network);
     let worker = read.worker();
@@ -51,9 +57,11 @@ pub(super) fn config(
     Some(Config {
         http: http?,
         database: database.unwrap_or_else(|| Database::Sqlite(data_dir.join("reelway.db"))),
-        storage: storage.unwrap_or_else(|| data_dir.join("files")),
+        storage: storage?,
         data_dir,
         link_life,
+        public_urls,
+        keyring,
         webhook,
         allow_networks,
         worker,
@@ -64,9 +72,9 @@ pub(super) fn config(
     })
 }
 
-struct Reader<'a> {
-    sources: &'a Sources,
-    problems: &'a mut Problems,
+pub(super) struct Reader<'a> {
+    pub(super) sources: &'a Sources,
+    pub(super) problems: &'a mut Problems,
     purpose: Purpose,
 }
 
@@ -106,6 +114,16 @@ impl Reader<'_> {
             })),
             sqlite @ Database::Sqlite(_) => sqlite,
         })
+    }
+
+    fn storage(&mut self, data_dir: &Path) -> Option<Storage> {
+        if self.sources.said("storage").is_none() {
+            return Some(Storage::Folder(data_dir.join("files")));
+        }
+        match self.parsed("storage", cloud::place)? {
+            Place::Folder(folder) => Some(Storage::Folder(folder)),
+            Place::Bucket { cloud, name, prefix } => cloud::bucket(cloud, name, prefix, self),
+        }
     }
 
     fn webhook(&mut self) -> Webhook {
@@ -363,12 +381,9 @@ fn connections(text: &str) -> Result<u32, String> {
     }
 }
 
-fn folder(text: &str) -> Result<PathBuf, String> {
-    match text.split_once("://") {
-        Some(("file", path)) => Ok(PathBuf::from(path)),
-        Some((scheme, _)) => Err(format!("this version keeps outputs in file:, not in {scheme}:")),
-        None => Err("it is a URL such as file:///var/lib/reelway/files".to_owned()),
-    }
+fn keyring(text: &str) -> Result<Keyring, String> {
+    let keys = text.split(',').map(str::trim).filter(|key| !key.is_empty());
+    Keyring::parse(keys).map_err(|error| format!("{error}; `openssl rand -hex 32` makes one"))
 }
 
 fn log_filter(text: &str) -> Result<String, String> {

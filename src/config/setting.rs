@@ -54,9 +54,13 @@ settings! {
     database_connections, ["REELWAY_DATABASE_CONNECTIONS"], "10", "NUMBER",
         "How many connections to Postgres this process may have open";
     storage, ["REELWAY_STORAGE"], "file://{data_dir}/files", "URL",
-        "Where outputs are kept";
+        "Where outputs are kept: file:///folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix";
     link_life, ["REELWAY_LINK_LIFE"], "24h", "DURATION",
         "How long a link to an output works, at most 7 days; every answer has fresh ones";
+    public_url_template, ["REELWAY_PUBLIC_URL_TEMPLATE"], "", "URL",
+        "Where outputs are public, such as https://cdn.example.com/{key}; links lead there and have no end";
+    secret_key, ["REELWAY_SECRET_KEY"], "", "KEY[,KEY…]",
+        "Seals the secrets of connections: 32 bytes in hex or base64; several while keys rotate, the first seals", secret;
     webhook_url, ["REELWAY_WEBHOOK_URL"], "", "URL",
         "Where the end of a job is pushed to when the job names no webhook_url";
     webhook_secret, ["REELWAY_WEBHOOK_SECRET"], "made at the first start and kept", "SECRET[,SECRET…]",

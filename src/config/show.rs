@@ -4,17 +4,20 @@ use std::fmt::Write as _;
 
 use url::Url;
 
+use super::cloud::{CLOUD_VARIABLES, Variable};
 use super::setting::{SETTINGS, Setting};
 use super::sources::Sources;
+
+const HIDDEN: &str = "(hidden; --secrets shows it)";
 
 /// `config show`: a line a setting with its value and where that came from.
 #[must_use]
 pub fn shown(sources: &Sources, with_secrets: bool) -> String {
     let width = SETTINGS.iter().map(|setting| setting.key.len()).max().unwrap_or(0);
-    SETTINGS.iter().fold(String::new(), |mut lines, setting| {
+    let lines = SETTINGS.iter().fold(String::new(), |mut lines, setting| {
         let (value, source) = match sources.said(setting.key) {
             Some((_, source)) if setting.secret && !with_secrets => {
-                ("(hidden; --secrets shows it)".to_owned(), source.to_string())
+                (HIDDEN.to_owned(), source.to_string())
             }
             Some((value, source)) if with_secrets => (value.to_owned(), source.to_string()),
             Some((value, source)) => (without_password(value), source.to_string()),
@@ -23,6 +26,14 @@ pub fn shown(sources: &Sources, with_secrets: bool) -> String {
         };
         // Writing to a string cannot fail.
         let _ok = writeln!(lines, "{:width$}  {value}  [{source}]", setting.key);
+        lines
+    });
+    let set = CLOUD_VARIABLES
+        .iter()
+        .filter_map(|variable| Some((variable, sources.cloud.get(variable.name)?)));
+    set.fold(lines, |mut lines, (variable, value)| {
+        let value = if variable.secret && !with_secrets { HIDDEN } else { value };
+        let _ok = writeln!(lines, "{:width$}  {value}  [environment]", variable.name);
         lines
     })
 }
@@ -48,7 +59,15 @@ pub fn reference() -> String {
         Sizes are written like `500MB` or `10GiB`, durations like `30s`, `10m` or `6h`.\n\n\
         | key of `reelway.toml` | flag | environment | default | what it does |\n\
         |---|---|---|---|---|\n";
-    SETTINGS.iter().fold(head.to_owned(), |page, setting| page + &row(setting))
+    let page = SETTINGS.iter().fold(head.to_owned(), |page, setting| page + &row(setting));
+    let clouds = "\n## Variables of the clouds\n\n\
+        With storage in a bucket, the variables of its cloud are read as its own tools read them. \
+        They are neither flags nor keys of the file. [storage.md](storage.md) has examples.\n\n\
+        | environment | what it says |\n\
+        |---|---|\n";
+    CLOUD_VARIABLES.iter().fold(page + clouds, |page, Variable { name, help, .. }| {
+        page + &format!("| `{name}` | {help} |\n")
+    })
 }
 
 fn row(setting: &Setting) -> String {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::cloud::{CLOUD_VARIABLES, Variable};
 use super::flags::Flags;
 use super::setting::{SETTINGS, Setting};
 use super::{Problem, Problems};
@@ -39,6 +40,8 @@ pub struct Sources {
     values: BTreeMap<&'static str, (String, Source)>,
     /// The platform's name for this server, from which a public URL can be made.
     pub(super) platform_domain: Option<String>,
+    /// The clouds' own variables that are set.
+    pub(super) cloud: BTreeMap<&'static str, String>,
 }
 
 impl Sources {
@@ -61,7 +64,10 @@ impl Sources {
             }
         }
         let platform_domain = env("RAILWAY_PUBLIC_DOMAIN").filter(|domain| !domain.is_empty());
-        Self { values, platform_domain }
+        let cloud = CLOUD_VARIABLES.iter().filter_map(|Variable { name, .. }| {
+            Some((*name, env(name).filter(|value| !value.is_empty())?))
+        });
+        Self { values, platform_domain, cloud: cloud.collect() }
     }
 
     /// What was said about the setting with this key.

@@ -27,7 +27,8 @@ fn with_nothing_said_it_listens_on_loopback_and_keeps_everything_in_data() {
     let config = load(&[]).expect("defaults are valid");
     assert_eq!(config.http.bind.to_string(), "127.0.0.1:3000");
     assert!(is_at(&config.database, "./data/reelway.db"), "{:?}", config.database);
-    assert_eq!(config.storage, Path::new("./data/files"));
+    assert_eq!(config.storage.to_string(), "./data/files");
+    assert!(!config.keyring.can_seal());
     assert!(config.worker.slots >= 1);
 }
 
@@ -84,6 +85,8 @@ fn all_problems_are_told_together_with_their_sources() {
             ("REELWAY_WEBHOOK_URL", "example.com"),
             ("REELWAY_API_KEY", "short"),
             ("REELWAY_LOG_FORMAT", "xml"),
+            ("REELWAY_PUBLIC_URL_TEMPLATE", "https://cdn.example.com/"),
+            ("REELWAY_SECRET_KEY", "my secret"),
         ],
     )
     .expect_err("many things are wrong");
@@ -115,6 +118,61 @@ fn a_postgres_url_makes_a_shared_database_and_its_password_is_not_shown() {
     let error = load(&[("DATABASE_URL", "postgres://app:hunter2-secret@:x/media")]);
     let error = error.expect_err("no such port");
     assert!(error.contains("DATABASE_URL") && !error.contains("hunter2"), "{error}");
+}
+
+#[test]
+fn buckets_of_three_clouds_are_reached_with_their_own_variables() {
+    let s3 = load(&[
+        ("REELWAY_STORAGE", "s3://media/made/"),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:9000"),
+        ("AWS_ALLOW_HTTP", "true"),
+        ("AWS_ACCESS_KEY_ID", "id"),
+        ("AWS_SECRET_ACCESS_KEY", "a-secret-key"),
+    ])
+    .expect("S3");
+    assert_eq!(s3.storage.to_string(), "s3://media/made");
+    assert!(!format!("{s3:?}").contains("a-secret-key"));
+    let account =
+        r#"{"client_email": "a", "private_key": "", "private_key_id": "", "disable_oauth": true}"#;
+    let gcs = load(&[("REELWAY_STORAGE", "gs://media"), ("GOOGLE_SERVICE_ACCOUNT_KEY", account)]);
+    assert_eq!(gcs.expect("GCS").storage.to_string(), "gs://media");
+    let azure = load(&[
+        ("REELWAY_STORAGE", "az://media/made"),
+        ("AZURE_STORAGE_ACCOUNT_NAME", "account"),
+        ("AZURE_STORAGE_ACCOUNT_KEY", "YS1zZWNyZXQta2V5"),
+    ]);
+    assert_eq!(azure.expect("Azure").storage.to_string(), "az://media/made");
+}
+
+#[test]
+fn a_bucket_that_cannot_be_reached_as_said_is_told_with_all_its_problems() {
+    let told = |env: &[(&str, &str)]| load(env).expect_err("it cannot be used");
+    let s3 = told(&[
+        ("REELWAY_STORAGE", "s3://media"),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:9000"),
+        ("AWS_SECRET_ACCESS_KEY", "a-secret-key"),
+    ]);
+    let azure = told(&[("REELWAY_STORAGE", "az://media")]);
+    let gcs = told(&[
+        ("REELWAY_STORAGE", "gs://media"),
+        ("GOOGLE_SERVICE_ACCOUNT_KEY", "{\"private_key\": 7}"),
+    ]);
+    let no_bucket = told(&[("REELWAY_STORAGE", "s3://media/../other")]);
+    insta::assert_snapshot!([s3, azure, gcs, no_bucket].join("\n"));
+}
+
+#[test]
+fn secrets_of_clouds_are_hidden_too() {
+    let env = |name: &str| match name {
+        "REELWAY_STORAGE" => Some("s3://media".to_owned()),
+        "AWS_ACCESS_KEY_ID" => Some("AKIA".to_owned()),
+        "AWS_SECRET_ACCESS_KEY" => Some("a-secret-key".to_owned()),
+        _ => None,
+    };
+    let (_, sources) = Config::load_from(&Flags::default(), &env, Purpose::Listen).expect("valid");
+    let hidden = shown(&sources, false);
+    assert!(hidden.contains("AKIA") && !hidden.contains("a-secret-key"), "{hidden}");
+    assert!(shown(&sources, true).contains("a-secret-key"));
 }
 
 #[test]

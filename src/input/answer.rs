@@ -50,6 +50,7 @@ pub(super) fn failure_of(error: &OutboundError) -> Failure {
         | OutboundError::Tls { .. }
         | OutboundError::TooManyRedirects
         | OutboundError::RedirectDowngrade
+        | OutboundError::TooLarge
         | OutboundError::Protocol(_) => ErrorKind::InputRefused,
         OutboundError::Request(_) => ErrorKind::InternalError,
     };

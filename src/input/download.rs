@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::file::{Known, Stored};
-use super::{FetchError, Fetcher, InputFile};
+use super::{FetchError, Fetcher, InputFile, Origin};
 use crate::clock::{Clock, Timestamp};
 use crate::job::InputUrl;
 use crate::task::{ErrorKind, Failure};
@@ -54,7 +54,7 @@ struct Table {
 #[derive(Debug)]
 struct Download {
     id: u64,
-    url: InputUrl,
+    origin: Origin,
     started_at: Timestamp,
     seats: usize,
     state: State,
@@ -138,13 +138,28 @@ impl Downloads {
         &self,
         url: &InputUrl,
         wanted_since: Timestamp,
+        progress: impl FnMut(u64, Option<u64>) + Send,
+        stop: &CancellationToken,
+    ) -> Result<Arc<InputFile>, FetchError> {
+        self.get_from(&Origin::of(url), wanted_since, progress, stop).await
+    }
+
+    /// The same from an origin of any kind.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Fetcher::fetch`].
+    pub async fn get_from(
+        &self,
+        origin: &Origin,
+        wanted_since: Timestamp,
         mut progress: impl FnMut(u64, Option<u64>) + Send,
         stop: &CancellationToken,
     ) -> Result<Arc<InputFile>, FetchError> {
         if stop.is_cancelled() {
             return Err(FetchError::Stopped);
         }
-        let (found, seat) = self.shared.sit_down(url, wanted_since);
+        let (found, seat) = self.shared.sit_down(origin, wanted_since);
         let stored = match found {
             Found::Done(stored) => {
                 progress(stored.size_bytes, Some(stored.size_bytes));
@@ -187,11 +202,12 @@ impl Shared {
     }
 
     /// Joins a download that will do, or begins one.
-    fn sit_down(self: &Arc<Self>, url: &InputUrl, wanted_since: Timestamp) -> (Found, Seat) {
+    fn sit_down(self: &Arc<Self>, origin: &Origin, wanted_since: Timestamp) -> (Found, Seat) {
         let mut table = self.table();
         self.sweep_in_background(&mut table);
+        let is_same = |download: &Download| download.origin.name() == origin.name();
         let fresh = |download: &&mut Download| {
-            download.url == *url && wanted_since <= download.started_at && !download.is_lost()
+            is_same(download) && wanted_since <= download.started_at && !download.is_lost()
         };
         if let Some(download) = table.downloads.iter_mut().find(fresh) {
             download.seats += 1;
@@ -201,27 +217,31 @@ impl Shared {
             };
             return (found, Seat { id: download.id, shared: self.clone() });
         }
-        let (news, seat) = self.begin(&mut table, url);
+        let (news, seat) = self.begin(&mut table, origin);
         // Whoever could use an older file of this URL can use the new one.
-        let stale = table.take(|download| download.url == *url && download.is_idle());
+        let stale = table.take(|download| is_same(download) && download.is_idle());
         drop(table);
         drop(stale);
         (Found::Running(news), seat)
     }
 
-    fn begin(self: &Arc<Self>, table: &mut Table, url: &InputUrl) -> (watch::Receiver<News>, Seat) {
+    fn begin(
+        self: &Arc<Self>,
+        table: &mut Table,
+        origin: &Origin,
+    ) -> (watch::Receiver<News>, Seat) {
         let id = table.next_id;
         table.next_id += 1;
         let stop = CancellationToken::new();
         let (sender, news) = watch::channel(News::Bytes { received: 0, total: None });
         table.downloads.push(Download {
             id,
-            url: url.clone(),
+            origin: origin.clone(),
             started_at: self.clock.now(),
             seats: 1,
             state: State::Running { news: news.clone(), stop: stop.clone() },
         });
-        tokio::spawn(self.clone().run(id, url.clone(), sender, stop));
+        tokio::spawn(self.clone().run(id, origin.clone(), sender, stop));
         (news, Seat { id, shared: self.clone() })
     }
 
@@ -229,7 +249,7 @@ impl Shared {
     async fn run(
         self: Arc<Self>,
         id: u64,
-        url: InputUrl,
+        origin: Origin,
         news: watch::Sender<News>,
         stop: CancellationToken,
     ) {
@@ -238,12 +258,12 @@ impl Shared {
             news.send_replace(News::Bytes { received, total });
         };
         let ended = match self.make_folder().await {
-            Ok(()) => self.fetcher.fetch(&url, &path, on_bytes, &stop).await,
+            Ok(()) => self.fetcher.fetch(origin.url(), &path, on_bytes, &stop).await,
             Err(failure) => Err(failure.into()),
         };
         let ended = ended.map(|fetched| {
             let size_bytes = fetched.size_bytes;
-            Arc::new(Stored { path, size_bytes, url, known: Known::default() })
+            Arc::new(Stored { path, size_bytes, origin, known: Known::default() })
         });
         // The table first: whoever sits down from now on must see how it ended.
         let removed = self.settle(id, ended.as_ref().ok());

@@ -8,10 +8,10 @@ use ffmpeg::Facts;
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::Mutex;
 
+use super::Origin;
 use super::download::Seat;
 use super::part;
 use super::sniff::{HEAD_BYTES, sniff};
-use crate::job::InputUrl;
 use crate::task::{ErrorKind, Failure};
 
 /// A whole input on this worker's disk: downloaded and shared, or a file of the user's own.
@@ -41,7 +41,7 @@ enum Place {
 pub(super) struct Stored {
     pub(super) path: PathBuf,
     pub(super) size_bytes: u64,
-    pub(super) url: InputUrl,
+    pub(super) origin: Origin,
     pub(super) known: Known,
 }
 
@@ -123,10 +123,10 @@ impl InputFile {
 
     /// Where it was downloaded from; `None` for the user's own file.
     #[must_use]
-    pub fn url(&self) -> Option<&InputUrl> {
+    pub fn origin(&self) -> Option<&Origin> {
         match &self.place {
             Place::Own { .. } => None,
-            Place::Downloaded(stored) => Some(&stored.url),
+            Place::Downloaded(stored) => Some(&stored.origin),
         }
     }
 }
@@ -142,7 +142,7 @@ mod tests {
         std::fs::write(&path, b"\0\0\0\x20ftypisom").expect("a file");
         let input = InputFile::local(&path).await.expect("an input");
         assert_eq!((input.path(), input.size_bytes()), (path.as_path(), 12));
-        assert!(input.url().is_none());
+        assert!(input.origin().is_none());
         drop(input);
         assert!(path.exists());
     }

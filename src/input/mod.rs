@@ -9,6 +9,7 @@ mod answer;
 mod download;
 mod fetch;
 mod file;
+mod origin;
 mod part;
 mod sniff;
 
@@ -18,4 +19,5 @@ mod tests;
 pub use download::Downloads;
 pub use fetch::{FetchError, FetchLimits, Fetched, Fetcher};
 pub use file::{InputFile, Known};
+pub use origin::Origin;
 pub use sniff::{HEAD_BYTES, Sniff, sniff};

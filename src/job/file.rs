@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ObjectUrl;
+
 /// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -40,6 +42,9 @@ pub struct File {
     pub codecs: Option<Codecs>,
     /// SHA-256 of its bytes in lower-case hex.
     pub sha256: String,
+    /// The object in the user's own bucket that it went to; without it the file is in storage.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub delivered_to: Option<ObjectUrl>,
 }
 
 /// What the streams of a file are coded in.

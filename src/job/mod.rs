@@ -4,6 +4,7 @@
 //! asks [`plan`] for the commands; everybody shows a job by [`view::JobView`].
 
 mod file;
+mod object;
 pub mod options;
 pub mod plan;
 mod spec;
@@ -17,6 +18,7 @@ use crate::task::{Lane, Stages, Task, TaskState};
 
 pub use crate::task::Kind;
 pub use file::{Codecs, File, FileKind};
+pub use object::{ObjectError, ObjectUrl, Via};
 pub use options::{OptionError, Options};
 pub use spec::{InputError, InputUrl, JobSpec};
 pub use state::{InvalidTransition, JobEvent, JobState, Status};

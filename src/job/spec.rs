@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::{Options, Priority};
+use super::{ObjectUrl, Options, Priority, Via};
 
 /// What was asked, with nothing left that could be wrong in itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,9 +22,11 @@ pub struct JobSpec {
     pub webhook_url: Option<Url>,
     /// How urgent it is.
     pub priority: Priority,
+    /// The user's own buckets, when input or outputs are there.
+    pub via: Option<Via>,
 }
 
-/// An `http` or `https` URL, with the text as it was sent.
+/// An `http`, `https` or `s3` URL, with the text as it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InputUrl {
     text: String,
@@ -37,8 +39,10 @@ pub struct InputUrl {
 pub enum InputError {
     #[error("this is not a URL")]
     NotAUrl,
-    #[error("only http and https URLs can be fetched")]
+    #[error("only http, https and s3 URLs can be fetched")]
     Scheme,
+    #[error("an object in a bucket is written s3://bucket/key")]
+    Object,
     #[error("a URL must not hold a user name or password")]
     UserInfo,
     #[error("a URL must not hold spaces, control characters or backslashes")]
@@ -63,6 +67,9 @@ impl InputUrl {
         if text.len() > Self::MAX_LEN {
             return Err(InputError::TooLong);
         }
+        if text.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("s3://")) {
+            return Self::parse_object(text);
+        }
         if text.contains(|c: char| c.is_control() || c.is_whitespace() || c == '\\') {
             return Err(InputError::Characters);
         }
@@ -74,6 +81,22 @@ impl InputUrl {
             return Err(InputError::UserInfo);
         }
         Ok(Self { text: text.to_owned(), url })
+    }
+
+    /// The key of an object is taken as it is; the URL beside it only has its scheme for use.
+    fn parse_object(text: &str) -> Result<Self, InputError> {
+        let object: ObjectUrl = text.parse().map_err(|_| InputError::Object)?;
+        if object.is_folder() {
+            return Err(InputError::Object);
+        }
+        let url = Url::parse(text).map_err(|_| InputError::NotAUrl)?;
+        Ok(Self { text: text.to_owned(), url })
+    }
+
+    /// The object in a bucket that it names, if it does.
+    #[must_use]
+    pub fn object(&self) -> Option<ObjectUrl> {
+        self.text.parse().ok()
     }
 
     /// The text as it was sent.

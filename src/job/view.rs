@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Codecs, File, FileKind, Job, Kind, Priority, Status};
+use super::{Codecs, File, FileKind, Job, Kind, ObjectUrl, Priority, Status};
 use crate::clock::Timestamp;
 use crate::id::{BatchId, JobId, TaskId};
 use crate::task::{Failure, Stage, StageKind, StageStatus};
@@ -131,13 +131,16 @@ impl JobView {
         }
     }
 
-    /// The view with every storage key replaced by the link that `link` makes of it.
+    /// The view with every storage key replaced by the link that `link` makes of it. What went to
+    /// a bucket of the user's own is named by its `s3://` URL and stays so.
     #[must_use]
     pub fn linked(mut self, link: impl Fn(&str) -> String) -> Self {
         let of_tasks = self.tasks.iter_mut().filter_map(|task| task.output.as_mut());
         let files = self.outputs.iter_mut().chain(&mut self.output).chain(of_tasks);
         for url in files.map(|file| &mut file.url).chain(&mut self.output_url) {
-            *url = link(url);
+            if url.parse::<ObjectUrl>().is_err() {
+                *url = link(url);
+            }
         }
         self
     }
@@ -147,7 +150,7 @@ impl FileView {
     fn of(file: &File) -> Self {
         Self {
             object: "file".to_owned(),
-            url: file.key.clone(),
+            url: file.delivered_to.as_ref().map_or_else(|| file.key.clone(), ToString::to_string),
             kind: file.kind,
             format: file.format.clone(),
             filesize: file.filesize,

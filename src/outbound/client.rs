@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use reqwest::header::{
     AUTHORIZATION, COOKIE, HeaderMap, LOCATION, PROXY_AUTHORIZATION, RETRY_AFTER,
 };
-use reqwest::{Method, dns};
+use reqwest::{Method, StatusCode, dns};
 use url::Url;
 
 use super::{Guard, OutboundError, Pinned, Resolve, Target};
@@ -20,6 +20,9 @@ pub const MAX_REDIRECTS: usize = 5;
 
 /// How much of a webhook receiver's answer is read.
 pub const MAX_ANSWER_BYTES: usize = 16 << 10;
+
+/// How much of the answer to a [`Call`] is read: words about objects, never an object.
+pub const MAX_CALL_BYTES: usize = 4 << 20;
 
 /// How many header lines an answer may have.
 const MAX_HEADERS: usize = 100;
@@ -54,6 +57,30 @@ pub struct Answer {
     pub retry_after: Option<String>,
     /// The first [`MAX_ANSWER_BYTES`] of the body, or as much of them as came in time.
     pub body: String,
+}
+
+/// A request of any method with a whole body, as APIs of storage take them.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The method.
+    pub method: Method,
+    /// Where to.
+    pub url: Url,
+    /// All headers but those of the connection.
+    pub headers: HeaderMap,
+    /// The body; may be empty.
+    pub body: Bytes,
+}
+
+/// What was said to a [`Call`].
+#[derive(Clone, Debug)]
+pub struct CallAnswer {
+    /// The status; a redirect is not followed and is told like any other.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The whole body.
+    pub body: Bytes,
 }
 
 impl Client {
@@ -149,6 +176,30 @@ impl Client {
         })
     }
 
+    /// Makes a request and reads the whole answer, all within `timeout`; follows no redirect.
+    ///
+    /// # Errors
+    ///
+    /// See [`OutboundError`]; a body larger than [`MAX_CALL_BYTES`] is no answer to a call. Any
+    /// status is an answer, and no error.
+    pub async fn call(&self, call: Call, timeout: Duration) -> Result<CallAnswer, OutboundError> {
+        let Call { method, url, headers, body } = call;
+        let target = Target::of(&url, &self.guard)?;
+        let answered = async {
+            let mut response = self.send(method, target, headers, body).await?;
+            let mut bytes = BytesMut::new();
+            while let Some(chunk) = response.chunk().await? {
+                if bytes.len() + chunk.len() > MAX_CALL_BYTES {
+                    return Err(OutboundError::TooLarge);
+                }
+                bytes.extend_from_slice(&chunk);
+            }
+            let headers = std::mem::take(response.headers_mut());
+            Ok(CallAnswer { status: response.status(), headers, body: bytes.freeze() })
+        };
+        tokio::time::timeout(timeout, answered).await.map_err(|_| OutboundError::Timeout)?
+    }
+
     async fn send(
         &self,
         method: Method,
@@ -158,7 +209,7 @@ impl Client {
     ) -> Result<reqwest::Response, OutboundError> {
         let pinned = target.resolve(&self.guard, self.resolver.as_ref()).await?;
         let mut request = self.connection_to(&pinned)?.request(method.clone(), pinned.url);
-        if method != Method::GET {
+        if !matches!(method, Method::GET | Method::HEAD) {
             request = request.body(body);
         }
         Ok(request.headers(headers).send().await?)

@@ -49,6 +49,9 @@ pub enum OutboundError {
     /// What came back is not HTTP, or more of it than anybody needs.
     #[error("the server's answer is not valid HTTP")]
     Protocol(#[source] reqwest::Error),
+    /// The answer is larger than any that is expected.
+    #[error("the server's answer is too large")]
+    TooLarge,
     /// The request could not be built.
     #[error("the request could not be made")]
     Request(#[source] reqwest::Error),
@@ -98,7 +101,7 @@ impl OutboundError {
             Self::Reset(_) => "reset",
             Self::TooManyRedirects => "too_many_redirects",
             Self::RedirectDowngrade => "redirect_downgrade",
-            Self::Protocol(_) | Self::Request(_) => "protocol",
+            Self::Protocol(_) | Self::TooLarge | Self::Request(_) => "protocol",
         }
     }
 }

@@ -4,12 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use sha2::Sha256;
 use url::Url;
 
+use super::Storage;
 use crate::clock::{Clock, Timestamp};
+
+/// What of a key could be taken for something else in a URL; slashes stay.
+const NOT_IN_A_PATH: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The longest life of a link (reliability.md section 5: at most seven days).
 pub const MAX_LINK_LIFE: Duration = Duration::from_hours(7 * 24);
@@ -17,13 +23,54 @@ pub const MAX_LINK_LIFE: Duration = Duration::from_hours(7 * 24);
 /// Makes and checks links of the form `{public url}/files/{key}?expires={unix s}&signature={hex}`.
 ///
 /// The signature is an HMAC-SHA256 over `GET`, the key and the expiry: a link opens one file,
-/// for reading, until its time is over.
+/// for reading, until its time is over. Where outputs are public, or in a bucket that signs
+/// links, links lead there instead ([`Self::leading_to`]); these stay good all the same.
 #[derive(Clone, Debug)]
 pub struct Links {
     public_url: Url,
     secret: Arc<SecretString>,
     life: Duration,
     clock: Arc<dyn Clock>,
+    leads_to: LeadsTo,
+}
+
+/// Where links lead.
+#[derive(Clone, Debug)]
+enum LeadsTo {
+    ThisServer,
+    Storage(Storage),
+    Public(PublicUrls, Storage),
+}
+
+/// Where outputs can be read by anyone: a public bucket, or a network in front of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicUrls {
+    before: String,
+    after: String,
+}
+
+impl PublicUrls {
+    const KEY: &str = "{key}";
+
+    /// Reads a template such as `https://cdn.example.com/{key}`.
+    ///
+    /// # Errors
+    ///
+    /// It is no http or https URL, or does not say where the key belongs.
+    pub fn parse(template: &str) -> Result<Self, &'static str> {
+        let shape = "it is a URL with {key} in its path, such as https://cdn.example.com/{key}";
+        let (before, after) = template.split_once(Self::KEY).ok_or(shape)?;
+        let made = Self { before: before.to_owned(), after: after.to_owned() };
+        let url = Url::parse(&made.url("key")).map_err(|_| shape)?;
+        let is_in_path = url.host_str().is_some_and(|host| !host.is_empty())
+            && url.path().contains("key")
+            && !after.contains(Self::KEY);
+        if matches!(url.scheme(), "http" | "https") && is_in_path { Ok(made) } else { Err(shape) }
+    }
+
+    fn url(&self, key: &str) -> String {
+        format!("{}{}{}", self.before, utf8_percent_encode(key, NOT_IN_A_PATH), self.after)
+    }
 }
 
 /// The query of a signed link.
@@ -58,19 +105,40 @@ impl Links {
         life: Duration,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { public_url, secret: Arc::new(secret), life: life.min(MAX_LINK_LIFE), clock }
+        let (secret, life) = (Arc::new(secret), life.min(MAX_LINK_LIFE));
+        Self { public_url, secret, life, clock, leads_to: LeadsTo::ThisServer }
+    }
+
+    /// The same, with links that lead to `public` where that is given, else to where `storage`
+    /// is, as far as it can sign links on the spot.
+    #[must_use]
+    pub fn leading_to(self, storage: Storage, public: Option<PublicUrls>) -> Self {
+        let leads_to = match public {
+            Some(public) => LeadsTo::Public(public, storage),
+            None => LeadsTo::Storage(storage),
+        };
+        Self { leads_to, ..self }
     }
 
     /// A link to the file with this storage key, valid from now for the usual life.
     #[must_use]
     pub fn link(&self, key: &str) -> String {
-        self.link_until(key, self.clock.now().plus(self.life))
+        self.link_for(key, self.life)
     }
 
     /// A link that lives as long as a link can: for readers of the `media_jobs` relation.
     #[must_use]
     pub fn lasting_link(&self, key: &str) -> String {
-        self.link_until(key, self.clock.now().plus(MAX_LINK_LIFE))
+        self.link_for(key, MAX_LINK_LIFE)
+    }
+
+    fn link_for(&self, key: &str, life: Duration) -> String {
+        let elsewhere = match &self.leads_to {
+            LeadsTo::ThisServer => None,
+            LeadsTo::Storage(storage) => storage.link(key, life).map(String::from),
+            LeadsTo::Public(public, storage) => Some(public.url(&storage.full_key(key))),
+        };
+        elsewhere.unwrap_or_else(|| self.link_until(key, self.clock.now().plus(life)))
     }
 
     fn link_until(&self, key: &str, end: Timestamp) -> String {
@@ -143,6 +211,38 @@ mod tests {
         assert_eq!(links.check("job_2/1/video.mp4", &query), Err(LinkError::Forged));
         clock.advance(Duration::from_secs(61));
         assert_eq!(links.check("job_1/1/video.mp4", &query), Err(LinkError::Expired));
+    }
+
+    #[test]
+    fn a_template_puts_the_encoded_key_where_it_says() {
+        let urls = PublicUrls::parse("https://cdn.example.com/a/{key}?v=1").expect("a template");
+        assert_eq!(
+            urls.url("job_1/1/é ?.mp4"),
+            "https://cdn.example.com/a/job_1/1/%C3%A9%20%3F.mp4?v=1"
+        );
+        for wrong in [
+            "https://cdn.example.com/",
+            "cdn.example.com/{key}",
+            "ftp://cdn.example.com/{key}",
+            "https://{key}/a",
+            "https://cdn.example.com/?file={key}",
+            "https://cdn.example.com/{key}/{key}",
+        ] {
+            assert!(PublicUrls::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn where_outputs_are_public_links_lead_there_and_never_end() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let storage = Storage::local(folder.path()).expect("a storage");
+        let (links, clock) = links();
+        let public = PublicUrls::parse("https://cdn.example.com/{key}").expect("a template");
+        let links = links.leading_to(storage, Some(public));
+        let link = links.link("job_1/1/video.mp4");
+        assert_eq!(link, "https://cdn.example.com/job_1/1/video.mp4");
+        clock.advance(Duration::from_hours(24));
+        assert_eq!(links.lasting_link("job_1/1/video.mp4"), link);
     }
 
     #[test]

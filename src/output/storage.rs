@@ -1,52 +1,63 @@
-//! Where outputs are kept.
+//! Where outputs are kept: a folder of this machine, or a bucket.
 
 use std::io;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
+use object_store::client::HttpError;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
-use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, WriteMultipart};
-use sha2::{Digest as _, Sha256};
-use tokio::io::AsyncReadExt as _;
+use object_store::signer::Method;
+use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, PutMode};
+use url::Url;
 
-/// How much of a file is in memory while it goes into storage.
-const PART_BYTES: usize = 8 << 20;
+use super::abandoned::Abandoned;
+use super::bucket::Bucket;
+use super::upload::{Stored, upload};
 
-/// How many parts may be on their way at once.
-const PARTS_IN_FLIGHT: usize = 4;
-
-/// A store of objects: a folder today, a bucket when one machine is not enough.
+/// A place for objects: a folder when one machine is enough, a bucket when it is not.
 #[derive(Clone, Debug)]
 pub struct Storage {
-    objects: Arc<dyn ObjectStore>,
+    place: Place,
 }
 
-/// What went into storage.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stored {
-    /// Size in bytes.
-    pub size_bytes: u64,
-    /// SHA-256 of the bytes in lower-case hex.
-    pub sha256: String,
+#[derive(Clone, Debug)]
+enum Place {
+    Folder { objects: Arc<LocalFileSystem>, root: PathBuf },
+    Bucket(Arc<Bucket>),
 }
 
-/// Why storage did not do as asked.
+/// Why storage did not do as asked. The words are for the log: they have the store's own in them.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     /// The file to be stored could not be read.
-    #[error("the file to be stored could not be read")]
+    #[error("the file to be stored could not be read: {0}")]
     Source(#[source] io::Error),
     /// The store refused or could not be reached.
-    #[error("the storage did not do as asked")]
+    #[error("the storage did not do as asked: {0}")]
     Store(#[from] object_store::Error),
     /// A key that the server did not make.
     #[error("this is no storage key")]
     Key(#[from] object_store::path::Error),
+    /// What arrived is not what was sent.
+    #[error("the storage has {found_bytes} bytes of the {sent_bytes} that were sent")]
+    Size {
+        /// How many bytes were sent.
+        sent_bytes: u64,
+        /// How many bytes are there.
+        found_bytes: u64,
+    },
+    /// The bucket could not be reached.
+    #[error("the bucket could not be reached: {0}")]
+    Unreachable(#[source] HttpError),
+    /// The bucket's list of unfinished uploads cannot be understood.
+    #[error("the bucket's list of unfinished uploads cannot be read")]
+    Listing,
 }
 
 impl Storage {
@@ -60,33 +71,32 @@ impl Storage {
         std::fs::create_dir_all(folder).map_err(StorageError::Source)?;
         let objects =
             LocalFileSystem::new_with_prefix(folder)?.with_automatic_cleanup(true).with_fsync(true);
-        Ok(Self { objects: Arc::new(objects) })
+        Ok(Self { place: Place::Folder { objects: Arc::new(objects), root: folder.to_owned() } })
     }
 
-    /// Streams the file at `path` into storage; it is there whole or not at all.
+    /// A bucket.
+    #[must_use]
+    pub fn bucket(bucket: Bucket) -> Self {
+        Self { place: Place::Bucket(Arc::new(bucket)) }
+    }
+
+    /// Streams the file at `path` into storage; it is there whole or not at all. A file of one
+    /// part is refused where something is there already.
     ///
     /// # Errors
     ///
     /// The file cannot be read, or the store does not take it; then nothing is left behind.
     pub async fn put(&self, key: &str, path: &Path) -> Result<Stored, StorageError> {
-        let key = Key::parse(key)?;
-        let mut file = tokio::fs::File::open(path).await.map_err(StorageError::Source)?;
-        let mut upload = WriteMultipart::new_with_chunk_size(
-            self.objects.put_multipart(&key).await?,
-            PART_BYTES,
-        );
-        match copy(&mut file, &mut upload).await {
-            Ok(stored) => {
-                upload.finish().await?;
-                Ok(stored)
-            }
-            Err(error) => {
-                if let Err(abort) = upload.abort().await {
-                    tracing::warn!(error = %abort, "an unfinished upload could not be removed");
-                }
-                Err(error)
-            }
-        }
+        upload(self.objects(), &self.object(key)?, path, PutMode::Create).await
+    }
+
+    /// The same, in the place of whatever is there.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::put`].
+    pub async fn replace(&self, key: &str, path: &Path) -> Result<Stored, StorageError> {
+        upload(self.objects(), &self.object(key)?, path, PutMode::Overwrite).await
     }
 
     /// The bytes of an object, or of a `range` of it.
@@ -100,82 +110,131 @@ impl Storage {
         range: Option<Range<u64>>,
     ) -> Result<BoxStream<'static, Result<Bytes, StorageError>>, StorageError> {
         let options = GetOptions { range: range.map(GetRange::Bounded), ..GetOptions::default() };
-        let object = self.objects.get_opts(&Key::parse(key)?, options).await?;
+        let object = self.objects().get_opts(&self.object(key)?, options).await?;
         Ok(object.into_stream().map(|bytes| bytes.map_err(StorageError::from)).boxed())
     }
 
-    /// Removes every object below `prefix`; returns how many there were.
+    /// The size of an object in bytes; none when it is not there.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be reached.
+    pub async fn size(&self, key: &str) -> Result<Option<u64>, StorageError> {
+        match self.objects().head(&self.object(key)?).await {
+            Ok(found) => Ok(Some(found.size)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Removes every object below `prefix`, and what is left of uploads to there that were given
+    /// up; returns how many objects there were.
     ///
     /// # Errors
     ///
     /// The store cannot be reached; some objects may be left, and calling again is safe.
     pub async fn remove(&self, prefix: &str) -> Result<u64, StorageError> {
-        let prefix = Key::parse(prefix)?;
-        let mut found = self.objects.list(Some(&prefix));
+        let prefix = self.object(prefix)?;
+        let mut found = self.objects().list(Some(&prefix));
         let mut removed = 0;
         while let Some(object) = found.next().await {
-            self.objects.delete(&object?.location).await?;
-            removed += 1;
+            match self.objects().delete(&object?.location).await {
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => removed += 1,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        match &self.place {
+            // Half a file stands beside where the whole one would be, and in no listing.
+            Place::Folder { root, .. } => remove_folder(&root.join(prefix.as_ref())).await?,
+            Place::Bucket(bucket) => drop(bucket.abort_uploads(&prefix).await?),
         }
         Ok(removed)
     }
+
+    /// Ends unfinished uploads to `key` or below it: of workers that were killed.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be reached.
+    pub async fn abort_uploads(&self, key: &str) -> Result<Abandoned, StorageError> {
+        match &self.place {
+            // Nobody pays for half a file on this disk; it goes with its folder.
+            Place::Folder { .. } => Ok(Abandoned::Aborted(0)),
+            Place::Bucket(bucket) => bucket.abort_uploads(&self.object(key)?).await,
+        }
+    }
+
+    /// A link to the object that opens it for `life` without asking this server, where the
+    /// place can make one on the spot.
+    #[must_use]
+    pub fn link(&self, key: &str, life: Duration) -> Option<Url> {
+        match &self.place {
+            Place::Folder { .. } => None,
+            Place::Bucket(bucket) => bucket.link(&self.object(key).ok()?, life),
+        }
+    }
+
+    /// A signed link to the object, however long it takes to make one; none of a folder.
+    ///
+    /// # Errors
+    ///
+    /// The bucket's credentials cannot be had.
+    pub async fn signed(&self, key: &str, life: Duration) -> Result<Option<Url>, StorageError> {
+        let Place::Bucket(bucket) = &self.place else { return Ok(None) };
+        Ok(Some(bucket.signer().signed_url(Method::GET, &self.object(key)?, life).await?))
+    }
+
+    /// The whole key of an object, with what stands in front of every key of a bucket.
+    #[must_use]
+    pub fn full_key(&self, key: &str) -> String {
+        self.object(key).map_or_else(|_| key.to_owned(), |key| key.as_ref().to_owned())
+    }
+
+    fn objects(&self) -> &dyn ObjectStore {
+        match &self.place {
+            Place::Folder { objects, .. } => objects.as_ref(),
+            Place::Bucket(bucket) => bucket.objects(),
+        }
+    }
+
+    fn object(&self, key: &str) -> Result<Key, StorageError> {
+        let below = Key::parse(key)?;
+        if below.as_ref().is_empty() {
+            // It would name everything that is there.
+            return Err(object_store::path::Error::EmptySegment { path: key.to_owned() }.into());
+        }
+        match &self.place {
+            Place::Bucket(bucket) if !bucket.prefix().is_empty() => {
+                Ok(Key::parse(format!("{}/{below}", bucket.prefix()))?)
+            }
+            Place::Folder { .. } | Place::Bucket(_) => Ok(below),
+        }
+    }
 }
 
-async fn copy(
-    file: &mut tokio::fs::File,
-    upload: &mut WriteMultipart,
-) -> Result<Stored, StorageError> {
-    let mut digest = Sha256::new();
-    let mut size_bytes = 0;
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        let read = file.read(&mut buffer).await.map_err(StorageError::Source)?;
-        if read == 0 {
-            return Ok(Stored { size_bytes, sha256: hex::encode(digest.finalize()) });
-        }
-        digest.update(&buffer[..read]);
-        size_bytes += read as u64;
-        upload.wait_for_capacity(PARTS_IN_FLIGHT).await?;
-        upload.write(&buffer[..read]);
+/// Removes what is left of a folder, if it is one.
+async fn remove_folder(path: &Path) -> Result<(), StorageError> {
+    match tokio::fs::remove_dir_all(path).await {
+        Ok(()) => Ok(()),
+        Err(error) => match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(()),
+            _ => Err(StorageError::Source(error)),
+        },
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use futures::TryStreamExt as _;
-
     use super::*;
 
-    async fn bytes(storage: &Storage, key: &str, range: Option<Range<u64>>) -> Vec<u8> {
-        let stream = storage.get(key, range).await.expect("an object");
-        let parts: Vec<Bytes> = stream.try_collect().await.expect("its bytes");
-        parts.concat()
-    }
-
     #[tokio::test]
-    async fn what_is_put_can_be_read_in_parts_and_removed_by_prefix() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let source = folder.path().join("source");
-        std::fs::write(&source, b"hello, storage").expect("a file");
-        let storage = Storage::local(&folder.path().join("files")).expect("a storage");
-
-        let stored = storage.put("job_1/1/video.mp4", &source).await.expect("stored");
-        assert_eq!(stored.size_bytes, 14);
-        assert_eq!(stored.sha256, hex::encode(Sha256::digest(b"hello, storage")));
-        assert_eq!(bytes(&storage, "job_1/1/video.mp4", None).await, b"hello, storage");
-        assert_eq!(bytes(&storage, "job_1/1/video.mp4", Some(7..14)).await, b"storage");
-
-        storage.put("job_1/2/video.mp4", &source).await.expect("stored");
-        assert_eq!(storage.remove("job_1/1").await.expect("removed"), 1);
-        assert!(storage.get("job_1/1/video.mp4", None).await.is_err());
-        assert_eq!(bytes(&storage, "job_1/2/video.mp4", None).await.len(), 14);
-    }
-
-    #[tokio::test]
-    async fn a_key_cannot_leave_the_folder() {
+    async fn a_key_cannot_leave_the_folder_or_name_all_of_it() {
         let folder = tempfile::tempdir().expect("a folder");
         let storage = Storage::local(folder.path()).expect("a storage");
         assert!(storage.get("../etc/passwd", None).await.is_err());
         assert!(storage.get("a/../../b", None).await.is_err());
+        for all in ["", "/"] {
+            assert!(matches!(storage.remove(all).await, Err(StorageError::Key(_))), "{all:?}");
+        }
     }
 }

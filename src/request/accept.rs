@@ -40,7 +40,18 @@ pub(super) async fn accept(
     }
     let idempotency = idempotency::named(headers, route, body, &answer)?;
     let max_queued = state.limits.max_queued;
-    match state.store.submit(Submission { jobs, idempotency, max_queued }).await? {
+    let submitted = state.store.submit(Submission { jobs, idempotency, max_queued }).await?;
+    answer_to(submitted, status, location, answer)
+}
+
+/// The answer to something that was to be made: as it is now, or as it was given before.
+pub(super) fn answer_to(
+    submitted: Submitted,
+    status: StatusCode,
+    location: Option<String>,
+    answer: String,
+) -> Result<Response, Problem> {
+    match submitted {
         Submitted::Accepted => {
             let mut response = json(status, answer);
             if let Some(location) = location {

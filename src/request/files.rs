@@ -33,6 +33,10 @@ pub(super) async fn serve(
 ) -> Result<Response, Problem> {
     authorize(&state, &key, &request)?;
     let file = state.store.output(&key).await?.ok_or_else(unknown)?;
+    if let Some(object) = &file.delivered_to {
+        return Err(Problem::not_found("file_not_found", "this file is not kept here")
+            .hint(format!("it was delivered to {object}")));
+    }
     let etag: ETag = format!("\"{}\"", file.sha256).parse().map_err(Problem::internal)?;
     let mut response = answer(&state, &file, &etag, request.method(), request.headers()).await?;
     describe(response.headers_mut(), &file)?;

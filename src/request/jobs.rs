@@ -36,6 +36,7 @@ pub(super) async fn create(
     sent: Sent,
 ) -> Result<Response, Problem> {
     let spec = submit::one(&sent.object, None, &Rules::from(&state))?;
+    submit::check_connection(&state, [&spec]).await?;
     let now = state.clock.now();
     let job = Job::accepted(fresh(now), None, spec, now);
     let acceptance = Acceptance {

@@ -9,6 +9,7 @@ mod accept;
 mod auth;
 mod batches;
 mod body;
+mod connections;
 mod deliveries;
 mod envelope;
 mod events;

@@ -30,6 +30,7 @@ pub(super) async fn process(
     } else {
         single(&state, &sent, &rules)?
     };
+    submit::check_connection(&state, jobs.iter().map(|job| &job.spec)).await?;
     let acceptance = Acceptance {
         route: "/process",
         owner,

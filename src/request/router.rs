@@ -6,7 +6,10 @@ use axum::{Extension, Router};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::events::Seats;
-use super::{AppState, auth, batches, deliveries, envelope, events, files, health, jobs, process};
+use super::{
+    AppState, auth, batches, connections, deliveries, envelope, events, files, health, jobs,
+    process,
+};
 
 /// The routes by which a platform asks how a process does that answers nothing else.
 pub fn health_router(state: AppState) -> Router {
@@ -27,6 +30,8 @@ pub fn router(state: AppState) -> Router {
         .route("/jobs/{id}/cancel", post(jobs::cancel))
         .route("/jobs/{id}/retry", post(jobs::retry))
         .route("/batches/{id}", get(batches::show))
+        .route("/connections", post(connections::create).get(connections::list))
+        .route("/connections/{id}", get(connections::show).delete(connections::delete))
         .route("/webhooks/deliveries", get(deliveries::log))
         .route("/webhooks/deliveries/replay", post(deliveries::replay_failed))
         .route("/webhooks/deliveries/{id}/replay", post(deliveries::replay))

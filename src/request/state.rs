@@ -9,6 +9,7 @@ use url::Url;
 
 use super::{Auth, Readiness};
 use crate::clock::Clock;
+use crate::connection::Keyring;
 use crate::job::Job;
 use crate::job::view::JobView;
 use crate::output::{Links, Storage};
@@ -33,6 +34,8 @@ pub struct AppState {
     pub clock: Arc<dyn Clock>,
     /// Who may call.
     pub auth: Auth,
+    /// Seals the secrets of connections.
+    pub keyring: Keyring,
     /// How much a caller may ask for.
     pub limits: RequestLimits,
     /// Where pushes go when a job names no `webhook_url` of its own.

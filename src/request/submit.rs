@@ -12,7 +12,7 @@ use url::{Host, Url};
 use super::fields::Fields;
 use super::{AppState, Problem};
 use crate::job::options::closest;
-use crate::job::{InputError, InputUrl, JobSpec, Kind, Options, Priority};
+use crate::job::{InputError, InputUrl, JobSpec, Kind, ObjectUrl, Options, Priority, Via};
 
 /// The most that a caller may keep in `metadata`, in bytes of JSON.
 const MAX_METADATA_BYTES: usize = 16 << 10;
@@ -32,7 +32,8 @@ const KNOWN: &[&str] = &[
 ];
 
 /// What may be in a request for several.
-const KNOWN_OF_BATCH: &[&str] = &["input", "url", "tasks", "metadata", "webhook_url", "priority"];
+const KNOWN_OF_BATCH: &[&str] =
+    &["input", "url", "tasks", "metadata", "webhook_url", "priority", "output", "connection_id"];
 
 /// What may be in each of them.
 const KNOWN_OF_TASK: &[&str] = &["kind", "options"];
@@ -65,7 +66,6 @@ pub(super) fn one(
 ) -> Result<JobSpec, Problem> {
     let fields = Fields::new("", object);
     fields.refuse_slips(KNOWN)?;
-    refuse_destinations(&fields)?;
     let shared = Shared::read(&fields, default_kind.is_some(), rules)?;
     let (options, raw_options) = options(&fields, default_kind)?;
     Ok(shared.job(options, raw_options))
@@ -78,7 +78,6 @@ pub(super) fn batch(
 ) -> Result<Vec<JobSpec>, Problem> {
     let fields = Fields::new("", object);
     fields.refuse_slips(KNOWN_OF_BATCH)?;
-    refuse_destinations(&fields)?;
     for name in KNOWN_OF_TASK {
         if fields.has(name) {
             let message = format!("`{name}` cannot stand beside `tasks`");
@@ -93,6 +92,7 @@ pub(super) fn batch(
         return Err(Problem::invalid_input("tasks", message));
     }
     let shared = Shared::read(&fields, true, rules)?;
+    refuse_one_place_for_many(shared.via.as_ref())?;
     let read = |(index, task)| {
         let (options, raw_options) = task_of_batch(index, task)?;
         Ok(shared.clone().job(options, raw_options))
@@ -109,7 +109,8 @@ fn task_of_batch(index: usize, task: &Value) -> Result<(Options, Map<String, Val
     let prefix = format!("tasks[{index}].");
     let fields = Fields::new(&prefix, object);
     fields.refuse_slips(KNOWN_OF_TASK)?;
-    for name in ["input", "url", "metadata", "webhook_url", "priority"] {
+    let shared = ["input", "url", "metadata", "webhook_url", "priority", "output", "connection_id"];
+    for name in shared {
         if fields.has(name) {
             let path = fields.path(name);
             let message = format!("`{path}` cannot stand inside `tasks`");
@@ -127,12 +128,15 @@ struct Shared {
     metadata: Map<String, Value>,
     webhook_url: Option<Url>,
     priority: Priority,
+    via: Option<Via>,
 }
 
 impl Shared {
     fn read(fields: &Fields<'_>, prefers_url: bool, rules: &Rules<'_>) -> Result<Self, Problem> {
+        let input = input(fields, prefers_url, rules)?;
         Ok(Self {
-            input: input(fields, prefers_url, rules)?,
+            via: via(fields, &input)?,
+            input,
             metadata: metadata(fields)?,
             webhook_url: webhook_url(fields, rules)?,
             priority: priority(fields)?,
@@ -140,8 +144,8 @@ impl Shared {
     }
 
     fn job(self, options: Options, raw_options: Map<String, Value>) -> JobSpec {
-        let Self { input, metadata, webhook_url, priority } = self;
-        JobSpec { input, options, raw_options, metadata, webhook_url, priority }
+        let Self { input, metadata, webhook_url, priority, via } = self;
+        JobSpec { input, options, raw_options, metadata, webhook_url, priority, via }
     }
 }
 
@@ -150,12 +154,6 @@ fn input(fields: &Fields<'_>, prefers_url: bool, rules: &Rules<'_>) -> Result<In
     let names = if prefers_url { ["url", "input"] } else { ["input", "url"] };
     let name = names.into_iter().find(|name| fields.has(name)).unwrap_or(names[0]);
     let text = fields.text(name)?.ok_or_else(|| fields.missing(name))?;
-    let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
-    if scheme.eq_ignore_ascii_case("s3") {
-        let message = "this server has no s3 inputs configured";
-        return Err(Problem::invalid_input(name, message)
-            .hint("send an https URL, for example a presigned one"));
-    }
     reachable(name, text, "fetched", rules)
 }
 
@@ -176,6 +174,13 @@ fn reachable(
     rules: &Rules<'_>,
 ) -> Result<InputUrl, Problem> {
     let url = InputUrl::parse(text).map_err(|error| refused(name, error, what))?;
+    if url.object().is_some() {
+        return if name == "webhook_url" {
+            Err(refused(name, InputError::Scheme, what))
+        } else {
+            Ok(url)
+        };
+    }
     let address = match url.url().host() {
         Some(Host::Ipv4(address)) => IpAddr::V4(address),
         Some(Host::Ipv6(address)) => IpAddr::V6(address),
@@ -191,7 +196,10 @@ fn reachable(
 
 fn refused(name: &'static str, error: InputError, what: &str) -> Problem {
     let message = match error {
-        InputError::Scheme => format!("only http and https URLs can be {what}"),
+        InputError::Scheme if name == "webhook_url" => {
+            format!("only http and https URLs can be {what}")
+        }
+        InputError::Scheme => format!("only http, https and s3 URLs can be {what}"),
         error => error.to_string(),
     };
     Problem::invalid_input(name, format!("`{name}` cannot be used: {message}"))
@@ -250,16 +258,75 @@ fn kinds() -> [&'static str; Kind::ALL.len()] {
     Kind::ALL.map(Kind::name)
 }
 
-/// To take these and do nothing with them would lose what the caller waits for.
-fn refuse_destinations(fields: &Fields<'_>) -> Result<(), Problem> {
-    for name in ["output", "connection_id"] {
-        if fields.has(name) {
-            let message = format!("`{name}` cannot be chosen: outputs go to this server's storage");
-            return Err(Problem::invalid_input(name, message)
-                .hint("leave it out and fetch `output.url` when the job has succeeded"));
+/// How the job reaches buckets of its user's own, when it has to.
+fn via(fields: &Fields<'_>, input: &InputUrl) -> Result<Option<Via>, Problem> {
+    let output = match fields.text("output")? {
+        Some(text) => Some(output(text)?),
+        None => None,
+    };
+    let connection = match fields.text("connection_id")? {
+        Some(text) => Some(text.parse().map_err(|_| unknown_connection())?),
+        None => None,
+    };
+    let needs = if output.is_some() {
+        Some("`output`")
+    } else {
+        input.object().is_some().then_some("the input")
+    };
+    match (connection, needs) {
+        (Some(connection_id), Some(_)) => Ok(Some(Via { connection_id, output })),
+        (None, None) => Ok(None),
+        (None, Some(what)) => {
+            let message = format!("{what} is in a bucket, and nothing says how to reach it");
+            Err(Problem::invalid_input("connection_id", message)
+                .hint("make a connection with POST /connections and send its id"))
+        }
+        (Some(_), None) => {
+            let message = "nothing in this request is reached through a connection";
+            Err(Problem::invalid_input("connection_id", message)
+                .hint("send an s3://bucket/key as the input, as `output` or as both"))
         }
     }
-    Ok(())
+}
+
+fn output(text: &str) -> Result<ObjectUrl, Problem> {
+    text.parse().map_err(|error| {
+        let message = format!("`output` cannot be used: {error}");
+        Problem::invalid_input("output", message).hint(
+            "it is s3://bucket/key, or s3://bucket/folder/ to have a folder made for each job; \
+             without it outputs go to this server's storage",
+        )
+    })
+}
+
+fn refuse_one_place_for_many(via: Option<&Via>) -> Result<(), Problem> {
+    let output = via.and_then(|via| via.output.as_ref());
+    if output.is_none_or(ObjectUrl::is_folder) {
+        return Ok(());
+    }
+    let message = "`output` names one object, and several tasks cannot share it";
+    Err(Problem::invalid_input("output", message)
+        .hint("end it with a slash: each task gets a folder of its own below it"))
+}
+
+/// Refuses jobs whose connection is not there. It may still be deleted before they run.
+pub(super) async fn check_connection(
+    state: &AppState,
+    specs: impl IntoIterator<Item = &JobSpec>,
+) -> Result<(), Problem> {
+    let named = specs.into_iter().find_map(|spec| spec.via.as_ref());
+    match named {
+        None => Ok(()),
+        Some(via) => {
+            state.store.connection(via.connection_id).await?.ok_or_else(unknown_connection)?;
+            Ok(())
+        }
+    }
+}
+
+fn unknown_connection() -> Problem {
+    Problem::invalid_input("connection_id", "there is no connection with this id")
+        .hint("GET /connections lists them; ids begin with `conn_`")
 }
 
 #[cfg(test)]
@@ -324,6 +391,50 @@ mod tests {
         .expect("a job");
         assert!(spec.raw_options.is_empty() && spec.metadata.is_empty());
         assert_eq!(spec.webhook_url, None);
+    }
+
+    #[test]
+    fn a_connection_is_asked_for_where_it_is_needed_and_nowhere_else() {
+        let id = "conn_01h2xcejqtf2nbrexx3vqjhp41";
+        let (web, object) = ("http://a.example/", "s3://media/in.mp4");
+        for (input, output, connection, wrong) in [
+            (web, None, None, None),
+            (object, None, Some(id), None),
+            (web, Some("s3://media/out.mp4"), Some(id), None),
+            (object, Some("s3://media/made/"), Some(id), None),
+            (object, None, None, Some("connection_id")),
+            (web, Some("s3://media/out.mp4"), None, Some("connection_id")),
+            (web, None, Some(id), Some("connection_id")),
+            (web, Some("s3://media/out.mp4"), Some("conn_1"), Some("connection_id")),
+            (web, Some("https://media.example/"), Some(id), Some("output")),
+            (web, Some("s3://media/../out.mp4"), Some(id), Some("output")),
+            ("s3://media", None, Some(id), Some("input")),
+        ] {
+            let read = read(json!({
+                "input": input, "kind": "video", "output": output, "connection_id": connection
+            }));
+            let case = format!("{input} {output:?} {connection:?}: {read:?}");
+            match (read, wrong) {
+                (Ok(spec), None) => assert_eq!(spec.via.is_some(), connection.is_some(), "{case}"),
+                (Err(problem), Some(field)) => {
+                    assert!(format!("{problem:?}").contains(&format!("{field:?}")), "{case}");
+                }
+                _ => panic!("{case}"),
+            }
+        }
+    }
+
+    #[test]
+    fn several_tasks_share_a_folder_and_no_object() {
+        let sent = |output: &str| {
+            json!({
+                "url": "http://a.example/", "output": output,
+                "connection_id": "conn_01h2xcejqtf2nbrexx3vqjhp41",
+                "tasks": [{"kind": "image"}, {"kind": "audio"}]
+            })
+        };
+        assert!(batch(&object(sent("s3://media/made/")), &rules()).is_ok());
+        assert!(batch(&object(sent("s3://media/made.mp4")), &rules()).is_err());
     }
 
     #[test]

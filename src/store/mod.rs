@@ -13,7 +13,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::clock::Timestamp;
-use crate::id::{BatchId, DeliveryId, JobId, WorkerId};
+use crate::connection::Connection;
+use crate::id::{BatchId, ConnectionId, DeliveryId, JobId, WorkerId};
 use crate::job::{File, Job};
 use crate::task::{Failure, Next, RetryPolicy, Stages};
 
@@ -60,6 +61,24 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// How much work waits and runs.
     async fn pressure(&self) -> StoreResult<Pressure>;
+
+    // ---- connection: buckets of users' own ---------------------------------------------------
+
+    /// Keeps a connection; the same named request is done once, as with [`Self::submit`].
+    async fn add_connection(
+        &self,
+        connection: &Connection,
+        idempotency: Option<Idempotency>,
+    ) -> StoreResult<Submitted>;
+
+    /// Every connection, newest first.
+    async fn connections(&self) -> StoreResult<Vec<Connection>>;
+
+    /// The connection, unless it is unknown or deleted.
+    async fn connection(&self, id: ConnectionId) -> StoreResult<Option<Connection>>;
+
+    /// Forgets a connection and its secret; returns whether there was one. Jobs that need it fail.
+    async fn delete_connection(&self, id: ConnectionId) -> StoreResult<bool>;
 
     // ---- claim: tasks on leases -------------------------------------------------------------
 

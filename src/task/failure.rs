@@ -99,6 +99,8 @@ error_kinds! {
     OutputTooLarge = "output_too_large", Ours, FAIL;
     /// The storage did not take the output.
     OutputFailed = "output_failed", Destination, RETRY;
+    /// The user's own bucket says no: wrong keys, no such bucket, an address not reached.
+    OutputRefused = "output_refused", Destination, FAIL;
     /// The disk is full.
     DiskFull = "disk_full", Ours, RETRY;
     /// The worker was lost with this task in its hands, as often as is allowed.

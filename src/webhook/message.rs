@@ -114,6 +114,7 @@ mod tests {
             bitrate: None,
             codecs: None,
             sha256: "ab".repeat(32),
+            delivered_to: None,
         }
     }
 
@@ -130,6 +131,7 @@ mod tests {
             metadata,
             webhook_url: None,
             priority: Priority::default(),
+            via: None,
         };
         let mut job = Job::accepted(fresh(accepted), None, spec, accepted);
         let started = job.state.on(JobEvent::Started, accepted).expect("started");

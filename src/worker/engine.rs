@@ -177,6 +177,7 @@ impl Made {
                 audio: audio.map(|audio| audio.codec.clone()),
             }),
             sha256: stored.sha256,
+            delivered_to: None,
         }
     }
 }

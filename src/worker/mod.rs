@@ -3,6 +3,7 @@
 //! A claim comes in; its lease is spent, whatever happens. The engine under it knows neither
 //! store nor lease, and is the same that the one-shot commands run.
 
+mod buckets;
 mod engine;
 mod failure;
 mod headroom;
@@ -18,12 +19,13 @@ use tokio::time::{Instant, sleep};
 
 use crate::claim::{BEAT, FENCE, Held, Interrupt, Perform};
 use crate::clock::Clock;
-use crate::input::{Downloads, InputFile};
-use crate::job::Job;
+use crate::input::{Downloads, InputFile, Origin};
+use crate::job::{File, Job};
 use crate::output::{Links, Storage};
 use crate::store::{Claim, Lease, Published, Settled, Store, StoreResult};
 use crate::task::{Failure, RetryPolicy, StageKind};
 
+pub use buckets::Buckets;
 pub use engine::{Engine, EngineSettings, Made};
 pub use failure::WorkError;
 pub use headroom::{Headroom, Resource};
@@ -41,6 +43,8 @@ pub struct Worker {
     pub engine: Engine,
     /// Where outputs go.
     pub storage: Storage,
+    /// Where inputs and outputs are that stay with their owners.
+    pub buckets: Buckets,
     /// How outputs are reached.
     pub links: Links,
     /// Where work in progress lies.
@@ -103,7 +107,9 @@ impl Worker {
             self.engine.make(options, &facts, &input, room.path(), report, held.stop()).await?;
 
         held.begin(StageKind::Export);
-        let published = self.publish(lease, &made).await?;
+        let publish = self.publish(job, lease, &made);
+        let published =
+            held.stop().run_until_cancelled(publish).await.ok_or(WorkError::Stopped)??;
         held.succeed();
         Ok(vec![published])
     }
@@ -114,14 +120,30 @@ impl Worker {
                 held.advance(bytes as f32 / total as f32 * 100.0);
             }
         };
-        let input =
-            self.downloads.get(&job.spec.input, job.created_at, report, held.stop()).await?;
+        let origin = match &job.spec.via {
+            Some(via) if job.spec.input.object().is_some() => {
+                self.buckets.origin(via, &job.spec.input).await?
+            }
+            _ => Origin::of(&job.spec.input),
+        };
+        let input = self.downloads.get_from(&origin, job.created_at, report, held.stop()).await?;
         Ok(input)
     }
 
-    /// Under a key that no other attempt writes: it is seen only when the store says so.
-    async fn publish(&self, lease: &Lease, made: &Made) -> Result<Published, WorkError> {
+    /// Under a key that no other attempt writes: it is seen only when the store says so. A bucket
+    /// of the user's own gets the file under the name that was asked for, whole or not at all.
+    async fn publish(&self, job: &Job, lease: &Lease, made: &Made) -> Result<Published, WorkError> {
         let key = format!("{}/{}", attempt_prefix(lease), made.name);
+        if let Some(via) = &job.spec.via
+            && let Some(output) = &via.output
+        {
+            let object = output.place(job.id, made.name);
+            let is_first = lease.attempt == 1;
+            let stored = self.buckets.deliver(via, &object, &made.path, is_first).await?;
+            let url = object.to_string();
+            let file = File { delivered_to: Some(object), ..made.file(key, stored) };
+            return Ok(Published { file, url });
+        }
         let stored = self.storage.put(&key, &made.path).await?;
         let url = self.links.lasting_link(&key);
         Ok(Published { file: made.file(key, stored), url })

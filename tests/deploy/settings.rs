@@ -7,12 +7,6 @@ use reelway::config::{Config, Flags, Purpose, SETTINGS};
 
 use crate::files::{all, document, manifest, shell_lines, strings, text, variables};
 
-/// Settings that the files speak of and that are still being made. Take out what has come.
-const COMING: &[&str] = &["REELWAY_SECRET_KEY"];
-
-/// Settings that do not take the files' values yet. Take out what has come.
-const COMING_VALUES: &[&str] = &["REELWAY_STORAGE"];
-
 /// A process that is started, and the variables that it is given.
 type Started = (&'static str, BTreeMap<String, String>);
 
@@ -27,25 +21,11 @@ fn every_variable_that_is_named_is_a_setting() {
                 continue;
             }
             named += 1;
-            let is_known = settings.contains(name) || COMING.contains(&name);
+            let is_known = settings.contains(name);
             assert!(is_known, "{}: there is no setting {name}", path.display());
         }
     }
     assert!(named > 20, "{named} is too few: are they looked for in the right places?");
-}
-
-#[test]
-fn no_setting_that_has_come_is_still_called_coming() {
-    for name in COMING {
-        let has_come = SETTINGS.iter().any(|setting| setting.env.contains(name));
-        assert!(!has_come, "{name} has come: take it out of COMING");
-    }
-    for (place, env) in [of_compose("api"), of_pod("reelway-api")] {
-        let problems = problems(&env).join("\n");
-        for name in COMING_VALUES.iter().filter(|&&name| env.contains_key(name)) {
-            assert!(problems.contains(name), "{place}: {name} has come: out of COMING_VALUES");
-        }
-    }
 }
 
 #[test]
@@ -59,11 +39,8 @@ fn every_deployment_starts_with_settings_that_are_taken() {
         of_unit("deploy/systemd/reelway-worker@.service"),
     ];
     for (place, env) in started {
-        let unexpected: Vec<_> = problems(&env)
-            .into_iter()
-            .filter(|problem| !COMING_VALUES.iter().any(|name| problem.contains(name)))
-            .collect();
-        assert!(unexpected.is_empty(), "{place}: {unexpected:#?}");
+        let problems = problems(&env);
+        assert!(problems.is_empty(), "{place}: {problems:#?}");
     }
 }
 

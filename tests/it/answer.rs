@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 /// The prefixes of ids.
-const PREFIXES: [&str; 7] = ["job_", "task_", "batch_", "evt_", "dlv_", "wrk_", "req_"];
+const PREFIXES: [&str; 8] = ["job_", "task_", "batch_", "evt_", "dlv_", "wrk_", "req_", "conn_"];
 
 /// A whole answer.
 #[derive(Debug)]

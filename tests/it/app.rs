@@ -11,6 +11,7 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, Method, Request};
 use axum::response::Response;
 use reelway::clock::{ManualClock, Timestamp};
+use reelway::connection::Keyring;
 use reelway::id::{WorkerId, fresh};
 use reelway::job::{Codecs, File, FileKind};
 use reelway::output::{Links, Storage};
@@ -67,6 +68,7 @@ impl TestApp {
             links: links.clone(),
             clock: clock.clone(),
             auth: Auth::default(),
+            keyring: Keyring::default(),
             limits: RequestLimits::default(),
             default_webhook_url: None,
             may_reach: Arc::new(is_public),
@@ -179,6 +181,7 @@ impl TestApp {
             bitrate: Some(800_000),
             codecs: Some(Codecs { video: Some("h264".to_owned()), audio: None }),
             sha256: stored.sha256,
+            delivered_to: None,
         };
         let url = self.links.lasting_link(&key);
         let settled =

@@ -2,8 +2,11 @@
 
 #![expect(clippy::expect_used, reason = "a story that cannot go on has failed")]
 
+mod buckets;
 mod crash;
 mod harness;
 mod once;
 mod pipeline;
+#[path = "../storage/server.rs"]
+mod s3;
 mod settings;

@@ -5,6 +5,7 @@
 
 mod disk;
 mod net;
+mod storage;
 mod tools;
 
 use std::net::SocketAddr;
@@ -16,13 +17,15 @@ use url::Url;
 
 use super::output::clean;
 use super::{CliError, Terminal};
-use crate::config::Config;
+use crate::config::{self, Config};
 
 /// The settings that are looked at.
 #[derive(Clone, Debug)]
 pub struct DoctorConfig {
     /// Where database, scratch and outputs are.
     pub data_dir: PathBuf,
+    /// Where outputs are kept.
+    pub storage: config::Storage,
     /// Where the server listens.
     pub bind: SocketAddr,
     /// How clients reach the server, when it is said.
@@ -37,6 +40,7 @@ impl From<&Config> for DoctorConfig {
     fn from(config: &Config) -> Self {
         Self {
             data_dir: config.data_dir.clone(),
+            storage: config.storage.clone(),
             bind: config.http.bind,
             public_url: config.http.public_url.clone(),
             ffmpeg: config.tools.ffmpeg.clone(),
@@ -118,6 +122,7 @@ pub async fn run(config: &DoctorConfig, terminal: &Terminal) -> Result<(), CliEr
     };
     show(tools::check(config.ffmpeg.as_deref(), config.ffprobe.as_deref()).await)?;
     show(disk::check(&config.data_dir))?;
+    show(storage::check(&config.storage).await)?;
     show(vec![net::check_port(config.bind).await])?;
     show(vec![net::check_public_url(config.public_url.as_ref(), config.bind)])?;
     match bad {

@@ -6,6 +6,7 @@
 //! in the few statements that begin with [`statement::Statement::differing`].
 
 mod claim;
+mod connection;
 mod database;
 mod delivery;
 mod ending;
@@ -32,11 +33,12 @@ use tokio::time::{sleep, timeout};
 
 use super::{
     BatchView, Beat, BeatReply, CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter,
-    DueDelivery, Garbage, Hints, JobFilter, JobPage, Lease, Pressure, Published, SettleDelivery,
-    Settled, Store, StoreError, StoreResult, Submission, Submitted, Want,
+    DueDelivery, Garbage, Hints, Idempotency, JobFilter, JobPage, Lease, Pressure, Published,
+    SettleDelivery, Settled, Store, StoreError, StoreResult, Submission, Submitted, Want,
 };
 use crate::clock::{Clock, Timestamp};
-use crate::id::{BatchId, DeliveryId, JobId, WorkerId};
+use crate::connection::Connection;
+use crate::id::{BatchId, ConnectionId, DeliveryId, JobId, WorkerId};
 use crate::job::{File, Job};
 use crate::task::{Failure, Next, RetryPolicy, Stages};
 use database::{Database, StoreClock, Transaction};
@@ -170,6 +172,26 @@ impl Store for SqlStore {
 
     async fn pressure(&self) -> StoreResult<Pressure> {
         self.run(|| lookup::pressure(self)).await
+    }
+
+    async fn add_connection(
+        &self,
+        connection: &Connection,
+        idempotency: Option<Idempotency>,
+    ) -> StoreResult<Submitted> {
+        self.run(|| connection::add(self, connection, idempotency.as_ref())).await
+    }
+
+    async fn connections(&self) -> StoreResult<Vec<Connection>> {
+        self.run(|| connection::all(self)).await
+    }
+
+    async fn connection(&self, id: ConnectionId) -> StoreResult<Option<Connection>> {
+        self.run(|| connection::one(self, id)).await
+    }
+
+    async fn delete_connection(&self, id: ConnectionId) -> StoreResult<bool> {
+        self.run(|| connection::delete(self, id)).await
     }
 
     async fn claim(&self, worker: WorkerId, want: Want) -> StoreResult<Vec<Claim>> {

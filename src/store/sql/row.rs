@@ -36,6 +36,7 @@ struct JobRow {
     options: String,
     metadata: String,
     webhook_url: Option<String>,
+    via: Option<String>,
     state: String,
     progress: f64,
     failure: Option<String>,
@@ -78,9 +79,9 @@ pub(super) async fn load(tx: &mut Transaction, ids: &[JobId]) -> StoreResult<Vec
     let mut outputs = outputs_of(tx, list.clone()).await?;
     let rows: Vec<JobRow> = sql("
         select
-            id, batch_id, kind, input, options, metadata, webhook_url, state, progress, failure,
-            seq, cancel_asked_at, created_at, updated_at, started_at, finished_at, deleted_at,
-            owner, priority
+            id, batch_id, kind, input, options, metadata, webhook_url, via, state, progress,
+            failure, seq, cancel_asked_at, created_at, updated_at, started_at, finished_at,
+            deleted_at, owner, priority
         from jobs
         where id in list($1)
         ")
@@ -167,6 +168,7 @@ impl JobRow {
         let raw_options: Map<String, Value> =
             from_json(&self.options, "jobs", "options", &self.id)?;
         let webhook_url = self.webhook_url.as_deref().map(Url::parse).transpose();
+        let via = self.via.as_deref().map(|via| from_json(via, "jobs", "via", &self.id));
         Ok(JobSpec {
             input: InputUrl::parse(&self.input)
                 .map_err(|error| corrupt("jobs", "input", &self.id, error))?,
@@ -178,6 +180,7 @@ impl JobRow {
                 .map_err(|error| corrupt("jobs", "webhook_url", &self.id, error))?,
             priority: Priority::try_from(self.priority)
                 .map_err(|error| corrupt("jobs", "priority", &self.id, error))?,
+            via: via.transpose()?,
         })
     }
 

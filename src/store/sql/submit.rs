@@ -14,12 +14,11 @@ use crate::task::{Lane, Task, TaskState};
 pub(super) async fn submit(store: &SqlStore, submission: Submission) -> StoreResult<Submitted> {
     let Submission { jobs, idempotency, max_queued } = submission;
     let mut tx = store.write().await?;
-    if let Some(asked) = idempotency {
-        // Before the queue is looked at: an accepted request is answered although it is full now.
-        let now = store.now(&mut tx).await?;
-        if !remember(&mut tx, &asked, now).await? {
-            return known(&mut tx, &asked).await;
-        }
+    // Before the queue is looked at: an accepted request is answered although it is full now.
+    if let Some(asked) = idempotency
+        && let Some(known) = take_name(store, &mut tx, &asked).await?
+    {
+        return Ok(known);
     }
     if is_full(&mut tx, &jobs, max_queued).await? {
         return Ok(Submitted::QueueFull);
@@ -37,6 +36,16 @@ pub(super) async fn submit(store: &SqlStore, submission: Submission) -> StoreRes
         store.hints.tell(Hint::Changed(job.id));
     }
     Ok(Submitted::Accepted)
+}
+
+/// Notes a request under the name that its client gave it, or says what it was answered before.
+pub(super) async fn take_name(
+    store: &SqlStore,
+    tx: &mut Transaction,
+    asked: &Idempotency,
+) -> StoreResult<Option<Submitted>> {
+    let now = store.now(tx).await?;
+    if remember(tx, asked, now).await? { Ok(None) } else { known(tx, asked).await.map(Some) }
 }
 
 /// Notes the request under its key; false when the key is taken. The first of many that come at
@@ -105,9 +114,11 @@ async fn insert_job(tx: &mut Transaction, job: &Job, position: i64) -> StoreResu
         insert into jobs (
             id, batch_id, batch_position, kind, input, options, metadata, webhook_url,
             state, progress, failure, seq, created_at, updated_at, started_at, finished_at,
-            owner, priority
+            owner, priority, via
         )
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+        values (
+            $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19
+        )
         ")
     .bind(job.id.to_string())
     .bind(job.batch_id.map(|id| id.to_string()))
@@ -127,6 +138,7 @@ async fn insert_job(tx: &mut Transaction, job: &Job, position: i64) -> StoreResu
     .bind(job.state.finished_at())
     .bind(job.owner.as_str())
     .bind(i64::from(job.spec.priority.get()))
+    .bind(job.spec.via.as_ref().map(to_json).transpose()?)
     .execute(tx)
     .await?;
     Ok(())

@@ -40,6 +40,7 @@ pub(super) fn job_of_nobody() -> Job {
         metadata: Map::new(),
         webhook_url: None,
         priority: Priority::default(),
+        via: None,
     };
     let now = SystemClock.now();
     Job::accepted(fresh(now), None, spec, now)

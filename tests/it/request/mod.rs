@@ -1,6 +1,7 @@
 //! HTTP in: a valid job out, or a 4xx that says what to do.
 
 mod access;
+mod connections;
 mod decoders;
 mod errors;
 mod events;

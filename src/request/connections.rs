@@ -1,0 +1,198 @@
+//! `/connections`: buckets of users' own, for inputs and outputs of jobs.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use secrecy::SecretString;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use url::{Host, Url};
+
+use super::accept::answer_to;
+use super::body::Sent;
+use super::fields::Fields;
+use super::segment::Segment;
+use super::{AppState, Problem, idempotency};
+use crate::clock::Timestamp;
+use crate::connection::Connection;
+use crate::id::{ConnectionId, fresh};
+
+/// What may be in a request for one.
+const KNOWN: &[&str] =
+    &["kind", "name", "endpoint", "region", "access_key_id", "secret_access_key"];
+
+/// What a server that is not Amazon's is usually told.
+const DEFAULT_REGION: &str = "us-east-1";
+
+/// The longest of the texts in it.
+const MAX_TEXT_BYTES: usize = 1024;
+
+/// The wire's Connection: without its secret.
+#[derive(Debug, Serialize)]
+pub(super) struct ConnectionView {
+    id: ConnectionId,
+    object: &'static str,
+    kind: &'static str,
+    name: Option<String>,
+    endpoint: Option<String>,
+    region: String,
+    access_key_id: String,
+    created_at: Timestamp,
+}
+
+impl ConnectionView {
+    fn of(connection: &Connection) -> Self {
+        let endpoint = connection.endpoint.as_ref();
+        Self {
+            id: connection.id,
+            object: "connection",
+            kind: "s3",
+            name: connection.name.clone(),
+            endpoint: endpoint.map(|url| url.as_str().trim_end_matches('/').to_owned()),
+            region: connection.region.clone(),
+            access_key_id: connection.access_key_id.clone(),
+            created_at: connection.created_at,
+        }
+    }
+}
+
+/// `POST /connections`.
+pub(super) async fn create(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    sent: Sent,
+) -> Result<Response, Problem> {
+    let asked = Asked::read(&sent.object, &state)?;
+    let now = state.clock.now();
+    let id = fresh(now);
+    let sealed_secret = state.keyring.seal(id, &asked.secret).ok_or_else(no_key)?;
+    let Asked { name, endpoint, region, access_key_id, secret: _ } = asked;
+    let connection =
+        Connection { id, name, endpoint, region, access_key_id, sealed_secret, created_at: now };
+    let view = ConnectionView::of(&connection);
+    let answer = serde_json::to_string(&view).map_err(Problem::internal)?;
+    let named = idempotency::named(&headers, "/connections", &sent.bytes, &answer)?;
+    let submitted = state.store.add_connection(&connection, named).await?;
+    answer_to(submitted, StatusCode::CREATED, Some(format!("/connections/{id}")), answer)
+}
+
+/// `GET /connections`: a bare list, newest first.
+pub(super) async fn list(
+    State(state): State<AppState>,
+) -> Result<Json<Vec<ConnectionView>>, Problem> {
+    let connections = state.store.connections().await?;
+    Ok(Json(connections.iter().map(ConnectionView::of).collect()))
+}
+
+/// `GET /connections/{id}`.
+pub(super) async fn show(
+    State(state): State<AppState>,
+    Segment(id): Segment,
+) -> Result<Json<ConnectionView>, Problem> {
+    let id = id.parse().map_err(|_| unknown())?;
+    let connection = state.store.connection(id).await?.ok_or_else(unknown)?;
+    Ok(Json(ConnectionView::of(&connection)))
+}
+
+/// `DELETE /connections/{id}`: with its secret. Jobs that still need it will fail.
+pub(super) async fn delete(
+    State(state): State<AppState>,
+    Segment(id): Segment,
+) -> Result<StatusCode, Problem> {
+    let id = id.parse().map_err(|_| unknown())?;
+    if state.store.delete_connection(id).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(unknown())
+    }
+}
+
+/// What was sent, valid.
+struct Asked {
+    name: Option<String>,
+    endpoint: Option<Url>,
+    region: String,
+    access_key_id: String,
+    secret: SecretString,
+}
+
+impl Asked {
+    fn read(object: &Map<String, Value>, state: &AppState) -> Result<Self, Problem> {
+        let fields = Fields::new("", object);
+        fields.refuse_slips(KNOWN)?;
+        match fields.text("kind")? {
+            Some("s3") => {}
+            Some(_) => {
+                return Err(Problem::invalid_input("kind", "`kind` must be `s3`")
+                    .hint("R2, MinIO and others that speak S3 are `s3` with their `endpoint`"));
+            }
+            None => return Err(fields.missing("kind").hint("the kind is `s3`")),
+        }
+        let required = |name| text(&fields, name)?.ok_or_else(|| fields.missing(name));
+        Ok(Self {
+            name: text(&fields, "name")?.map(str::to_owned),
+            endpoint: endpoint(&fields, state)?,
+            region: text(&fields, "region")?.unwrap_or(DEFAULT_REGION).to_owned(),
+            access_key_id: required("access_key_id")?.to_owned(),
+            secret: required("secret_access_key")?.into(),
+        })
+    }
+}
+
+/// A text that can stand in a header; its value is never in the problem.
+fn text<'a>(fields: &Fields<'a>, name: &'static str) -> Result<Option<&'a str>, Problem> {
+    let Some(text) = fields.text(name)? else { return Ok(None) };
+    let is_plain = name == "name" || text.bytes().all(|byte| byte.is_ascii_graphic());
+    if text.is_empty()
+        || text.len() > MAX_TEXT_BYTES
+        || text.contains(char::is_control)
+        || !is_plain
+    {
+        let message =
+            format!("`{name}` must be 1 to {MAX_TEXT_BYTES} characters without spaces or controls");
+        return Err(Problem::invalid_input(name, message));
+    }
+    Ok(Some(text))
+}
+
+/// Where the bucket's server is. The guard has the last word when it is reached.
+fn endpoint(fields: &Fields<'_>, state: &AppState) -> Result<Option<Url>, Problem> {
+    let Some(text) = text(fields, "endpoint")? else { return Ok(None) };
+    let wrong = |message: &'static str| {
+        Err(Problem::invalid_input("endpoint", message)
+            .hint("it is a URL such as https://s3.eu-central-1.amazonaws.com, without the bucket"))
+    };
+    let Ok(url) = Url::parse(text) else { return wrong("`endpoint` is not a URL") };
+    let has_more = url.query().is_some()
+        || url.fragment().is_some()
+        || !url.username().is_empty()
+        || url.password().is_some()
+        || text.contains('\\');
+    if !matches!(url.scheme(), "http" | "https") || has_more {
+        return wrong("`endpoint` must be http or https, a host and nothing secret");
+    }
+    let address = match url.host() {
+        Some(Host::Ipv4(address)) => address.into(),
+        Some(Host::Ipv6(address)) => address.into(),
+        Some(Host::Domain(_)) => return Ok(Some(url)),
+        None => return wrong("`endpoint` has no host"),
+    };
+    if (state.may_reach)(address) {
+        return Ok(Some(url));
+    }
+    let message = "`endpoint` is at a private address, which this server does not reach";
+    Err(Problem::invalid_input("endpoint", message)
+        .hint("use a public URL, or allow the network with REELWAY_ALLOW_NETWORKS"))
+}
+
+fn no_key() -> Problem {
+    let message = "this server has no key to seal the secrets of connections with";
+    Problem::new(StatusCode::NOT_IMPLEMENTED, "connections_disabled", message)
+        .hint("whoever runs it sets REELWAY_SECRET_KEY to the output of `openssl rand -hex 32`")
+}
+
+fn unknown() -> Problem {
+    Problem::not_found("connection_not_found", "there is no connection with this id")
+        .hint("ids begin with `conn_`; GET /connections lists them")
+}
