@@ -24,6 +24,9 @@ mod list;
 mod retry;
 mod submit;
 
+// connection
+mod connection;
+
 // claim
 mod beat;
 mod claim;

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use reelway::clock::Timestamp;
-use reelway::id::{BatchId, DeliveryId, JobId, WorkerId};
+use reelway::connection::Connection;
+use reelway::id::{BatchId, ConnectionId, DeliveryId, JobId, WorkerId};
 use reelway::job::{File, Job};
 use reelway::store::{
     BatchView, Beat, BeatReply, CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter,
-    DueDelivery, Garbage, Hints, JobFilter, JobPage, Lease, Pressure, Published, SettleDelivery,
-    Settled, Store, StoreResult, Submission, Submitted, Want,
+    DueDelivery, Garbage, Hints, Idempotency, JobFilter, JobPage, Lease, Pressure, Published,
+    SettleDelivery, Settled, Store, StoreResult, Submission, Submitted, Want,
 };
 use reelway::task::{Failure, Next, RetryPolicy, Stages};
 
@@ -94,6 +95,30 @@ impl Store for Recorder {
     async fn pressure(&self) -> StoreResult<Pressure> {
         self.verbs.note("pressure");
         self.store.pressure().await
+    }
+
+    async fn add_connection(
+        &self,
+        connection: &Connection,
+        idempotency: Option<Idempotency>,
+    ) -> StoreResult<Submitted> {
+        self.verbs.note("add_connection");
+        self.store.add_connection(connection, idempotency).await
+    }
+
+    async fn connections(&self) -> StoreResult<Vec<Connection>> {
+        self.verbs.note("connections");
+        self.store.connections().await
+    }
+
+    async fn connection(&self, id: ConnectionId) -> StoreResult<Option<Connection>> {
+        self.verbs.note("connection");
+        self.store.connection(id).await
+    }
+
+    async fn delete_connection(&self, id: ConnectionId) -> StoreResult<bool> {
+        self.verbs.note("delete_connection");
+        self.store.delete_connection(id).await
     }
 
     async fn claim(&self, worker: WorkerId, want: Want) -> StoreResult<Vec<Claim>> {

@@ -71,6 +71,13 @@ macro_rules! behaviours {
                 a_finish_and_a_deletion_at_once_leave_no_file_behind,
                 ten_deletions_at_once_delete_once,
             }
+            connection {
+                a_connection_reads_back_as_it_was_made,
+                a_connection_that_was_deleted_is_gone_for_good,
+                a_named_request_makes_one_connection,
+                many_named_requests_at_once_make_one_connection,
+                a_job_keeps_the_way_through_its_connection,
+            }
             claim {
                 a_claim_is_the_job_as_it_is_from_now_on,
                 tasks_are_taken_in_the_order_in_which_they_came,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use reelway::clock::{Clock as _, ManualClock, Timestamp};
 use reelway::id::{BatchId, DeliveryId, JobId, WorkerId, fresh};
-use reelway::job::{InputUrl, Job, JobSpec, Kind, Options, Owner, Priority};
+use reelway::job::{InputUrl, Job, JobSpec, Kind, Options, Owner, Priority, Via};
 use reelway::store::{
     AttemptOutcome, CancelOutcome, Claim, Delivery, DeliveryFilter, DueDelivery, JobFilter, LEASE,
     Lease, SettleDelivery, Settled, Store, Submitted, Want,
@@ -95,6 +95,7 @@ impl World {
             batch_id: None,
             owner: Owner::default(),
             priority: Priority::default(),
+            via: None,
         }
     }
 
@@ -267,6 +268,7 @@ pub(crate) struct JobBuilder<'a> {
     batch_id: Option<BatchId>,
     owner: Owner,
     priority: Priority,
+    via: Option<Via>,
 }
 
 impl JobBuilder<'_> {
@@ -303,6 +305,11 @@ impl JobBuilder<'_> {
         self
     }
 
+    pub(crate) fn via(mut self, via: Via) -> Self {
+        self.via = Some(via);
+        self
+    }
+
     pub(crate) fn priority(mut self, priority: i64) -> Self {
         self.priority = priority.try_into().expect("a priority");
         self
@@ -324,6 +331,7 @@ impl JobBuilder<'_> {
             metadata: self.metadata,
             webhook_url: self.webhook_url,
             priority: self.priority,
+            via: self.via,
         };
         let job = Job::accepted(fresh(at), self.batch_id, spec, at);
         Job { owner: self.owner, ..job }

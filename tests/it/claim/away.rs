@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use reelway::clock::Timestamp;
-use reelway::id::{BatchId, DeliveryId, JobId, WorkerId};
+use reelway::connection::Connection;
+use reelway::id::{BatchId, ConnectionId, DeliveryId, JobId, WorkerId};
 use reelway::job::{File, Job};
 use reelway::store::sql::SqlStore;
 use reelway::store::{
     BatchView, Beat, BeatReply, CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter,
-    DueDelivery, Garbage, Hints, JobFilter, JobPage, Lease, Pressure, Published, SettleDelivery,
-    Settled, Store, StoreError, StoreResult, Submission, Submitted, Want,
+    DueDelivery, Garbage, Hints, Idempotency, JobFilter, JobPage, Lease, Pressure, Published,
+    SettleDelivery, Settled, Store, StoreError, StoreResult, Submission, Submitted, Want,
 };
 use reelway::task::{Failure, Next, RetryPolicy, Stages};
 use tokio::sync::watch;
@@ -106,6 +107,22 @@ impl Store for Away {
     }
     async fn pressure(&self) -> StoreResult<Pressure> {
         self.there()?.pressure().await
+    }
+    async fn add_connection(
+        &self,
+        connection: &Connection,
+        idempotency: Option<Idempotency>,
+    ) -> StoreResult<Submitted> {
+        self.there()?.add_connection(connection, idempotency).await
+    }
+    async fn connections(&self) -> StoreResult<Vec<Connection>> {
+        self.there()?.connections().await
+    }
+    async fn connection(&self, id: ConnectionId) -> StoreResult<Option<Connection>> {
+        self.there()?.connection(id).await
+    }
+    async fn delete_connection(&self, id: ConnectionId) -> StoreResult<bool> {
+        self.there()?.delete_connection(id).await
     }
     async fn claim(&self, worker: WorkerId, want: Want) -> StoreResult<Vec<Claim>> {
         self.there()?.claim(worker, want).await

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use ffmpeg::{Limits, Tools};
 use reelway::claim::{Claimer, Heart, Held, Perform, Slots, Terms};
 use reelway::clock::{ManualClock, Timestamp};
+use reelway::connection::Keyring;
 use reelway::id::{JobId, WorkerId, fresh};
 use reelway::input::{Downloads, FetchLimits, Fetcher};
 use reelway::job::view::JobView;
@@ -18,7 +19,7 @@ use reelway::output::{Links, Storage};
 use reelway::store::sql::SqlStore;
 use reelway::store::{Claim, Published, Store, Submission, Submitted, Want};
 use reelway::task::{Kind, RetryPolicy};
-use reelway::worker::{Engine, EngineSettings, Headroom, Scratch, Worker};
+use reelway::worker::{Buckets, Engine, EngineSettings, Headroom, Scratch, Worker};
 use serde_json::{Map, Value};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -172,6 +173,7 @@ impl Crew {
             metadata: Map::new(),
             priority: Priority::default(),
             webhook_url: Some(Url::parse("http://127.0.0.1:9/hook").expect("a URL")),
+            via: None,
         };
         let job = Job::accepted(fresh(now), None, spec, now);
         let id = job.id;
@@ -262,6 +264,7 @@ impl Crew {
             bitrate: None,
             codecs: None,
             sha256: stored.sha256,
+            delivered_to: None,
         };
         Published { url: self.perform.links.lasting_link(&file.key), file }
     }
@@ -305,8 +308,9 @@ async fn perform(
     let limits = Limits { stall: setup.stall, ..Limits::default() };
     let tools = Tools::find(Some(&fake.ffmpeg), Some(&fake.ffprobe), limits).await.expect("tools");
     let scratch = Scratch::open(&folder.join("scratch"), worker).expect("a scratch");
-    let fetcher =
-        Fetcher::new(client(&["127.0.0.0/8"], TableResolver::default()), FetchLimits::default());
+    let client = client(&["127.0.0.0/8"], TableResolver::default());
+    let fetcher = Fetcher::new(client.clone(), FetchLimits::default());
+    let buckets = Buckets { store: store.clone(), keyring: Keyring::default(), client };
     let inputs = scratch.inputs().expect("a folder");
     let public_url = Url::parse("https://media.example.com").expect("a URL");
     let links = Links::new(public_url, "secret".into(), Duration::from_hours(1), clock.clone());
@@ -315,6 +319,7 @@ async fn perform(
         downloads: Downloads::new(fetcher, inputs, Duration::ZERO, clock.clone()),
         engine: Engine::new(tools, EngineSettings::default()),
         storage: Storage::local(&folder.join("files")).expect("a storage"),
+        buckets,
         links,
         scratch: Arc::new(scratch),
         headroom: Headroom::new(folder, setup.min_disk_bytes, 0),
