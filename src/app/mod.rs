@@ -104,12 +104,19 @@ impl App {
         self.role == Role::Worker || self.config.worker.with_serve
     }
 
-    /// Where the server of this worker is reached: the beginning of links to its outputs.
+    /// Where the server of this worker is reached: the beginning of links that its storage cannot
+    /// make, as a bucket can.
     fn public_url_of_worker(&self) -> anyhow::Result<Url> {
-        self.config.http.public_url.clone().context(
-            "a worker that keeps outputs in a folder must know how clients reach the server; \
-             set REELWAY_PUBLIC_URL to the server's address",
-        )
+        let links_lead_elsewhere = self.config.public_urls.is_some()
+            || self.storage.link("any", Duration::from_secs(1)).is_some();
+        match &self.config.http.public_url {
+            Some(url) => Ok(url.clone()),
+            None if links_lead_elsewhere => Ok(Url::parse("http://localhost/")?),
+            None => anyhow::bail!(
+                "this storage makes no links of its own, so that a worker must know how clients \
+                 reach the server; set REELWAY_PUBLIC_URL to the server's address"
+            ),
+        }
     }
 
     fn links(&self, public_url: &Url) -> Links {
