@@ -18,14 +18,12 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// The server that the tests share, where there is one. Where there is none a story is skipped,
 /// with a line that says so; a run that calls itself continuous integration fails.
 pub(crate) fn shared_server() -> Option<String> {
-    match std::env::var("REELWAY_TEST_POSTGRES") {
-        Ok(url) => Some(url),
-        Err(_) => {
-            assert!(std::env::var_os("CI").is_none(), "REELWAY_TEST_POSTGRES is not set");
-            say("skipped: run it under scripts/with-postgres");
-            None
-        }
+    let server = std::env::var("REELWAY_TEST_POSTGRES").ok();
+    if server.is_none() {
+        assert!(std::env::var_os("CI").is_none(), "REELWAY_TEST_POSTGRES is not set");
+        say("skipped: run it under scripts/with-postgres");
     }
+    server
 }
 
 /// Connects, or says why not.

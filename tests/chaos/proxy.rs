@@ -169,3 +169,81 @@ async fn tell(mut client: TcpStream, answer: &str) {
         while client.read(&mut asked).await.is_ok_and(|count| count > 0) {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// A server that sends back what it gets.
+    async fn echo() -> Proxy {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address").to_string();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let (mut read, mut write) = stream.split();
+                    tokio::io::copy(&mut read, &mut write).await
+                });
+            }
+        });
+        Proxy::to(&address).await
+    }
+
+    async fn said(stream: &mut TcpStream, words: &str) -> std::io::Result<String> {
+        stream.write_all(words.as_bytes()).await?;
+        let mut answer = vec![0; 64];
+        let count = stream.read(&mut answer).await?;
+        Ok(String::from_utf8_lossy(&answer[..count]).into_owned())
+    }
+
+    #[tokio::test]
+    async fn a_wire_passes_holds_and_resets_as_it_is_told() {
+        let wire = echo().await;
+        let mut stream = TcpStream::connect(wire.address).await.expect("a connection");
+        assert_eq!(said(&mut stream, "one").await.expect("an answer"), "one");
+        wire.set(Mode::Hold);
+        let held = timeout(Duration::from_millis(300), said(&mut stream, "two")).await;
+        assert!(held.is_err(), "{held:?}");
+        wire.set(Mode::Pass);
+        let mut answer = [0; 3];
+        stream.read_exact(&mut answer).await.expect("what was held comes through");
+        assert_eq!(&answer, b"two");
+        wire.set(Mode::Reset);
+        let ended = stream.read(&mut answer).await.map_err(|error| error.kind());
+        assert_eq!(ended, Err(ErrorKind::ConnectionReset));
+    }
+
+    #[tokio::test]
+    async fn a_wire_cuts_an_answer_short_and_gives_one_of_its_own() {
+        let wire = echo().await;
+        wire.set(Mode::CutAfter(4));
+        let mut stream = TcpStream::connect(wire.address).await.expect("a connection");
+        assert_eq!(said(&mut stream, "four").await.expect("an answer"), "four");
+        let cut = said(&mut stream, "more").await.map_err(|error| error.kind());
+        assert_eq!(cut, Err(ErrorKind::ConnectionReset));
+        wire.set(Mode::Answer("no"));
+        let mut stream = TcpStream::connect(wire.address).await.expect("a connection");
+        assert_eq!(said(&mut stream, "please").await.expect("an answer"), "no");
+    }
+
+    #[tokio::test]
+    async fn a_trap_and_a_stranded_connection_never_move_again_and_others_do() {
+        let wire = echo().await;
+        wire.set(Mode::Trap("secret"));
+        let mut caught = TcpStream::connect(wire.address).await.expect("a connection");
+        let mut left = TcpStream::connect(wire.address).await.expect("a connection");
+        assert_eq!(said(&mut left, "open").await.expect("an answer"), "open");
+        let silent = Duration::from_millis(300);
+        assert!(timeout(silent, said(&mut caught, "a secret word")).await.is_err());
+        wire.trapped().await;
+        wire.strand();
+        assert!(timeout(silent, said(&mut left, "more")).await.is_err());
+        let mut new = TcpStream::connect(wire.address).await.expect("a connection");
+        assert_eq!(said(&mut new, "new").await.expect("an answer"), "new");
+    }
+}

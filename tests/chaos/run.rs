@@ -36,7 +36,7 @@ pub(crate) async fn run(seed: u64, span: Duration) {
     say(&format!(
         "faults and clients took {:.0} s, the rest until all was settled {:.0} s",
         faults_over.as_secs_f64(),
-        (begin.elapsed() - faults_over).as_secs_f64()
+        begin.elapsed().saturating_sub(faults_over).as_secs_f64()
     ));
     let wrongs = check(&history);
     assert!(

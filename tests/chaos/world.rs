@@ -143,8 +143,8 @@ impl World {
         places: &'a [Mutex<Process>],
         target: usize,
     ) -> Option<MutexGuard<'a, Process>> {
-        let order = places.iter().cycle().skip(target).take(places.len());
-        let mut process = order.filter_map(|place| place.try_lock().ok()).next()?;
+        let mut order = places.iter().cycle().skip(target).take(places.len());
+        let mut process = order.find_map(|place| place.try_lock().ok())?;
         self.note_death(&mut process).await;
         Some(process)
     }

@@ -9,7 +9,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt as _;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::child::{Child, Pipes};
@@ -60,16 +60,21 @@ impl Watch<'_> {
     ) -> io::Result<End> {
         let (mut out, mut err) = ([0; 16 << 10], [0; 4 << 10]);
         let (mut out_open, mut err_open) = (true, true);
-        let start = Instant::now();
-        let deadline = after(start, self.wall);
-        let mut alive_at = start;
+        let mut awake = Awake::from(Instant::now());
+        let mut alive_at = Duration::ZERO;
         let end = loop {
-            let stalled_at = self.stall.map_or(deadline, |stall| after(alive_at, stall));
+            let passed = awake.until(Instant::now());
+            let left = self.wall.saturating_sub(passed);
+            let quiet = passed.saturating_sub(alive_at);
+            let patience = self.stall.map_or(left, |stall| stall.saturating_sub(quiet));
+            if left.is_zero() {
+                break End::TimedOut;
+            } else if patience.is_zero() {
+                break End::Stalled;
+            }
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => break End::Stopped,
-                () = sleep_until(deadline) => break End::TimedOut,
-                () = sleep_until(stalled_at) => break End::Stalled,
                 read = pipes.stderr.read(&mut err), if err_open => {
                     let read = read?;
                     err_open = read > 0;
@@ -79,12 +84,13 @@ impl Watch<'_> {
                     let read = read?;
                     out_open = read > 0;
                     match hear(&out[..read]) {
-                        Heard::Life => alive_at = Instant::now(),
+                        Heard::Life => alive_at = awake.until(Instant::now()),
                         Heard::Noise => {}
                         Heard::TooMuch => break End::TooMuch,
                     }
                 }
                 status = child.wait(), if !out_open && !err_open => break End::Exited(status?),
+                () = sleep(left.min(patience).min(LOOK)) => {}
             }
         };
         tail.flush();
@@ -97,8 +103,64 @@ impl Watch<'_> {
     }
 }
 
-/// A time so far away that it cannot be told is a year away.
-fn after(start: Instant, wait: Duration) -> Instant {
-    const YEAR: Duration = Duration::from_hours(8760);
-    start + wait.min(YEAR)
+/// How often is looked at the time while nothing else happens.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The longest time between two looks that counts.
+const NAP: Duration = Duration::from_secs(3);
+
+/// The time in which this process was awake. While it is stopped or its machine is suspended
+/// nobody listens, and what is heard first afterwards must not be that the time is up.
+struct Awake {
+    last: Instant,
+    passed: Duration,
+}
+
+impl From<Instant> for Awake {
+    fn from(start: Instant) -> Self {
+        Self { last: start, passed: Duration::ZERO }
+    }
+}
+
+impl Awake {
+    /// How much has passed until `now`.
+    fn until(&mut self, now: Instant) -> Duration {
+        self.passed += now.saturating_duration_since(self.last).min(NAP);
+        self.last = now;
+        self.passed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+    use std::path::Path;
+
+    use super::*;
+    use crate::Limits;
+    use crate::child::{Containment, spawn};
+
+    #[tokio::test]
+    async fn time_in_which_we_stood_still_ourselves_is_not_held_against_the_process() {
+        let argv = ["-c", "exit 7"].map(OsString::from);
+        let containment = Containment::prepare(&Limits::default());
+        let (child, pipes) =
+            spawn(Path::new("/bin/sh"), &argv, Path::new("/"), &containment).expect("a shell");
+        let (stop, wall) = (CancellationToken::new(), Duration::from_millis(3_500));
+        let watch = Watch { wall, stall: Some(wall), grace: Duration::ZERO, stop: &stop };
+        let mut tail = Tail::new(&argv);
+        let mut watching = std::pin::pin!(watch.over(child, pipes, &mut tail, |_| Heard::Noise));
+        assert!(is_pending(watching.as_mut()).await, "it is being watched");
+        // As if this process had been stopped: nothing of it runs meanwhile.
+        std::thread::sleep(wall + Duration::from_millis(500));
+        let end = watching.await.expect("an end");
+        assert!(matches!(&end, End::Exited(status) if status.code() == Some(7)), "{end:?}");
+    }
+
+    async fn is_pending<F: Future>(mut future: std::pin::Pin<&mut F>) -> bool {
+        std::future::poll_fn(|context| {
+            std::task::Poll::Ready(future.as_mut().poll(context).is_pending())
+        })
+        .await
+    }
 }

@@ -10,8 +10,11 @@ use crate::history::{History, JobRow, Told};
 /// What a rule finds wrong.
 type Wrongs = Vec<String>;
 
+/// Looks for breaches of one promise.
+type Rule = fn(&History) -> Wrongs;
+
 /// The promises, each with the rule that looks for breaches of it.
-const RULES: [(&str, fn(&History) -> Wrongs); 12] = [
+const RULES: [(&str, Rule); 12] = [
     ("a request is done once however often it is sent", a_request_is_done_once),
     ("no accepted job is lost, and none appears", no_job_is_lost),
     ("every job ends", every_job_ends),

@@ -112,7 +112,7 @@ fn a_job_that_is_gone_or_came_from_nowhere_is_found() {
 #[test]
 fn a_job_that_never_ended_is_found() {
     breaks_among_others("every job ends", |history| {
-        history.jobs[0].state = "processing".to_owned()
+        history.jobs[0].state = "processing".to_owned();
     });
     breaks("every job ends", |history| history.jobs[0].task_state = "processing".to_owned());
 }

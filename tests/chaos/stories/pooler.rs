@@ -24,7 +24,7 @@ use crate::support::{PATIENCE, eventually, free_port, run};
 /// processes, so that one transaction is never where the last one was.
 const SHARED: u32 = 2;
 
-/// PgBouncer in front of one database.
+/// `PgBouncer` in front of one database.
 struct Pooler {
     url: String,
     _process: Child,
