@@ -109,7 +109,7 @@ fn talkative(name: &str, codecs: &str) -> PathBuf {
     clip(&Clip { name, sources, coded: &coded })
 }
 
-/// What is made of a clip with words: everything of one, and of the others what copies most.
+/// What is made of a clip with words: all that could carry them on.
 fn asked(name: &str) -> Vec<(Kind, Value)> {
     let each = |kind, formats: &[&str]| {
         let asked = |format| (kind, json!({ "format": format }));
@@ -118,9 +118,13 @@ fn asked(name: &str) -> Vec<(Kind, Value)> {
     match name {
         "words.ogg" => each(Audio, &["ogg", "opus", "flac", "mp3"]),
         "words.mp4" | "words.mov" => [each(Video, &["mp4", "mov"]), each(Audio, &["m4a"])].concat(),
+        "words.mkv" => [
+            each(Video, &["mp4", "mov", "webm"]),
+            each(Audio, &["mp3", "m4a", "ogg", "opus", "wav", "flac"]),
+        ]
+        .concat(),
         _ => {
-            let mut asked = each(Audio, &["mp3", "m4a", "ogg", "opus", "wav", "flac"]);
-            asked.extend(each(Video, &["mp4", "mov", "webm"]));
+            let mut asked = each(Video, &["mp4", "mov"]);
             asked.extend(each(Image, &["jpeg", "png", "webp", "avif"]));
             let loops = ["gif", "webp"];
             asked.extend(loops.map(|format| (Animation, json!({ "format": format, "end": 0.3 }))));
