@@ -80,7 +80,7 @@ fn an_input_that_cannot_be_one_is_told_apart() {
         ("folder", 2, "folder is not a file"),
         ("empty.mp4", 1, "the file has no bytes"),
         ("page.html", 1, "a web page"),
-        ("ftp://a.example/b.mp4", 2, "only http and https"),
+        ("ftp://a.example/b.mp4", 2, "only http, https and s3"),
         ("http://10.0.0.1/b.mp4", 1, "address"),
     ];
     for (input, code, words) in cases {
