@@ -3,7 +3,7 @@
 //! Each verb is one transaction, and hints go out after its commit. The domain's state machines
 //! decide what may happen; SQL guards repeat it. Nothing here holds a transaction while somebody
 //! else works. What differs between the databases is in `database`, `sqlite` and `postgres`, and
-//! in the few statements that begin with [`statement::Statement::differing`].
+//! in the few statements that begin with `Statement::differing`.
 
 mod claim;
 mod connection;
