@@ -14,6 +14,8 @@ mod nemesis;
 mod proxy;
 mod receivers;
 mod run;
+#[path = "../storage/server.rs"]
+mod s3;
 mod source;
 mod stage;
 mod storage;

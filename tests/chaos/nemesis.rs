@@ -25,9 +25,9 @@ pub(crate) enum Fault {
     ResetDatabase,
     /// The storage refuses everything.
     RefuseStorage,
-    /// The storage's network swallows everything, where it has one.
+    /// The network to the storage swallows everything, and then delivers it.
     HoldStorage,
-    /// The storage's connections break in the middle, where it has any.
+    /// Connections to the storage break in the middle of its answers.
     CutStorage,
     /// A receiver answers 500.
     ReceiverErrors(usize),

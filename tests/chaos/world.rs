@@ -55,15 +55,17 @@ impl World {
         let wire = Proxy::to(&cluster.address()).await;
         let database_url = by(&cluster.url, wire.address);
         let source = Source::start(folder.path()).await;
-        let storage = Storage::below(folder.path());
+        let storage = Storage::start().await;
         let mut receivers = Vec::new();
         for _ in 0..TARGETS.receivers {
             receivers.push(Receiver::start().await);
         }
         let launch = |role: fn(&std::path::Path, &str, &str) -> Launch, name: String| {
-            role(folder.path(), &name, &database_url)
+            let launch = role(folder.path(), &name, &database_url)
                 .with("REELWAY_API_KEY", &KEYS.join(","))
-                .with("REELWAY_MAX_QUEUED", "30")
+                .with("REELWAY_MAX_QUEUED", "30");
+            let settings = storage.settings();
+            settings.iter().fold(launch, |launch, (name, value)| launch.with(name, value))
         };
         let servers = (0..TARGETS.servers).map(|i| launch(Launch::server, format!("server-{i}")));
         let workers = (0..TARGETS.workers).map(|i| launch(Launch::worker, format!("worker-{i}")));
@@ -105,8 +107,8 @@ impl World {
             Fault::HoldDatabase => self.trouble_network(Mode::Hold, lasts).await,
             Fault::ResetDatabase => self.trouble_network(Mode::Reset, lasts).await,
             Fault::RefuseStorage => self.storage.refuse(lasts).await,
-            // A folder has no network.
-            Fault::HoldStorage | Fault::CutStorage => {}
+            Fault::HoldStorage => self.storage.hold(lasts).await,
+            Fault::CutStorage => self.storage.cut(lasts).await,
             Fault::ReceiverErrors(target) => self.upset(target, Mood::Errors, lasts).await,
             Fault::ReceiverHangs(target) => self.upset(target, Mood::Hangs, lasts).await,
             Fault::ReceiverResets(target) => self.upset(target, Mood::Resets, lasts).await,

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use tokio::sync::Notify;
 use tokio::time::interval;
+use tokio_util::sync::CancellationToken;
 
 use crate::fleet::{Process, ffmpeg_that};
 use crate::stage::Stage;
@@ -31,47 +33,69 @@ async fn a_job_that_kills_its_workers_is_failed_after_three_and_the_others_do_no
         workers.push(stage.worker(name).with("REELWAY_FFMPEG", &ffmpeg).start().await);
     }
 
-    let mut others = Vec::new();
-    let mut ticks = interval(PACE);
-    for number in 0..BEFORE as u32 {
-        ticks.tick().await;
-        others.push(other(&stage, number).await);
-    }
-    let clip = stage.source.clip(1, 0);
-    let poison = stage.submit(&clip, "audio", json!({"format": "mp3", "bitrate": POISON})).await;
-    let (begun, mut kills) = (Instant::now(), 0);
-    let end = loop {
-        ticks.tick().await;
-        others.push(other(&stage, others.len() as u32).await);
-        let task = stage.task(&poison).await;
-        if !matches!(task.state.as_str(), "queued" | "processing") {
-            break task;
-        }
-        let killed = bring_back(&mut workers).await;
-        kills += killed;
-        if killed > 0 {
-            // The time until it is tried again passes at once; that of the others does not.
-            pass_time(&stage, &poison).await;
-        }
-        assert!(begun.elapsed() < Duration::from_mins(2), "{task:?} after {kills} kills");
-    };
-    assert_eq!((end.state.as_str(), end.attempt, kills), ("failed", 3, 3));
-    assert_eq!(error_of(&stage, &poison).await, "poison");
+    // The others come at their own pace, whatever happens.
+    let (over, begins) = (CancellationToken::new(), Notify::new());
+    let (others, ()) = tokio::join!(others(&stage, &begins, &over), async {
+        begins.notified().await;
+        let clip = stage.source.clip(1, 0);
+        let options = json!({"format": "mp3", "bitrate": POISON});
+        let poison = stage.submit(&clip, "audio", options).await;
+        let kills = kill_until_it_ends(&stage, &mut workers, &poison).await;
+        let end = stage.task(&poison).await;
+        assert_eq!((end.state.as_str(), end.attempt, kills), ("failed", 3, 3));
+        assert_eq!(error_of(&stage, &poison).await, "poison");
+        over.cancel();
+    });
 
     for job in &others {
         let task = stage.ended(job, Duration::from_mins(2)).await;
         assert_eq!(task.state, "succeeded", "{job} has done nothing");
     }
-    let before = middle_wait(&stage, &others[..BEFORE]).await;
-    let with_it = middle_wait(&stage, &others[BEFORE..]).await;
+    let (before, with_it) = others.split_at(BEFORE);
+    let counts = (before.len(), with_it.len());
+    let (before, with_it) = (middle_wait(&stage, before).await, middle_wait(&stage, with_it).await);
     say(&format!(
-        "poison: failed after {kills} workers; the others waited {before:.2} s before it and \
-         {with_it:.2} s with it about (medians of {BEFORE} and {})",
-        others.len() - BEFORE
+        "poison: failed after 3 workers; the others waited {before:.2} s before it and \
+         {with_it:.2} s with it about (medians of {} and {})",
+        counts.0, counts.1
     ));
     assert!(with_it <= before + SLACK_SECS, "{with_it} s with it, {before} s before");
     drop(workers);
     stage.close().await;
+}
+
+/// Submits the others; tells when there have been enough to know how long they wait.
+async fn others(stage: &Stage, enough: &Notify, over: &CancellationToken) -> Vec<String> {
+    let mut others = Vec::new();
+    let mut ticks = interval(PACE);
+    while !over.is_cancelled() {
+        ticks.tick().await;
+        if others.len() == BEFORE {
+            enough.notify_one();
+        }
+        others.push(other(stage, others.len() as u32).await);
+    }
+    others
+}
+
+/// Brings back every worker that the job kills; returns how many there were when it has ended.
+async fn kill_until_it_ends(stage: &Stage, workers: &mut [Process], poison: &str) -> usize {
+    let (begun, mut kills) = (Instant::now(), 0);
+    let mut ticks = interval(Duration::from_millis(100));
+    loop {
+        ticks.tick().await;
+        let task = stage.task(poison).await;
+        if !matches!(task.state.as_str(), "queued" | "processing") {
+            return kills;
+        }
+        let killed = bring_back(workers).await;
+        kills += killed;
+        if killed > 0 {
+            // The time until it is tried again passes at once; that of the others does not.
+            pass_time(stage, poison).await;
+        }
+        assert!(begun.elapsed() < Duration::from_mins(2), "{task:?} after {kills} kills");
+    }
 }
 
 async fn other(stage: &Stage, number: u32) -> String {
