@@ -84,14 +84,18 @@ impl App {
 }
 
 /// Removes, from time to time, what workers beside this one left behind when they were killed.
-async fn sweep_scratch(scratch: &Scratch, stop: CancellationToken) {
+async fn sweep_scratch(scratch: Arc<Scratch>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = sleep(SWEEP_SCRATCH) => {}
         }
-        if let Err(error) = scratch.sweep_others() {
-            tracing::warn!(%error, "work left behind cannot be looked for");
+        // It waits for a lock and removes whole folders: not on a thread that others need.
+        let sweeping = scratch.clone();
+        match tokio::task::spawn_blocking(move || sweeping.sweep_others()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "work left behind cannot be looked for"),
+            Err(error) => tracing::error!(%error, "the sweep of work left behind was lost"),
         }
     }
 }
@@ -124,7 +128,7 @@ impl Workers {
             tracker: tracker.clone(),
         };
         let (scratch, stop) = (claimer.perform.scratch.clone(), shutdown.soft().clone());
-        tokio::spawn(async move { sweep_scratch(&scratch, stop).await });
+        tokio::spawn(async move { sweep_scratch(scratch, stop).await });
         let (soft, last_beat) = (shutdown.soft().clone(), CancellationToken::new());
         let claiming = tokio::spawn(async move { claimer.run(soft).await });
         let (beat, end) = (heart.clone(), last_beat.clone());

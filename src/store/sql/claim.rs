@@ -106,27 +106,15 @@ async fn due(
         return Ok(Vec::new());
     }
     let kinds: Vec<String> = want.kinds.iter().map(|kind| kind.name().to_owned()).collect();
-    // differs from postgres: there is no `for update skip locked`, and no need of it: this
-    // transaction has the only writer.
-    Statement::differing(
-        "
+    sql("
         select id, owner
         from tasks
         where state = 'queued' and lane = $1 and run_at <= $2
             and kind in list($3) and owner not in list($4)
         order by urgency, turn, id
         limit $5
-        ",
-        "
-        select id, owner
-        from tasks
-        where state = 'queued' and lane = $1 and run_at <= $2
-            and kind in list($3) and owner not in list($4)
-        order by urgency, turn, id
-        limit $5
-        for update skip locked
-        ",
-    )
+        ")
+    .skip_locked()
     .bind(lane.name())
     .bind(now)
     .bind(kinds)

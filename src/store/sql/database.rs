@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sqlx::{PgPool, Postgres, Sqlite, SqlitePool};
 
-use super::statement::{Statement, sql};
+use super::statement::{Parameter, Statement, sql};
 use crate::clock::{Clock, Timestamp};
 use crate::store::{StoreError, StoreResult};
 
@@ -99,10 +99,16 @@ impl Transaction {
     /// Takes a job and its tasks for this transaction alone, tasks first: every verb locks in
     /// this order, so that no two wait for each other.
     pub(super) async fn lock_job(&mut self, job: &str) -> StoreResult<()> {
+        self.lock_jobs(vec![job.to_owned()]).await
+    }
+
+    /// The same for several jobs.
+    pub(super) async fn lock_jobs(&mut self, jobs: Vec<String>) -> StoreResult<()> {
         // Two statements, because a plan may lock in any order within one.
-        self.lock(sql("select 1::bigint from tasks where job_id = $1 order by id for update"), job)
-            .await?;
-        self.lock(sql("select 1::bigint from jobs where id = $1 for update"), job).await
+        let tasks = "select 1::bigint from tasks where job_id in list($1) order by id for update";
+        self.lock(sql(tasks), jobs.clone()).await?;
+        let of = "select 1::bigint from jobs where id in list($1) order by id for update";
+        self.lock(sql(of), jobs).await
     }
 
     /// Takes a delivery's destination for this transaction alone.
@@ -129,9 +135,9 @@ impl Transaction {
     }
 
     /// Runs `statement` where rows must be locked; a SQLite transaction has the only writer.
-    async fn lock(&mut self, statement: Statement, id: &str) -> StoreResult<()> {
+    async fn lock(&mut self, statement: Statement, which: impl Into<Parameter>) -> StoreResult<()> {
         if let Self::Postgres { .. } = self {
-            statement.bind(id).values::<i64>(self).await?;
+            statement.bind(which).values::<i64>(self).await?;
         }
         Ok(())
     }

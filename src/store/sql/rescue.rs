@@ -6,7 +6,7 @@ use super::SqlStore;
 use super::claim::read_or_set_aside;
 use super::database::Transaction;
 use super::ending::{End, end_attempt, hint};
-use super::statement::{Statement, sql};
+use super::statement::sql;
 use crate::clock::Timestamp;
 use crate::store::StoreResult;
 use crate::task::{ErrorKind, Failure, Next, RetryPolicy};
@@ -22,14 +22,11 @@ pub(super) async fn rescue(
 ) -> StoreResult<usize> {
     let mut tx = store.write().await?;
     let now = store.now(&mut tx).await?;
-    // differs from postgres: what another rescue is at is left to it. Here only one can be.
-    let lost: Vec<String> = Statement::differing(
-        "select id from tasks where state = 'processing' and lease_until <= $1 order by id",
-        "
+    // What another rescue is at is left to it.
+    let lost: Vec<String> = sql("
         select id from tasks where state = 'processing' and lease_until <= $1 order by id
-        for update skip locked
-        ",
-    )
+        ")
+    .skip_locked()
     .bind(now)
     .values(&mut tx)
     .await?;

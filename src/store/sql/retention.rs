@@ -3,7 +3,7 @@
 use super::SqlStore;
 use super::database::Transaction;
 use super::keep::doom;
-use super::statement::{Statement, sql};
+use super::statement::sql;
 use crate::clock::Timestamp;
 use crate::store::StoreResult;
 
@@ -48,32 +48,14 @@ pub(super) async fn forget_jobs(
     limit: u32,
 ) -> StoreResult<u64> {
     let mut tx = store.write().await?;
-    // differs from postgres: what is being retried at this moment is left to the next sweep.
-    let jobs: Vec<String> = Statement::differing(
-        "
-        select id
-        from jobs
-        where finished_at < $1
-            and not exists (select 1 from outputs where outputs.job_id = jobs.id)
-            and not exists (select 1 from events where events.job_id = jobs.id)
-        order by finished_at
-        limit $2
-        ",
-        "
-        select id
-        from jobs
-        where finished_at < $1
-            and not exists (select 1 from outputs where outputs.job_id = jobs.id)
-            and not exists (select 1 from events where events.job_id = jobs.id)
-        order by finished_at
-        limit $2
-        for update skip locked
-        ",
-    )
-    .bind(ended_before)
-    .bind(limit)
-    .values(&mut tx)
-    .await?;
+    let jobs = without_traces(&mut tx, ended_before, limit).await?;
+    tx.lock_jobs(jobs.clone()).await?;
+    // What was retried before the locks were there stays.
+    let jobs: Vec<String> = sql("select id from jobs where id in list($1) and finished_at < $2")
+        .bind(jobs)
+        .bind(ended_before)
+        .values(&mut tx)
+        .await?;
     sql("delete from tasks where job_id in list($1)").bind(jobs.clone()).execute(&mut tx).await?;
     let batches: Vec<String> = sql("
         select distinct batch_id from jobs where id in list($1) and batch_id is not null
@@ -92,4 +74,25 @@ pub(super) async fn forget_jobs(
     .await?;
     tx.commit().await?;
     Ok(jobs.len() as u64)
+}
+
+/// Jobs of which nothing is left to see and nothing to send again.
+async fn without_traces(
+    tx: &mut Transaction,
+    ended_before: Timestamp,
+    limit: u32,
+) -> StoreResult<Vec<String>> {
+    sql("
+        select id
+        from jobs
+        where finished_at < $1
+            and not exists (select 1 from outputs where outputs.job_id = jobs.id)
+            and not exists (select 1 from events where events.job_id = jobs.id)
+        order by finished_at
+        limit $2
+        ")
+    .bind(ended_before)
+    .bind(limit)
+    .values(tx)
+    .await
 }

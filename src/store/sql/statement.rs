@@ -79,6 +79,13 @@ impl Statement {
         self.push(&format!("{piece}${number}")).bind(value)
     }
 
+    /// Takes its rows for this transaction alone and passes over those that another has taken.
+    /// A SQLite transaction has the only writer: there is nobody to pass over.
+    pub(super) fn skip_locked(mut self) -> Self {
+        self.postgres.push(" for update skip locked");
+        self
+    }
+
     /// The next parameter.
     pub(super) fn bind(mut self, value: impl Into<Parameter>) -> Self {
         self.parameters.push(value.into());
