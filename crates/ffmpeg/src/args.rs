@@ -17,6 +17,8 @@ pub struct Command {
     arguments: Vec<OsString>,
     /// How long the output will be in seconds, for progress in per cent; if it is known.
     pub expected_secs: Option<f64>,
+    /// The files it reads.
+    pub inputs: Vec<PathBuf>,
     /// The files it writes.
     pub outputs: Vec<PathBuf>,
     /// Where ffmpeg ends them.
@@ -178,6 +180,7 @@ impl Conversion {
         Command {
             arguments: args.list,
             expected_secs: self.expected_secs,
+            inputs: self.inputs.iter().map(|input| input.path.clone()).collect(),
             outputs: vec![self.output.path.clone()],
             bounds: self.output.bounds,
         }

@@ -2,8 +2,8 @@
 //!
 //! A program and its arguments come in, a running process and its two pipes go out. The
 //! process leads a group of its own, gets no environment, no standard input and no new
-//! privileges, has its limits set by the kernel, dies with its parent and is killed and reaped
-//! when its [`Child`] is dropped. What else is to hold inside it belongs into [`Containment`].
+//! privileges, has its limits set by the kernel, is boxed in by the [`Sandbox`], dies with its
+//! parent and is killed and reaped when its [`Child`] is dropped.
 //!
 //! "Dies with its parent" is a promise of the kernel about the *thread* that started it. Start
 //! from an async task of the runtime or from its main thread; never from `spawn_blocking` and
@@ -21,25 +21,47 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 use tokio::process::{ChildStderr, ChildStdout};
 
-use crate::Limits;
+use crate::fork::before_exec;
+use crate::{Limits, Sandbox, Scope};
 
 /// Where programs are looked for by a child; its whole environment but for the locale.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Files a child may have open: libraries are closed once mapped, and threads share the rest.
-const OPEN_FILES: u64 = 128;
+const OPEN_FILES: u64 = 64;
 
 /// What holds inside a process: made before the fork, applied between fork and exec.
 #[derive(Clone, Debug)]
 pub(crate) struct Containment {
+    bounds: Bounds,
+    sandbox: Sandbox,
+    scope: Scope,
+}
+
+/// What the kernel holds a process to by numbers, and with whom it dies.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
     limits: [(Resource, u64); 4],
     nice: i32,
     parent: Option<Pid>,
 }
 
 impl Containment {
+    /// For one process, which is given what is in `scope`.
+    pub(crate) fn prepare(limits: &Limits, sandbox: Sandbox, scope: Scope) -> Self {
+        Self { bounds: Bounds::of(limits), sandbox, scope }
+    }
+
     /// Everything that allocates or may take a lock happens here, in the parent.
-    pub(crate) fn prepare(limits: &Limits) -> Self {
+    fn apply_to(&self, command: &mut std::process::Command) -> io::Result<()> {
+        let bounds = self.bounds;
+        before_exec(command, move || bounds.apply());
+        self.sandbox.confine(command, &self.scope)
+    }
+}
+
+impl Bounds {
+    fn of(limits: &Limits) -> Self {
         let wanted = [
             (Resource::As, limits.address_space_bytes),
             (Resource::Fsize, limits.output_bytes),
@@ -107,12 +129,7 @@ pub(crate) fn spawn(
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0);
-    let containment = containment.clone();
-    #[expect(unsafe_code, reason = "limits are set between fork and exec")]
-    // SAFETY: `apply` makes system calls only, as its contract says.
-    unsafe {
-        command.pre_exec(move || containment.apply());
-    }
+    containment.apply_to(&mut command)?;
     let mut command = tokio::process::Command::from(command);
     let mut inner = command.kill_on_drop(true).spawn()?;
     let group = inner.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
@@ -125,6 +142,13 @@ pub(crate) fn spawn(
 }
 
 impl Child {
+    /// How much memory the process has now, in bytes; `None` once it has ended.
+    pub(crate) fn memory_bytes(&self) -> Option<u64> {
+        let pages = std::fs::read_to_string(format!("/proc/{}/statm", self.inner.id()?)).ok()?;
+        let resident: u64 = pages.split_ascii_whitespace().nth(1)?.parse().ok()?;
+        Some(resident.saturating_mul(rustix::param::page_size() as u64))
+    }
+
     /// Waits for the end and reaps. May be dropped and called again.
     pub(crate) async fn wait(&mut self) -> io::Result<ExitStatus> {
         let status = self.inner.wait().await?;
@@ -159,5 +183,68 @@ impl Drop for Child {
     /// The group first; the runtime then reaps the leader.
     fn drop(&mut self) {
         self.signal(Signal::KILL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::{Cause, RunError, Tools};
+
+    /// Runs a script in ffmpeg's place, in a folder where it may write; what it wrote to `said`.
+    async fn run(script: &str) -> String {
+        run_within(Limits::default(), script).await.unwrap()
+    }
+
+    async fn run_within(limits: Limits, script: &str) -> Result<String, RunError> {
+        let folder = tempfile::tempdir().unwrap();
+        let (program, made) = (folder.path().join("ffmpeg"), folder.path().join("made"));
+        let answer = "case \"$*\" in *-version*|*-encoders*) echo ffmpeg version 5.1; exit;; esac";
+        std::fs::write(&program, format!("#!/bin/sh\n{answer}\n{script}\n")).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::create_dir(&made).unwrap();
+        std::fs::write(folder.path().join("private"), "private").unwrap();
+        let tools = Tools::find(Some(&program), None, limits).await.unwrap();
+        let scope = Scope { write: vec![made.clone()], ..Scope::default() };
+        let (outputs, stop) = ([made.join("said")], CancellationToken::new());
+        tools.run_argv(&[], scope, &outputs, |_| {}, &stop).await?;
+        Ok(std::fs::read_to_string(&outputs[0]).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_script_in_place_of_ffmpeg_starts_programs_and_stays_in_the_box() {
+        let said = run("{ echo begins; cat ../private; cat /etc/passwd; ls /usr; } > said").await;
+        assert!(said.starts_with("begins\n") && said.contains("bin\n"), "{said}");
+        assert!(!said.contains("private") && !said.contains("root:"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn the_environment_is_empty_but_for_the_path_and_the_locale() {
+        let said = run("env > said").await;
+        let names = said.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name);
+        // The shell adds one of its own.
+        let mut names: Vec<_> = names.filter(|name| *name != "PWD").collect();
+        names.sort_unstable();
+        assert_eq!(names, ["LC_ALL", "PATH"]);
+    }
+
+    #[tokio::test]
+    async fn the_kernel_bounds_open_files_address_space_and_core_dumps() {
+        let said = run("{ ulimit -n; ulimit -v; ulimit -c; } > said").await;
+        assert_eq!(said, "64\n16777216\n0\n");
+    }
+
+    #[tokio::test]
+    async fn a_process_that_takes_more_memory_than_it_may_is_killed() {
+        let limits = Limits { memory_bytes: 8 << 20, ..Limits::default() };
+        // The shell itself holds what it read, and would hold it for ever.
+        let script = "held=$(yes | head -c 30000000); while :; do sleep 60; done";
+        let error = run_within(limits, script).await.unwrap_err();
+        let is_out_of_memory = matches!(error, RunError::Refused { cause: Cause::OutOfMemory, .. });
+        assert!(is_out_of_memory, "{error:?}");
     }
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// What one run may cost. Memory and disk are held by the kernel, time by [`crate::Tools`].
+/// What one run may cost. Address space and disk are held by the kernel, time and memory in use
+/// by [`crate::Tools`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// How long a run of ffmpeg may take in all. 6 hours.
@@ -16,6 +17,10 @@ pub struct Limits {
     /// How long a process that is asked to end may take before it is killed. 2 seconds; one
     /// that fills a gap of hours with pictures ignored the question for 21.
     pub grace: Duration,
+    /// Memory in use by a run of ffmpeg in bytes; one that has more is killed. 4 GiB.
+    pub memory_bytes: u64,
+    /// Memory in use by a run of ffprobe in bytes. 1 GiB.
+    pub probe_memory_bytes: u64,
     /// Address space in bytes. 16 GiB: stacks of encoder threads count whole, used or not, so
     /// this stops a runaway and does not meter.
     pub address_space_bytes: u64,
@@ -32,6 +37,8 @@ impl Default for Limits {
             stall: Duration::from_mins(1),
             probe_wall: Duration::from_secs(20),
             grace: Duration::from_secs(2),
+            memory_bytes: 4 << 30,
+            probe_memory_bytes: 1 << 30,
             address_space_bytes: 16 << 30,
             output_bytes: 64 << 30,
             nice: 10,

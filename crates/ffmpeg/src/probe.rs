@@ -15,7 +15,7 @@ use crate::sniff::{self, Kind};
 use crate::tail::Tail;
 use crate::watch::{End, Heard, Watch};
 use crate::webp::{self, WebpError};
-use crate::{Cause, Facts, RunError, Tools, policy, report};
+use crate::{Cause, Facts, RunError, Scope, Tools, policy, report};
 
 /// The longest answer of ffprobe that is read, in bytes. 64 streams take 100 KB; titles and
 /// other tags may be as long as their author likes.
@@ -35,10 +35,17 @@ impl Tools {
         }
         let argv = argv(&path, kind);
         let limits = self.limits();
-        let containment = Containment::prepare(limits);
+        let scope = Scope { read: vec![path.clone()], ..Scope::default() };
+        let containment = Containment::prepare(limits, self.sandbox(), scope);
         let (child, pipes) = spawn(self.ffprobe(), &argv, Path::new("/"), &containment)
             .map_err(|source| RunError::Missing { program: "ffprobe", source })?;
-        let watch = Watch { wall: limits.probe_wall, stall: None, grace: limits.grace, stop };
+        let watch = Watch {
+            wall: limits.probe_wall,
+            stall: None,
+            grace: limits.grace,
+            memory_bytes: limits.probe_memory_bytes,
+            stop,
+        };
         let (mut tail, mut answer) = (Tail::new(&argv), Vec::new());
         let hear = |bytes: &[u8]| {
             answer.extend_from_slice(bytes);
@@ -53,6 +60,9 @@ impl Tools {
             }
             End::TooMuch => {
                 return Err(RunError::Output(OutputError::TooLong { limit: ANSWER_BYTES }));
+            }
+            End::OutOfMemory => {
+                return Err(RunError::Refused { cause: Cause::OutOfMemory, log: tail.log() });
             }
             End::Exited(status) if !status.success() => {
                 return Err(better_cause(failed(status, &tail), kind));

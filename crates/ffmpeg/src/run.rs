@@ -14,7 +14,7 @@ use crate::child::{Containment, spawn};
 use crate::progress::{Parser, Progress};
 use crate::tail::Tail;
 use crate::watch::{End, Heard, Watch};
-use crate::{Cause, Command, Tools};
+use crate::{Cause, Command, Scope, Tools};
 
 /// Why a run has no result. A `log` is what the program said: at most 20 lines, without paths.
 #[derive(Debug, Error)]
@@ -116,7 +116,11 @@ impl Tools {
         on_progress: impl FnMut(Progress) + Send,
         stop: &CancellationToken,
     ) -> Result<Ran, RunError> {
-        let ran = self.run_argv(command.argv(), &command.outputs, on_progress, stop).await?;
+        let outputs = &command.outputs;
+        let folders = outputs.iter().filter_map(|output| output.parent()).map(Path::to_owned);
+        let scope =
+            Scope { read: command.inputs.clone(), write: folders.collect(), tcp_port: None };
+        let ran = self.run_argv(command.argv(), scope, outputs, on_progress, stop).await?;
         if command.bounds.frames > 0 && ran.written.frame == 0 {
             // Time stamps past every bound: a file without a picture, and not a word.
             return Err(RunError::Refused { cause: Cause::NothingWritten, log: Vec::new() });
@@ -135,17 +139,23 @@ impl Tools {
     pub(crate) async fn run_argv(
         &self,
         arguments: &[OsString],
+        scope: Scope,
         outputs: &[PathBuf],
         mut on_progress: impl FnMut(Progress) + Send,
         stop: &CancellationToken,
     ) -> Result<Ran, RunError> {
         let argv: Vec<_> = TALK.iter().map(OsString::from).chain(arguments.to_vec()).collect();
         let limits = self.limits();
-        let containment = Containment::prepare(limits);
+        let containment = Containment::prepare(limits, self.sandbox(), scope);
         let (child, pipes) = spawn(self.ffmpeg(), &argv, folder(outputs), &containment)
             .map_err(|source| RunError::Missing { program: "ffmpeg", source })?;
-        let watch =
-            Watch { wall: limits.wall, stall: Some(limits.stall), grace: limits.grace, stop };
+        let watch = Watch {
+            wall: limits.wall,
+            stall: Some(limits.stall),
+            grace: limits.grace,
+            memory_bytes: limits.memory_bytes,
+            stop,
+        };
         let (mut parser, mut last) = (Parser::default(), Progress::default());
         let mut tail = Tail::new(&argv);
         let hear = |bytes: &[u8]| {
@@ -166,6 +176,7 @@ impl Tools {
             End::Stalled => Err(RunError::Stalled { secs: limits.stall.as_secs(), log }),
             End::TimedOut => Err(RunError::TimedOut { secs: limits.wall.as_secs(), log }),
             End::TooMuch => Err(RunError::Refused { cause: Cause::Unknown, log }),
+            End::OutOfMemory => Err(RunError::Refused { cause: Cause::OutOfMemory, log }),
             End::Exited(status) if !status.success() => Err(failed(status, &tail)),
             End::Exited(_) => {
                 // Some containers are not empty without a picture in them.

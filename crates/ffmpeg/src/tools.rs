@@ -11,10 +11,10 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
-use crate::Limits;
 use crate::child::{Containment, spawn};
 use crate::tail::Tail;
 use crate::watch::{End, Heard, Watch};
+use crate::{Limits, Sandbox, Scope};
 
 /// The oldest version that has every option used here.
 const OLDEST: (u32, u32) = (5, 1);
@@ -29,13 +29,14 @@ const ANSWER_WALL: Duration = Duration::from_secs(20);
 #[derive(Clone, Debug)]
 pub struct Tools(Arc<Inner>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Inner {
     ffmpeg: PathBuf,
     ffprobe: PathBuf,
     version: String,
     encoders: BTreeSet<String>,
     limits: Limits,
+    sandbox: Sandbox,
 }
 
 /// Why ffmpeg or ffprobe cannot be used.
@@ -87,16 +88,18 @@ impl Tools {
     ) -> Result<Self, ToolsError> {
         let ffmpeg = locate("ffmpeg", ffmpeg)?;
         let ffprobe = locate("ffprobe", ffprobe)?;
+        let sandbox = Sandbox::detect();
+        let boxed = Containment::prepare(&limits, sandbox, Scope::default());
         // At once: a start is mostly the linking of many libraries, and every command waits here.
         let (ffmpeg_says, ffprobe_says, encoders) = tokio::try_join!(
-            ask("ffmpeg", &ffmpeg, "-version", &limits),
-            ask("ffprobe", &ffprobe, "-version", &limits),
-            ask("ffmpeg", &ffmpeg, "-encoders", &limits),
+            ask("ffmpeg", &ffmpeg, "-version", &boxed),
+            ask("ffprobe", &ffprobe, "-version", &boxed),
+            ask("ffmpeg", &ffmpeg, "-encoders", &boxed),
         )?;
         let version = version("ffmpeg", &ffmpeg_says)?;
         self::version("ffprobe", &ffprobe_says)?;
         let encoders = self::encoders(&encoders);
-        Ok(Self(Arc::new(Inner { ffmpeg, ffprobe, version, encoders, limits })))
+        Ok(Self(Arc::new(Inner { ffmpeg, ffprobe, version, encoders, limits, sandbox })))
     }
 
     /// ffmpeg's version, such as `5.1.9-0+deb12u1`.
@@ -123,10 +126,30 @@ impl Tools {
         &self.0.ffprobe
     }
 
+    /// The box in which they run: all that this kernel has.
+    #[must_use]
+    pub fn sandbox(&self) -> Sandbox {
+        self.0.sandbox
+    }
+
+    /// The same in another box, to see what one layer holds by itself.
+    #[must_use]
+    pub fn in_sandbox(&self, sandbox: Sandbox) -> Self {
+        Self(Arc::new(Inner { sandbox, ..(*self.0).clone() }))
+    }
+
     /// What a run may cost.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.0.limits
+    }
+}
+
+#[cfg(test)]
+impl Tools {
+    /// The same with another program in ffmpeg's place.
+    pub(crate) fn with_ffmpeg(&self, path: impl Into<PathBuf>) -> Self {
+        Self(Arc::new(Inner { ffmpeg: path.into(), ..(*self.0).clone() }))
     }
 }
 
@@ -154,15 +177,20 @@ async fn ask(
     program: &'static str,
     path: &Path,
     question: &str,
-    limits: &Limits,
+    containment: &Containment,
 ) -> Result<String, ToolsError> {
     let start = |source| ToolsError::Start { program, source };
     let argv = ["-hide_banner", question].map(OsString::from);
     let argv = if question == "-version" { &argv[1..] } else { &argv[..] };
-    let (child, pipes) =
-        spawn(path, argv, Path::new("/"), &Containment::prepare(limits)).map_err(start)?;
+    let (child, pipes) = spawn(path, argv, Path::new("/"), containment).map_err(start)?;
     let stop = CancellationToken::new();
-    let watch = Watch { wall: ANSWER_WALL, stall: None, grace: Duration::ZERO, stop: &stop };
+    let watch = Watch {
+        wall: ANSWER_WALL,
+        stall: None,
+        grace: Duration::ZERO,
+        memory_bytes: Limits::default().probe_memory_bytes,
+        stop: &stop,
+    };
     let mut answer = Vec::new();
     let hear = |bytes: &[u8]| {
         answer.extend_from_slice(bytes);

@@ -9,17 +9,22 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt as _;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::child::{Child, Pipes};
 use crate::tail::Tail;
+
+/// How often is looked at how much memory a process has. At full speed it can take some 500 MB
+/// in between.
+const LOOK_AT_MEMORY: Duration = Duration::from_millis(100);
 
 /// When to lose patience.
 pub(crate) struct Watch<'a> {
     pub(crate) wall: Duration,
     pub(crate) stall: Option<Duration>,
     pub(crate) grace: Duration,
+    pub(crate) memory_bytes: u64,
     pub(crate) stop: &'a CancellationToken,
 }
 
@@ -47,6 +52,8 @@ pub(crate) enum End {
     TimedOut,
     /// Said too much.
     TooMuch,
+    /// Took too much memory.
+    OutOfMemory,
 }
 
 impl Watch<'_> {
@@ -62,6 +69,8 @@ impl Watch<'_> {
         let (mut out_open, mut err_open) = (true, true);
         let mut awake = Awake::from(Instant::now());
         let mut alive_at = Duration::ZERO;
+        let mut looks = interval(LOOK_AT_MEMORY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let end = loop {
             let passed = awake.until(Instant::now());
             let left = self.wall.saturating_sub(passed);
@@ -75,6 +84,11 @@ impl Watch<'_> {
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => break End::Stopped,
+                _ = looks.tick() => {
+                    if child.memory_bytes().is_some_and(|bytes| bytes > self.memory_bytes) {
+                        break End::OutOfMemory;
+                    }
+                }
                 read = pipes.stderr.read(&mut err), if err_open => {
                     let read = read?;
                     err_open = read > 0;
@@ -97,7 +111,9 @@ impl Watch<'_> {
         match end {
             End::Exited(_) => {}
             End::Stopped => child.end(self.grace).await?,
-            End::Stalled | End::TimedOut | End::TooMuch => child.end(Duration::ZERO).await?,
+            End::Stalled | End::TimedOut | End::TooMuch | End::OutOfMemory => {
+                child.end(Duration::ZERO).await?;
+            }
         }
         Ok(end)
     }
@@ -137,17 +153,19 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::Limits;
     use crate::child::{Containment, spawn};
+    use crate::{Limits, Sandbox, Scope};
 
     #[tokio::test]
     async fn time_in_which_we_stood_still_ourselves_is_not_held_against_the_process() {
         let argv = ["-c", "exit 7"].map(OsString::from);
-        let containment = Containment::prepare(&Limits::default());
+        let sandbox = Sandbox::detect();
+        let containment = Containment::prepare(&Limits::default(), sandbox, Scope::default());
         let (child, pipes) =
             spawn(Path::new("/bin/sh"), &argv, Path::new("/"), &containment).expect("a shell");
         let (stop, wall) = (CancellationToken::new(), Duration::from_millis(3_500));
-        let watch = Watch { wall, stall: Some(wall), grace: Duration::ZERO, stop: &stop };
+        let grace = Duration::ZERO;
+        let watch = Watch { wall, stall: Some(wall), grace, memory_bytes: 1 << 30, stop: &stop };
         let mut tail = Tail::new(&argv);
         let mut watching = std::pin::pin!(watch.over(child, pipes, &mut tail, |_| Heard::Noise));
         assert!(is_pending(watching.as_mut()).await, "it is being watched");
