@@ -7,6 +7,7 @@
 pub mod command;
 mod lock;
 mod once;
+mod sandbox;
 mod serve;
 mod shutdown;
 mod work;
@@ -33,6 +34,7 @@ use crate::worker::{Buckets, Engine, EngineSettings, Headroom, Scratch, Worker};
 pub use command::{serve, work};
 pub use lock::DataDir;
 pub use once::Once;
+pub use sandbox::Containment;
 pub use shutdown::Shutdown;
 
 /// The name under which the store keeps the secret that signs webhooks.
@@ -44,6 +46,9 @@ const LINK_SECRET: &str = "links";
 /// How long an input stays on the worker after its last task, for those that follow.
 const KEEP_INPUTS: Duration = Duration::from_mins(1);
 
+/// What is wrong when the scratch folder cannot be made.
+const NO_ROOM: &str = "there is no room for work in progress in the data folder";
+
 /// Every long-lived part, ready to run.
 #[derive(Debug)]
 pub struct App {
@@ -54,6 +59,7 @@ pub struct App {
     guard: Guard,
     client: Client,
     tools: ffmpeg::Tools,
+    containment: Option<Containment>,
     webhook_secrets: Secrets,
     link_secret: SecretString,
     worker_id: WorkerId,
@@ -80,6 +86,14 @@ impl App {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let data_dir = own_data_dir(&config, role)?;
         let tools = tools(&config).await?;
+        let containment = if role == Role::Worker || config.worker.with_serve {
+            let scratch = Scratch::open(&config.data_dir.join("scratch"), fresh(clock.now()));
+            let scratch = scratch.context(NO_ROOM)?;
+            let room = scratch.room(fresh(clock.now()), 0).context(NO_ROOM)?;
+            Some(sandbox::contain(&tools, room.path(), config.tools.sandbox).await?)
+        } else {
+            None
+        };
         let store = open_store(&config, clock.clone()).await?;
         let storage = open_storage(&config.storage)?;
         let guard = Guard::new(config.allow_networks.clone());
@@ -92,6 +106,7 @@ impl App {
             storage,
             store,
             tools,
+            containment,
             clock,
             config,
             role,
@@ -135,7 +150,7 @@ impl App {
 
     fn worker(&self, links: Links) -> anyhow::Result<Worker> {
         let scratch = Scratch::open(&self.config.data_dir.join("scratch"), self.worker_id)
-            .context("there is no room for work in progress in the data folder")?;
+            .context(NO_ROOM)?;
         let scratch = Arc::new(scratch);
         let config::Worker { min_free_disk_bytes, min_free_memory_bytes, .. } = self.config.worker;
         let limits =
@@ -191,8 +206,16 @@ fn own_data_dir(config: &Config, role: Role) -> anyhow::Result<Option<DataDir>> 
 ///
 /// One of them is missing or too old.
 pub async fn tools(config: &Config) -> Result<ffmpeg::Tools, ffmpeg::ToolsError> {
-    let limits = ffmpeg::Limits { wall: config.limits.task, ..ffmpeg::Limits::default() };
-    let config::Tools { ffmpeg, ffprobe } = &config.tools;
+    let usual = ffmpeg::Limits::default();
+    let memory_bytes = config.limits.ffmpeg_memory_bytes;
+    let limits = ffmpeg::Limits {
+        wall: config.limits.task,
+        memory_bytes,
+        // Four times as much, as by default: stacks and mapped files count whole.
+        address_space_bytes: memory_bytes.saturating_mul(4).max(usual.address_space_bytes),
+        ..usual
+    };
+    let config::Tools { ffmpeg, ffprobe, .. } = &config.tools;
     ffmpeg::Tools::find(ffmpeg.as_deref(), ffprobe.as_deref(), limits).await
 }
 

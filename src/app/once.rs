@@ -23,6 +23,7 @@ use crate::worker::{Engine, WorkError};
 pub struct Once {
     engine: Engine,
     downloads: Downloads,
+    sandbox: ffmpeg::Sandbox,
     _folder: TempDir,
 }
 
@@ -39,10 +40,21 @@ impl Once {
         let (fetcher, inputs) = (fetcher(config), folder.path().to_owned());
         let keep = std::time::Duration::ZERO;
         Ok(Self {
+            sandbox: tools.sandbox(),
             engine: Engine::new(tools, engine_settings(config)),
             downloads: Downloads::new(fetcher, inputs, keep, Arc::new(SystemClock)),
             _folder: folder,
         })
+    }
+
+    /// What to know before a file from a stranger is read here, if anything.
+    #[must_use]
+    pub fn warning(&self) -> Option<String> {
+        let missing = self.sandbox.level().missing().first()?.to_string();
+        Some(format!(
+            "warning: this kernel has no {missing}, so ffmpeg reads the input with all your \
+             rights; `reelway doctor` says what it takes"
+        ))
     }
 
     /// Makes what was ordered.

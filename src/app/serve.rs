@@ -43,6 +43,7 @@ impl App {
         let agents = self.agents(&public_url, &shutdown);
         tracing::info!(
             %address, %public_url, ffmpeg = self.tools.version(), recovered,
+            containment = self.containment.as_ref().map(tracing::field::display),
             slots = self.config.worker.slots, "reelway is ready"
         );
 
@@ -129,7 +130,7 @@ impl App {
         let config::Worker { slots, light_slots, .. } = self.config.worker;
         let readiness = Readiness {
             ffmpeg: Some(self.tools.version().to_owned()),
-            containment: None,
+            containment: self.containment.as_ref().map(ToString::to_string),
             slots: if self.works() {
                 request::Slots { heavy: slots, light: light_slots }
             } else {

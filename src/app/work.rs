@@ -42,6 +42,7 @@ impl App {
         let health = self.answer_health(&public_url, &shutdown, &end_of_health).await?;
         tracing::info!(
             ffmpeg = self.tools.version(),
+            containment = self.containment.as_ref().map(tracing::field::display),
             slots = self.config.worker.slots,
             light_slots = self.config.worker.light_slots,
             "the worker is ready"

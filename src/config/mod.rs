@@ -157,6 +157,8 @@ pub struct Limits {
     pub input_duration: Duration,
     /// Longest run of one ffmpeg.
     pub task: Duration,
+    /// Most memory of one ffmpeg in bytes.
+    pub ffmpeg_memory_bytes: u64,
 }
 
 /// The programs; looked for in `PATH` when not said.
@@ -166,6 +168,18 @@ pub struct Tools {
     pub ffmpeg: Option<PathBuf>,
     /// ffprobe.
     pub ffprobe: Option<PathBuf>,
+    /// What happens where they cannot be boxed in.
+    pub sandbox: Sandbox,
+}
+
+/// What happens where the kernel cannot box ffmpeg in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sandbox {
+    /// No work is done.
+    #[default]
+    Required,
+    /// Work is done all the same, with what there is of the box.
+    Permissive,
 }
 
 /// What is logged and how.

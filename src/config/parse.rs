@@ -16,7 +16,8 @@ use super::Purpose;
 use super::cloud::{self, Place};
 use super::sources::{Source, Sources};
 use super::{
-    Config, Database, Http, Limits, Log, LogFormat, Problem, Problems, Storage, Tools, Webhook,
+    Config, Database, Http, Limits, Log, LogFormat, Problem, Problems, Sandbox, Storage, Tools,
+    Webhook,
     Worker,
 };
 use crate::connection::Keyring;
@@ -52,6 +53,7 @@ pub(super) fn config(
     let tools = Tools {
         ffmpeg: read.text("ffmpeg").map(PathBuf::from),
         ffprobe: read.text("ffprobe").map(PathBuf::from),
+        sandbox: read.parsed("sandbox", sandbox).unwrap_or_default(),
     };
     // Only here may a problem end the reading: everything has been looked at.
     Some(Config {
@@ -156,6 +158,7 @@ impl Reader<'_> {
             input_bytes: self.parsed("max_input_size", size).unwrap_or(10 << 30),
             input_duration: input_duration.unwrap_or(Duration::from_hours(24)),
             task: task.unwrap_or(Duration::from_hours(6)),
+            ffmpeg_memory_bytes: self.parsed("max_ffmpeg_memory", size).unwrap_or(4 << 30),
         }
     }
 
@@ -384,6 +387,14 @@ fn connections(text: &str) -> Result<u32, String> {
 fn keyring(text: &str) -> Result<Keyring, String> {
     let keys = text.split(',').map(str::trim).filter(|key| !key.is_empty());
     Keyring::parse(keys).map_err(|error| format!("{error}; `openssl rand -hex 32` makes one"))
+}
+
+fn sandbox(text: &str) -> Result<Sandbox, String> {
+    match text {
+        "required" => Ok(Sandbox::Required),
+        "permissive" => Ok(Sandbox::Permissive),
+        _ => Err(format!("`{text}` is neither required nor permissive")),
+    }
 }
 
 fn log_filter(text: &str) -> Result<String, String> {

@@ -85,6 +85,8 @@ settings! {
         "How long running work may go on after SIGTERM before it is handed back";
     task_timeout, ["REELWAY_TASK_TIMEOUT"], "6h", "DURATION",
         "How long one ffmpeg may run";
+    max_ffmpeg_memory, ["REELWAY_MAX_FFMPEG_MEMORY"], "4GiB", "SIZE",
+        "How much memory one ffmpeg may use; one that takes more is killed, and its task fails";
     max_input_size, ["REELWAY_MAX_INPUT_SIZE"], "10GiB", "SIZE",
         "The largest input that is fetched";
     max_input_duration, ["REELWAY_MAX_INPUT_DURATION"], "24h", "DURATION",
@@ -105,6 +107,8 @@ settings! {
         "The ffmpeg program, 5.1 or later";
     ffprobe, ["REELWAY_FFPROBE"], "ffprobe from PATH", "FILE",
         "The ffprobe program, 5.1 or later";
+    sandbox, ["REELWAY_SANDBOX"], "required", "required|permissive",
+        "Whether the server refuses to work where the kernel cannot box ffmpeg in, or works all the same";
     log, ["REELWAY_LOG"], "info", "FILTER",
         "What is logged, such as `debug` or `warn,reelway=debug`";
     log_format, ["REELWAY_LOG_FORMAT"], "text on a terminal, else json", "text|json",

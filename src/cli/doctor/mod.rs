@@ -5,6 +5,7 @@
 
 mod disk;
 mod net;
+mod sandbox;
 mod storage;
 mod tools;
 
@@ -34,6 +35,8 @@ pub struct DoctorConfig {
     pub ffmpeg: Option<PathBuf>,
     /// ffprobe, when its path is said.
     pub ffprobe: Option<PathBuf>,
+    /// What happens where they cannot be boxed in.
+    pub sandbox: config::Sandbox,
 }
 
 impl From<&Config> for DoctorConfig {
@@ -45,6 +48,7 @@ impl From<&Config> for DoctorConfig {
             public_url: config.http.public_url.clone(),
             ffmpeg: config.tools.ffmpeg.clone(),
             ffprobe: config.tools.ffprobe.clone(),
+            sandbox: config.tools.sandbox,
         }
     }
 }
@@ -120,7 +124,7 @@ pub async fn run(config: &DoctorConfig, terminal: &Terminal) -> Result<(), CliEr
             }
         })
     };
-    show(tools::check(config.ffmpeg.as_deref(), config.ffprobe.as_deref()).await)?;
+    show(tools::check(config.ffmpeg.as_deref(), config.ffprobe.as_deref(), config.sandbox).await)?;
     show(disk::check(&config.data_dir))?;
     show(storage::check(&config.storage).await)?;
     show(vec![net::check_port(config.bind).await])?;

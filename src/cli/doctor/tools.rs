@@ -4,7 +4,8 @@ use std::path::Path;
 
 use ffmpeg::{Limits, Tools};
 
-use super::Check;
+use super::{Check, sandbox};
+use crate::config;
 
 /// The encoders of the usual formats.
 const NEEDED: &[&str] =
@@ -13,7 +14,11 @@ const NEEDED: &[&str] =
 /// Either of them makes AV1.
 const AV1: &[&str] = &["libsvtav1", "libaom-av1"];
 
-pub(super) async fn check(ffmpeg: Option<&Path>, ffprobe: Option<&Path>) -> Vec<Check> {
+pub(super) async fn check(
+    ffmpeg: Option<&Path>,
+    ffprobe: Option<&Path>,
+    rule: config::Sandbox,
+) -> Vec<Check> {
     let tools = match Tools::find(ffmpeg, ffprobe, Limits::default()).await {
         Ok(tools) => tools,
         Err(error) => {
@@ -21,7 +26,11 @@ pub(super) async fn check(ffmpeg: Option<&Path>, ffprobe: Option<&Path>) -> Vec<
             return vec![Check::bad("ffmpeg", error.to_string(), fix)];
         }
     };
-    vec![Check::good("ffmpeg", tools.version()), encoders(&tools)]
+    vec![
+        Check::good("ffmpeg", tools.version()),
+        encoders(&tools),
+        sandbox::check(&tools, rule).await,
+    ]
 }
 
 fn encoders(tools: &Tools) -> Check {

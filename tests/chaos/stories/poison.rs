@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::fleet::{Process, ffmpeg_that};
 use crate::stage::Stage;
-use crate::support::{eventually, say};
+use crate::support::{eventually, processes_of, say};
 
 /// The bit rate by which the poisonous job is known.
 const POISON: u32 = 33_111;
@@ -26,8 +26,9 @@ const SLACK_SECS: f64 = 2.0;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_kills_its_workers_is_failed_after_three_and_the_others_do_not_wait() {
     let Some(stage) = Stage::open().await else { return };
-    let kill = format!("case \" $* \" in *\" {POISON} \"*) kill -9 $PPID; exit 1;; esac");
-    let ffmpeg = ffmpeg_that(stage.folder.path(), &kill);
+    // It cannot kill its worker itself: the sandbox keeps its signals inside.
+    let wait = format!("case \" $* \" in *\" {POISON} \"*) while :; do sleep 1; done;; esac");
+    let ffmpeg = ffmpeg_that(stage.folder.path(), &wait);
     let mut workers = Vec::new();
     for name in ["first", "second"] {
         workers.push(stage.worker(name).with("REELWAY_FFMPEG", &ffmpeg).start().await);
@@ -78,7 +79,7 @@ async fn others(stage: &Stage, enough: &Notify, over: &CancellationToken) -> Vec
     others
 }
 
-/// Brings back every worker that the job kills; returns how many there were when it has ended.
+/// Kills every worker that has the job, and brings it back; returns how many there were when it has ended.
 async fn kill_until_it_ends(stage: &Stage, workers: &mut [Process], poison: &str) -> usize {
     let (begun, mut kills) = (Instant::now(), 0);
     let mut ticks = interval(Duration::from_millis(100));
@@ -88,6 +89,7 @@ async fn kill_until_it_ends(stage: &Stage, workers: &mut [Process], poison: &str
         if !matches!(task.state.as_str(), "queued" | "processing") {
             return kills;
         }
+        kill_who_works_on_it(stage, workers).await;
         let killed = bring_back(workers).await;
         kills += killed;
         if killed > 0 {
@@ -100,6 +102,26 @@ async fn kill_until_it_ends(stage: &Stage, workers: &mut [Process], poison: &str
 
 async fn other(stage: &Stage, number: u32) -> String {
     stage.submit(&stage.source.clip(1, number), "image", json!({"width": 64})).await
+}
+
+/// What the poison does: the worker whose ffmpeg has it is gone.
+async fn kill_who_works_on_it(stage: &Stage, workers: &mut [Process]) {
+    let poison = format!(" {POISON} ");
+    let running = processes_of(stage.folder.path());
+    let at_work = running.iter().filter(|process| process.command.contains(&poison));
+    let parents: Vec<u32> = at_work.filter_map(|process| parent_of(process.pid)).collect();
+    for worker in workers {
+        if worker.pid().is_some_and(|pid| parents.contains(&pid)) {
+            worker.kill().await;
+        }
+    }
+}
+
+/// The parent of a process that has not ended.
+fn parent_of(pid: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name, in brackets, may hold anything; state and parent follow it.
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// Starts the workers that were killed again; returns how many.

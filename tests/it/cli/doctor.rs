@@ -34,7 +34,7 @@ fn a_good_machine_is_told_so_line_by_line() {
     let said = Desk::new().run_with(&["doctor"], &env);
     said.assert_well();
     let checks = checks(&said);
-    for name in ["ffmpeg", "encoders", "data", "port", "links"] {
+    for name in ["ffmpeg", "encoders", "sandbox", "data", "port", "links"] {
         assert_eq!(verdict(&checks, name), "good", "{said:?}");
     }
 }
@@ -58,6 +58,17 @@ fn an_ffmpeg_without_the_encoders_is_doubtful() {
     let checks = checks(&said);
     assert_eq!(verdict(&checks, "encoders"), "doubtful");
     assert!(said.out.contains("libvpx-vp9"), "{said:?}");
+}
+
+#[test]
+fn an_ffmpeg_that_does_not_work_in_its_sandbox_is_bad_unless_that_is_permitted() {
+    let env = [ANY_PORT, LOOPBACK, ("REELWAY_SANDBOX", "required")];
+    let said = Desk::new().run_with(&["doctor"], &env);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert_eq!(verdict(&checks(&said), "sandbox"), "bad");
+    assert!(said.out.contains("REELWAY_SANDBOX=permissive"), "{said:?}");
+    let said = Desk::new().run_with(&["doctor"], &[ANY_PORT, LOOPBACK]);
+    assert_eq!(verdict(&checks(&said), "sandbox"), "doubtful");
 }
 
 #[tokio::test]

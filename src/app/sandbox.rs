@@ -1,0 +1,117 @@
+//! How well ffmpeg is boxed in here, and whether that is enough to work.
+
+use std::fmt;
+use std::path::Path;
+
+use anyhow::bail;
+use ffmpeg::{Level, Tools, TrialError};
+
+use crate::config;
+
+/// How well ffmpeg is boxed in, tried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Containment(Level);
+
+impl fmt::Display for Containment {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+/// Tries the box out in an empty `folder`.
+///
+/// # Errors
+///
+/// It is not whole or does not hold, and that is not permitted.
+pub(super) async fn contain(
+    tools: &Tools,
+    folder: &Path,
+    rule: config::Sandbox,
+) -> anyhow::Result<Containment> {
+    let level = tools.sandbox().level();
+    let trial = tools.try_sandbox(folder).await;
+    let Some(wrong) = wrong(&level, &trial) else { return Ok(Containment(level)) };
+    match rule {
+        config::Sandbox::Required => bail!(
+            "{wrong}; or set REELWAY_SANDBOX=permissive, and files from strangers are read with \
+             all the rights of this server's user"
+        ),
+        config::Sandbox::Permissive => {
+            tracing::warn!(containment = %level, "{wrong}");
+            Ok(Containment(if level == Level::Full { nothing() } else { level }))
+        }
+    }
+}
+
+/// A box that is whole by its parts and yet does not hold is none.
+fn nothing() -> Level {
+    Level::None { missing: vec![] }
+}
+
+/// What is wrong with a box, and the way out.
+fn wrong(level: &Level, trial: &Result<(), TrialError>) -> Option<String> {
+    let missing = level.missing();
+    if let Some(layer) = missing.first() {
+        let names: Vec<String> = missing.iter().map(ToString::to_string).collect();
+        let (names, needs) = (names.join(" and "), layer.needs());
+        return Some(format!("ffmpeg cannot be boxed in here, without {names}: it takes {needs}"));
+    }
+    match trial {
+        Ok(()) => None,
+        Err(TrialError::Broken { log }) => {
+            let said = log.last().map(|line| format!(" ({line})")).unwrap_or_default();
+            Some(format!(
+                "ffmpeg does not work inside its sandbox{said}; use your distribution's, or a \
+                 build with its libraries in `lib` beside its `bin`"
+            ))
+        }
+        Err(error @ TrialError::Start(source)) => {
+            Some(format!("{error} ({source}); look whether the data folder can be written to"))
+        }
+        Err(error) => Some(format!("the sandbox does not hold: {error}; update the kernel")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ffmpeg::Layer;
+
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_names_the_missing_part_of_the_kernel() {
+        assert_eq!(wrong(&Level::Full, &Ok(())), None);
+        let partial = Level::Partial { missing: vec![Layer::Landlock] };
+        let text = wrong(&partial, &Ok(())).expect("something is wrong");
+        assert!(text.contains("without Landlock") && text.contains("Linux 5.13"), "{text}");
+        let none = Level::None { missing: vec![Layer::Landlock, Layer::Seccomp] };
+        let text = wrong(&none, &Ok(())).expect("something is wrong");
+        assert!(text.contains("Landlock and seccomp"), "{text}");
+    }
+
+    #[test]
+    fn a_box_that_does_not_hold_is_wrong_although_it_is_whole() {
+        let leak = Err(TrialError::Leak { hostile: "a playlist" });
+        let text = wrong(&Level::Full, &leak).expect("something is wrong");
+        assert!(text.contains("does not hold") && text.contains("a playlist"), "{text}");
+        let broken = Err(TrialError::Broken { log: vec!["no such library".to_owned()] });
+        let text = wrong(&Level::Full, &broken).expect("something is wrong");
+        assert!(text.contains("no such library"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_box_that_is_not_whole_is_refused_unless_that_is_permitted() {
+        let tools = Tools::find(None, None, ffmpeg::Limits::default()).await.expect("ffmpeg");
+        let try_in = async |tools: &Tools, rule| {
+            let folder = tempfile::tempdir().expect("a folder");
+            contain(tools, folder.path(), rule).await.map(|found| found.to_string())
+        };
+        let (required, permissive) = (config::Sandbox::Required, config::Sandbox::Permissive);
+        assert_eq!(try_in(&tools, required).await.expect("whole"), "full");
+        let half = tools.in_sandbox(tools.sandbox().without_landlock());
+        let refused = try_in(&half, required).await.expect_err("refused").to_string();
+        assert!(refused.contains("Landlock"), "{refused}");
+        assert!(refused.contains("REELWAY_SANDBOX=permissive"), "{refused}");
+        assert_eq!(try_in(&half, permissive).await.expect("permitted"), "partial");
+    }
+}
