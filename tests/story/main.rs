@@ -5,6 +5,7 @@
 mod buckets;
 mod crash;
 mod harness;
+mod hostile;
 mod once;
 mod pipeline;
 #[path = "../storage/server.rs"]
