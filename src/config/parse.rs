@@ -17,8 +17,7 @@ use super::cloud::{self, Place};
 use super::sources::{Source, Sources};
 use super::{
     Config, Database, Http, Limits, Log, LogFormat, Problem, Problems, Sandbox, Storage, Tools,
-    Webhook,
-    Worker,
+    Webhook, Worker,
 };
 use crate::connection::Keyring;
 use crate::output::{MAX_LINK_LIFE, PublicUrls};
