@@ -4,10 +4,12 @@
 
 mod buckets;
 mod crash;
+mod express;
 mod harness;
 mod hostile;
 mod once;
 mod pipeline;
+mod receivers;
 #[path = "../storage/server.rs"]
 mod s3;
 mod settings;

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::is_here;
+
 /// Two seconds of moving picture and sound, 640 × 360.
 pub(crate) fn short_clip(folder: &Path) -> PathBuf {
     make(folder, "short.mp4", "testsrc2=size=640x360:rate=25:duration=2", 2)
@@ -12,6 +14,13 @@ pub(crate) fn short_clip(folder: &Path) -> PathBuf {
 pub(crate) fn long_clip(folder: &Path) -> PathBuf {
     let noise = "testsrc2=size=1280x720:rate=30:duration=40,noise=alls=40:allf=t";
     make(folder, "long.mp4", noise, 40)
+}
+
+/// A phone's own video, which `scripts/setup sample` installs.
+pub(crate) fn phone_clip() -> Option<PathBuf> {
+    let path = Path::new("/usr/share/forensics-samples/original-files/movie1")
+        .join("VID_20191220_170832.mp4");
+    is_here(&path.display().to_string(), path.exists()).then_some(path)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the test makes its own media")]

@@ -1,13 +1,17 @@
 //! What a story needs: a server to kill, a source that counts, a receiver that may be down.
 
 mod clip;
+mod postgres;
+mod program;
 mod receiver;
 mod server;
 mod source;
 
 use std::time::Duration;
 
-pub(crate) use clip::{long_clip, short_clip};
+pub(crate) use clip::{long_clip, phone_clip, short_clip};
+pub(crate) use postgres::Postgres;
+pub(crate) use program::{Program, example, installed, node_project};
 pub(crate) use receiver::Receiver;
 pub(crate) use server::{Server, WEBHOOK_SECRET, processes_naming};
 pub(crate) use source::Source;
@@ -34,4 +38,15 @@ pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Opt
 #[expect(clippy::disallowed_methods, reason = "tests talk to their own server on loopback")]
 pub(crate) fn client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().expect("a client")
+}
+
+/// Whether `what` is on this machine; a line says so where it is not, and continuous integration
+/// has everything.
+#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
+pub(crate) fn is_here(what: &str, is_here: bool) -> bool {
+    if !is_here {
+        assert!(std::env::var_os("CI").is_none(), "{what} is not here");
+        println!("skipped: {what} is not here");
+    }
+    is_here
 }
