@@ -9,6 +9,7 @@ use axum::http::Method;
 use clap::Parser as _;
 use clap::error::ErrorKind;
 use reelway::cli::Cli;
+use reelway::webhook::sign::{Secret, ittybit_signature, signatures};
 
 use crate::app::TestApp;
 
@@ -198,6 +199,22 @@ fn every_make_target_that_the_pages_show_is_one() {
             assert!(targets.contains(target), "{page}: `make {target}` is not in {targets:?}");
         }
     }
+}
+
+#[test]
+fn the_webhook_that_the_page_shows_is_signed_as_ours_are() {
+    let page = read("docs/webhooks.md");
+    let shown = page.split("```text\n").nth(1).and_then(|rest| rest.split("\n```").next());
+    let (head, body) = shown.and_then(|text| text.split_once("\n\n")).expect("head and body");
+    let field = |name: &str| {
+        let lines = head.lines().filter_map(|line| line.split_once(": "));
+        lines.into_iter().find(|(found, _)| *found == name).expect(name).1
+    };
+    let secret = Secret::parse(field("secret")).expect("a secret");
+    let secs = field("webhook-timestamp").parse().expect("seconds");
+    let signed = signatures(&[secret.clone()], field("webhook-id"), secs, body.as_bytes());
+    assert_eq!(signed, field("webhook-signature"));
+    assert_eq!(ittybit_signature(&secret, body.as_bytes()), field("Ittybit-Signature"));
 }
 
 /// Asks the router; whether it knows the route for this method.
