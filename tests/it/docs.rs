@@ -9,7 +9,9 @@ use axum::http::Method;
 use clap::Parser as _;
 use clap::error::ErrorKind;
 use reelway::cli::Cli;
+use reelway::job::{Kind, Options};
 use reelway::webhook::sign::{Secret, ittybit_signature, signatures};
+use serde_json::Value;
 
 use crate::app::TestApp;
 
@@ -169,8 +171,8 @@ fn every_command_that_the_pages_show_can_be_typed() {
     let commands = commands("reelway");
     assert!(commands.len() >= 8, "{commands:?}");
     for (page, words) in commands {
-        // `video|audio` stands for one of them, and `…` for whatever comes.
-        let words = words.split_whitespace().take_while(|word| *word != "…");
+        // `video|audio` stands for one of them, and `…` for whatever comes; `&` is the shell's.
+        let words = words.split_whitespace().take_while(|word| !["…", "&"].contains(word));
         let words = words.map(|word| word.split('|').next().unwrap_or(word));
         let typed = std::iter::once("reelway").chain(words);
         let Err(error) = Cli::try_parse_from(typed) else { continue };
@@ -217,6 +219,28 @@ fn the_webhook_that_the_page_shows_is_signed_as_ours_are() {
     assert_eq!(ittybit_signature(&secret, body.as_bytes()), field("Ittybit-Signature"));
 }
 
+#[test]
+fn every_option_that_stands_for_one_of_fluent_ffmpeg_is_one() {
+    let page = read("docs/from-fluent-ffmpeg.md");
+    let mut seen = 0;
+    for line in page.lines().filter(|line| line.starts_with("| `.")) {
+        let ours = spans(line.split(" | ").nth(1).expect("two columns"));
+        if !ours.first().is_some_and(|span| span.starts_with('"')) {
+            continue;
+        }
+        let object = format!("{{{}}}", ours.join(", "));
+        let Ok(Value::Object(mut options)) = serde_json::from_str(&object) else {
+            panic!("{object} is no JSON")
+        };
+        let kind = options.shift_remove("kind").unwrap_or("video".into());
+        let kind = kind.as_str().and_then(Kind::from_name).expect("a kind");
+        let decoded = Options::decode(kind, &options);
+        assert!(decoded.is_ok(), "{line}: {decoded:?}");
+        seen += 1;
+    }
+    assert!(seen >= 8, "{page}");
+}
+
 /// Asks the router; whether it knows the route for this method.
 async fn is_route(app: &TestApp, method: &Method, path: &str) -> bool {
     let json = [("content-type", "application/json")];
@@ -247,7 +271,7 @@ async fn every_curl_that_the_readme_shows_asks_for_a_route() {
         seen += 1;
         if let Some((_, body)) = line.split_once("-d '") {
             let body = body.rsplit_once('\'').expect("a closed quote").0;
-            let parsed: Result<serde_json::Value, _> = serde_json::from_str(body);
+            let parsed: Result<Value, _> = serde_json::from_str(body);
             assert!(parsed.is_ok(), "the body is no JSON: {body}");
         }
     }
