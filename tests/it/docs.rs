@@ -214,7 +214,8 @@ fn the_webhook_that_the_page_shows_is_signed_as_ours_are() {
     };
     let secret = Secret::parse(field("secret")).expect("a secret");
     let secs = field("webhook-timestamp").parse().expect("seconds");
-    let signed = signatures(&[secret.clone()], field("webhook-id"), secs, body.as_bytes());
+    let signed =
+        signatures(std::slice::from_ref(&secret), field("webhook-id"), secs, body.as_bytes());
     assert_eq!(signed, field("webhook-signature"));
     assert_eq!(ittybit_signature(&secret, body.as_bytes()), field("Ittybit-Signature"));
 }
