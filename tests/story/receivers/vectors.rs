@@ -1,7 +1,6 @@
 //! What every receiver must take and must refuse, in the order in which it is sent.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
+use reelway::clock::{Clock as _, SystemClock};
 use standardwebhooks::Webhook;
 
 use crate::harness::WEBHOOK_SECRET;
@@ -48,9 +47,8 @@ struct Event {
 
 impl Event {
     fn new(id: &'static str) -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
         let body = format!("{{ \"id\":\"job_of_{id}\",\"name\": \"Zo\u{eb}\",\"n\": 1.0 }}\n");
-        Self { id, secs: i64::try_from(now).expect("before the end of time"), body }
+        Self { id, secs: SystemClock.now().secs(), body }
     }
 
     fn aged(id: &'static str, age_secs: i64) -> Self {
