@@ -149,9 +149,11 @@ impl Child {
         Some(resident.saturating_mul(rustix::param::page_size() as u64))
     }
 
-    /// Waits for the end and reaps. May be dropped and called again.
+    /// Waits for the end and reaps; whatever the leader has left behind is killed. May be dropped
+    /// and called again.
     pub(crate) async fn wait(&mut self) -> io::Result<ExitStatus> {
         let status = self.inner.wait().await?;
+        self.signal(Signal::KILL);
         self.group = None;
         Ok(status)
     }
@@ -160,10 +162,8 @@ impl Child {
     pub(crate) async fn end(&mut self, grace: Duration) -> io::Result<()> {
         if !grace.is_zero() {
             self.signal(Signal::TERM);
-            if tokio::time::timeout(grace, self.inner.wait()).await.is_ok_and(|ended| ended.is_ok())
-            {
-                self.group = None;
-                return Ok(());
+            if let Ok(ended) = tokio::time::timeout(grace, self.wait()).await {
+                return ended.map(drop);
             }
         }
         self.signal(Signal::KILL);
@@ -220,6 +220,19 @@ mod tests {
         let said = run("{ echo begins; cat ../private; cat /etc/passwd; ls /usr; } > said").await;
         assert!(said.starts_with("begins\n") && said.contains("bin\n"), "{said}");
         assert!(!said.contains("private") && !said.contains("root:"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn what_a_leader_leaves_behind_ends_with_it() {
+        let said = run("(exec >&- 2>&-; sleep 300) & echo $! > said").await;
+        let left = Pid::from_raw(said.trim().parse().unwrap()).unwrap();
+        let gone = async {
+            let mut ticks = tokio::time::interval(Duration::from_millis(10));
+            while rustix::process::test_kill_process(left).is_ok() {
+                ticks.tick().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), gone).await.unwrap();
     }
 
     #[tokio::test]
