@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use bytes::Bytes;
 use object_store::path::Path as Key;
@@ -11,6 +12,7 @@ use tokio::fs::File;
 use tokio::io::AsyncReadExt as _;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::StorageError;
 
@@ -22,6 +24,9 @@ const MAX_PARTS: u64 = 10_000;
 
 /// How many parts may be on their way at once: with the one that is being read, 40 MiB.
 const PARTS_IN_FLIGHT: usize = 4;
+
+/// How long parts on their way may take before an upload that has failed is aborted all the same.
+const LAST_PARTS: Duration = Duration::from_secs(10);
 
 /// How much is read and hashed before others get a turn on this thread.
 const READ_BYTES: usize = 1 << 20;
@@ -209,9 +214,13 @@ impl Drop for Upload {
     }
 }
 
-/// No part may arrive after the abort: it would stay for ever.
+/// No part may arrive after the abort: it would stay for ever. A server goes on with a request
+/// whose sender has gone, so what is on its way is waited for.
 async fn abort(mut target: Box<dyn MultipartUpload>, mut parts: JoinSet<object_store::Result<()>>) {
-    parts.shutdown().await;
+    let all_sent = async { while parts.join_next().await.is_some() {} };
+    if timeout(LAST_PARTS, all_sent).await.is_err() {
+        parts.shutdown().await;
+    }
     if let Err(error) = target.abort().await {
         tracing::warn!(%error, "an unfinished upload could not be removed; the sweep tries again");
     }
