@@ -93,17 +93,28 @@ impl Sweeper {
             let gone = again(|| self.store.expire_outputs(now.minus(keep), BATCH)).await?;
             told(gone, "outputs have had their time");
         }
-        for garbage in self.store.garbage(BATCH).await? {
-            let objects = self.storage.remove(&garbage.prefix).await?;
-            self.store.garbage_removed(&garbage).await?;
-            tracing::debug!(prefix = garbage.prefix, objects, "removed what nobody refers to");
-        }
+        let removed = self.remove_garbage().await;
         self.store.tidy(now.minus(KEEP_KEYS), now.minus(self.retention.deliveries)).await?;
         if let Some(keep) = self.retention.jobs {
             let gone = again(|| self.store.forget_jobs(now.minus(keep), BATCH)).await?;
             told(gone, "jobs have had their time");
         }
-        Ok(())
+        removed
+    }
+
+    /// Removes all that can be: one prefix that the storage does not let go of keeps no other.
+    async fn remove_garbage(&self) -> Result<(), SweepError> {
+        let mut outcome = Ok(());
+        for garbage in self.store.garbage(BATCH).await? {
+            match self.storage.remove(&garbage.prefix).await {
+                Ok(objects) => {
+                    self.store.garbage_removed(&garbage).await?;
+                    tracing::debug!(prefix = garbage.prefix, objects, "removed garbage");
+                }
+                Err(error) => outcome = Err(error.into()),
+            }
+        }
+        outcome
     }
 }
 
@@ -126,5 +137,41 @@ where
 fn told(count: u64, message: &'static str) {
     if count > 0 {
         tracing::info!(count, "{message}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{Connection as _, SqliteConnection};
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::store::sql::SqlStore;
+
+    #[tokio::test]
+    async fn a_prefix_that_cannot_be_removed_keeps_no_other() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (database, files) = (folder.path().join("reelway.db"), folder.path().join("files"));
+        let clock = Arc::new(SystemClock);
+        let store = SqlStore::sqlite(&database, clock.clone()).await.expect("a database");
+        let storage = Storage::local(&files).expect("a storage");
+        std::fs::create_dir_all(files.join("job_1/1")).expect("a folder");
+        std::fs::write(files.join("job_1/1/video.mp4"), "left").expect("a file");
+        let url = format!("sqlite://{}", database.display());
+        let mut connection = SqliteConnection::connect(&url).await.expect("the database");
+        // The first is no key of any storage.
+        let text = "insert into garbage (prefix, not_before) values ('../etc', 0), ('job_1/1', 1)";
+        sqlx::query(text).execute(&mut connection).await.expect("written");
+
+        let sweeper =
+            Sweeper { store: Arc::new(store), storage, retention: Retention::default(), clock };
+        let swept = sweeper.sweep().await;
+        assert!(matches!(swept, Err(SweepError::Storage(_))), "{swept:?}");
+        assert!(!files.join("job_1/1/video.mp4").exists());
+        let left: Vec<String> = sqlx::query_scalar("select prefix from garbage")
+            .fetch_all(&mut connection)
+            .await
+            .expect("the rest");
+        assert_eq!(left, ["../etc"]);
     }
 }
