@@ -6,12 +6,12 @@ use std::time::Duration;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::store::Store;
+use crate::store::{Hint, Store};
 use crate::task::RetryPolicy;
 
 /// How often leases that ran out are looked for: with a lease of 30 s, a dead worker's task is
-/// in the queue again after 35 s at most.
-pub const RESCUE_EVERY: Duration = Duration::from_secs(5);
+/// in the queue again after 32 s at most, and due 2 s later ([`RetryPolicy::spread`]).
+pub const RESCUE_EVERY: Duration = Duration::from_secs(2);
 
 /// Puts tasks back whose worker was lost, or fails them when that happened too often.
 #[derive(Debug)]
@@ -25,17 +25,31 @@ pub struct Rescuer {
 impl Rescuer {
     /// Looks until `stop`.
     pub async fn run(&self, stop: CancellationToken) {
+        let mut found = 0;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = sleep(RESCUE_EVERY) => {}
             }
-            match self.store.rescue(&self.policy, rand::random()).await {
-                Ok(0) => {}
-                Ok(tasks) => tracing::warn!(tasks, "tasks of lost workers were found"),
-                Err(error) => {
-                    tracing::error!(error = &error as &dyn std::error::Error, "no rescue");
-                }
+            if found > 0 {
+                // What was lost for the first time is due by now: nobody need wait for a poll.
+                self.store.hints().tell(Hint::TaskDue);
+            }
+            found = self.look().await;
+        }
+    }
+
+    /// Looks once; returns how many tasks were found.
+    async fn look(&self) -> usize {
+        match self.store.rescue(&self.policy, rand::random()).await {
+            Ok(0) => 0,
+            Ok(tasks) => {
+                tracing::warn!(tasks, "tasks of lost workers were found");
+                tasks
+            }
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "no rescue");
+                0
             }
         }
     }

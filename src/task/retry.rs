@@ -25,11 +25,20 @@ pub struct RetryPolicy {
     pub base: Duration,
     /// The longest wait.
     pub cap: Duration,
+    /// The longest wait before the claim that follows a first loss, four times as long with each
+    /// further one. The lease that ran out was wait enough: this only keeps apart what was lost
+    /// together.
+    pub spread: Duration,
 }
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { max_tries: MAX_TRIES, base: Duration::from_secs(5), cap: Duration::from_mins(5) }
+        Self {
+            max_tries: MAX_TRIES,
+            base: Duration::from_secs(5),
+            cap: Duration::from_mins(5),
+            spread: Duration::from_secs(2),
+        }
     }
 }
 
@@ -39,18 +48,27 @@ impl RetryPolicy {
     /// `chance` from 0 to 1 spreads the wait by ±20 %.
     #[must_use]
     pub fn after(&self, failure: &Failure, tries: u32, chance: f64) -> Next {
-        if failure.kind.is_retryable() { self.after_loss(tries, chance) } else { Next::End }
+        if failure.kind.is_retryable() {
+            self.next(tries, self.base, 0.8 + 0.4 * chance.clamp(0.0, 1.0))
+        } else {
+            Next::End
+        }
     }
 
     /// What follows when the worker was lost with the `tries`-th claim in its hands.
+    ///
+    /// `chance` from 0 to 1 is the share of the longest wait.
     #[must_use]
     pub fn after_loss(&self, tries: u32, chance: f64) -> Next {
+        self.next(tries, self.spread, chance.clamp(0.0, 1.0))
+    }
+
+    fn next(&self, tries: u32, first: Duration, factor: f64) -> Next {
         if tries >= self.max_tries {
             return Next::End;
         }
-        let factor = 4_u32.saturating_pow(tries.saturating_sub(1));
-        let wait = self.base.saturating_mul(factor).min(self.cap);
-        Next::RetryIn(wait.mul_f64(0.8 + 0.4 * chance.clamp(0.0, 1.0)))
+        let growth = 4_u32.saturating_pow(tries.saturating_sub(1));
+        Next::RetryIn(first.saturating_mul(growth).min(self.cap).mul_f64(factor))
     }
 }
 
@@ -82,13 +100,26 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_first_loss_costs_no_more_than_what_keeps_tasks_apart() {
+        let policy = RetryPolicy::default();
+        for (chance, millis) in [(0.0, 0), (0.5, 1_000), (1.0, 2_000)] {
+            let next = policy.after_loss(1, chance);
+            assert_eq!(next, Next::RetryIn(Duration::from_millis(millis)));
+        }
+    }
+
     proptest! {
         #[test]
         fn no_wait_is_over_the_cap_by_more_than_the_jitter(tries in 0_u32..100, chance in 0.0..1.0) {
             let policy = RetryPolicy { max_tries: u32::MAX, ..RetryPolicy::default() };
-            let Next::RetryIn(wait) = policy.after_loss(tries, chance) else { panic!("must retry") };
+            let failure = Failure::new(ErrorKind::InputUnavailable, "503");
+            let next = policy.after(&failure, tries, chance);
+            let Next::RetryIn(wait) = next else { panic!("must retry") };
             prop_assert!(wait >= policy.base.mul_f64(0.8));
             prop_assert!(wait <= policy.cap.mul_f64(1.2));
+            let Next::RetryIn(wait) = policy.after_loss(tries, chance) else { panic!("must retry") };
+            prop_assert!(wait <= policy.cap);
         }
     }
 }

@@ -82,7 +82,7 @@ async fn a_task_that_loses_its_workers_ends_as_poison() {
 }
 
 #[tokio::test]
-async fn the_rescuer_finds_a_dead_workers_task_within_five_seconds() {
+async fn the_rescuer_finds_a_dead_workers_task_within_two_seconds() {
     let crew = Crew::idle(Setup::default()).await;
     let id = crew.submit("ok").await;
     let dead = crew.claim_as(another()).await.expect("a task");
@@ -92,7 +92,7 @@ async fn the_rescuer_finds_a_dead_workers_task_within_five_seconds() {
     let stopped = stop.clone();
     let running = tokio::spawn(async move { rescuer.run(stopped).await });
     crew.clock.advance(LEASE);
-    frozen.pass(&crew, 5).await;
+    frozen.pass(&crew, 2).await;
     crew.until_status(id, Status::Queued).await;
     assert_eq!(crew.job(id).await.tasks[0].tries, 1);
     drop(dead);
