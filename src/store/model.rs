@@ -24,6 +24,15 @@ pub enum StoreError {
     /// The database could not be brought to this version's shape.
     #[error("the database could not be migrated")]
     Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The database belongs to another application, whose tables have the names of ours.
+    #[error(
+        "it holds another application's tables ({found}); give Reelway a schema of its own there: \
+         DATABASE_URL=postgres://…/name?options[search_path]=reelway"
+    )]
+    Occupied {
+        /// The database's own words about the first of them.
+        found: String,
+    },
     /// The database's file or folder could not be made.
     #[error("the database file {} cannot be created", path.display())]
     Create {

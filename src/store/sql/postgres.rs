@@ -8,6 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection, PgPool};
 use tokio::sync::mpsc;
@@ -53,6 +54,16 @@ const IDLE_ANSWER: Duration = Duration::from_secs(1);
 
 /// How long a connection may take to come to the end of what was begun on it and given up.
 const RELEASE_ANSWER: Duration = Duration::from_secs(5);
+
+/// How long a process that has nothing to tell lets pass before it sends a sign of life.
+const ALIVE_EVERY: Duration = Duration::from_secs(5);
+
+/// What is sent then; it wakes nobody up.
+const ALIVE: &str = "alive";
+
+/// A connection that has brought nothing for so long, not even our own sign of life, leads
+/// nowhere any more: the server may have moved, and nobody is left to close it.
+const SILENCE: Duration = Duration::from_secs(15);
 
 /// The first and the longest wait before LISTEN is tried again.
 const LISTEN_WAITS: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
@@ -113,10 +124,43 @@ async fn migrate(database: &Database) -> StoreResult<()> {
         // connection that another process gets next, which would choose the same names.
         let forget = if *keeps_prepared { "" } else { "deallocate all" };
         sqlx::raw_sql(forget).execute(&mut **tx).await?;
-        migrator.run_direct(None, &mut **tx, false).await?;
+        make_schema(&mut **tx).await?;
+        migrator.run_direct(None, &mut **tx, false).await.map_err(occupied)?;
         sqlx::raw_sql(forget).execute(&mut **tx).await?;
     }
     tx.commit().await
+}
+
+/// Makes the first schema of the search path where none of them is there: who names one of
+/// Reelway's own in `DATABASE_URL` need not make it first.
+async fn make_schema(connection: &mut PgConnection) -> StoreResult<()> {
+    let text = "
+        do $$
+        declare
+            wanted text := trim(both ' \"' from split_part(current_setting('search_path'), ',', 1));
+        begin
+            if current_schema() is null and wanted <> '' then
+                execute format('create schema %I', wanted);
+            end if;
+        end
+        $$";
+    sqlx::raw_sql(text).execute(connection).await?;
+    Ok(())
+}
+
+/// A table of ours that somebody else has already (42P07 `duplicate_table`, in the manual's
+/// Appendix A): the database is an application's own.
+fn occupied(error: MigrateError) -> StoreError {
+    let refused = match &error {
+        MigrateError::Execute(sqlx::Error::Database(refused))
+        | MigrateError::ExecuteMigration(sqlx::Error::Database(refused), _) => refused,
+        _ => return error.into(),
+    };
+    if refused.code().as_deref() == Some("42P07") {
+        StoreError::Occupied { found: refused.message().to_owned() }
+    } else {
+        error.into()
+    }
 }
 
 /// Carries hints between the processes that share the server, until it is dropped.
@@ -138,9 +182,16 @@ pub(super) async fn carry_hints(pool: PgPool, settings: PostgresSettings, hints:
 /// committing transactions of the database wait for each other.
 async fn send(pool: &PgPool, mut outgoing: mpsc::Receiver<Hint>) {
     let mut hints = Vec::new();
-    while outgoing.recv_many(&mut hints, OUTLET).await > 0 {
+    loop {
+        let told = timeout(ALIVE_EVERY, outgoing.recv_many(&mut hints, OUTLET)).await;
+        if told == Ok(0) {
+            return;
+        }
         let payloads: BTreeSet<String> = hints.drain(..).map(payload).collect();
-        let payloads: Vec<String> = payloads.into_iter().collect();
+        let mut payloads: Vec<String> = payloads.into_iter().collect();
+        if payloads.is_empty() {
+            payloads.push(ALIVE.to_owned());
+        }
         if let Err(error) = notify(pool, payloads).await {
             tracing::debug!(%error, "hints were not sent; the other processes will poll");
         }
@@ -175,7 +226,7 @@ async fn listen(server: PgConnectOptions, hints: &Hints) {
     }
 }
 
-/// Listens until the connection is lost.
+/// Listens until the connection is lost, or silent for too long.
 async fn listen_once(server: &PgConnectOptions, hints: &Hints) -> Result<(), sqlx::Error> {
     let own = PgPoolOptions::new()
         .max_connections(1)
@@ -188,12 +239,17 @@ async fn listen_once(server: &PgConnectOptions, hints: &Hints) -> Result<(), sql
     for hint in [Hint::TaskDue, Hint::DeliveryDue, Hint::CancelAsked] {
         hints.wake(hint);
     }
-    while let Some(notification) = listener.try_recv().await? {
+    loop {
+        // Given up in the middle of a message only together with the connection.
+        let heard = timeout(SILENCE, listener.try_recv()).await;
+        let Some(notification) = heard.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??
+        else {
+            return Ok(());
+        };
         if let Some(hint) = parse(notification.payload()) {
             hints.wake(hint);
         }
     }
-    Ok(())
 }
 
 fn payload(hint: Hint) -> String {
@@ -234,6 +290,7 @@ mod tests {
         for hint in [Hint::TaskDue, Hint::DeliveryDue, Hint::CancelAsked, Hint::Changed(id)] {
             assert_eq!(parse(&payload(hint)), Some(hint));
         }
+        assert_eq!(parse(ALIVE), None);
         assert_eq!(parse("something of a later version"), None);
     }
 }

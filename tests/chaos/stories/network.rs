@@ -99,6 +99,31 @@ async fn a_store_finds_a_server_that_has_moved_and_left_its_connections_silent()
     database.remove().await;
 }
 
+/// How soon hints come again when the server has moved: silence is found out, LISTEN is said anew.
+const HEARD_AGAIN: Duration = Duration::from_secs(30);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hints_come_again_when_the_server_has_moved_and_left_the_listener_silent() {
+    let Some(database) = Database::create().await else { return };
+    let wire = Proxy::to(&database.address()).await;
+    let listening = settings(&database.by(wire.address), HintsFrom::Server);
+    let store = Arc::new(SqlStore::postgres(&listening).await.expect("a store"));
+    let told = || timeout(HEARD_AGAIN, store.hints().task_due.notified());
+    // Whoever begins to listen looks once.
+    told().await.expect("it listens");
+    wire.strand();
+
+    let moved = Instant::now();
+    told().await.expect("it listens again");
+    say(&format!("hints came again after {:.1} s", moved.elapsed().as_secs_f64()));
+    let other = SqlStore::postgres(&settings(&database.url, HintsFrom::Server)).await;
+    let other = other.expect("a store");
+    other.submit(submission(job_of_nobody())).await.expect("submitted");
+    told().await.expect("what the other one tells is heard");
+    drop((store, other));
+    database.remove().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn tasks_that_were_lost_together_do_not_come_back_together() {
     let Some(database) = Database::create().await else { return };

@@ -37,3 +37,34 @@ async fn ten_processes_that_start_at_once_on_an_empty_database_migrate_it_once()
     drop(connection);
     database.remove().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_applications_own_database_is_left_alone_and_shared_by_a_schema() {
+    let Some(database) = Database::create().await else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut connection = database.connect().await;
+    let theirs = "create table jobs (id int); create table media_jobs (task_id text);
+                  insert into media_jobs values ('theirs')";
+    sqlx::raw_sql(theirs).execute(&mut connection).await.expect("the application's tables");
+
+    let refused = Launch::server(folder.path(), "refused", &database.url);
+    assert!(!refused.spawn().is_ready().await, "there is no room for it");
+    let log = refused.log();
+    assert!(log.contains("relation \"jobs\" already exists"), "{log}");
+    assert!(log.contains("options[search_path]=reelway"), "{log}");
+
+    let url = format!("{}?options[search_path]=pipeline", database.url);
+    let mut server = Launch::server(folder.path(), "beside", &url).spawn();
+    assert!(server.is_ready().await, "{}", server.launch.log());
+    let ours: i64 = sqlx::query_scalar("select count(*) from pipeline.media_jobs")
+        .fetch_one(&mut connection)
+        .await
+        .expect("Reelway's relation");
+    let theirs: Vec<String> = sqlx::query_scalar("select task_id from media_jobs")
+        .fetch_all(&mut connection)
+        .await
+        .expect("the application's table");
+    assert_eq!((ours, theirs), (0, vec!["theirs".to_owned()]));
+    drop((server, connection));
+    database.remove().await;
+}
