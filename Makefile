@@ -39,9 +39,10 @@ check: ## format, lints, licences, unused dependencies, documentation
 	cargo machete
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --document-private-items --quiet
 
-bench: ## compare with ffmpeg typed by hand, side by side in one run
-	@scripts/setup ffmpeg sample python3
+bench: ## compare with ffmpeg typed by hand, and a full store with an empty one
+	@scripts/setup ffmpeg sample python3 postgres
 	@python3 -B scripts/bench
+	@REELWAY_TEST_FSYNC=on scripts/with-postgres cargo bench --locked --quiet --bench store
 
 fmt: ## format the code
 	cargo fmt --all
