@@ -62,7 +62,7 @@ impl Once {
     /// # Errors
     ///
     /// The job fails, or was told to stop.
-    pub async fn make(&self, order: Order<'_>) -> Result<Made, NotMade> {
+    pub async fn make(&self, order: Order<'_>) -> Result<Vec<Made>, NotMade> {
         let Order { options, source, scratch, report, stop } = order;
         let encode = StageKind::Encode(options.kind());
         let input = self.import(source, report, stop).await?;
@@ -71,10 +71,12 @@ impl Once {
         let scratch = scratch.canonicalize().map_err(WorkError::from)?;
         let on_progress = |percent| report(encode, percent);
         let made = self.engine.make(options, &facts, &input, &scratch, on_progress, stop).await?;
-        let size_bytes = std::fs::metadata(&made.path).map_err(WorkError::from)?.len();
-        // Nobody asks a file on their own disk for its checksum.
-        let stored = Stored { size_bytes, sha256: String::new() };
-        Ok(Made { file: made.file(String::new(), stored), path: made.path })
+        let told = made.into_iter().map(|made| {
+            // Nobody asks a file on their own disk for its checksum.
+            let stored = Stored { size_bytes: made.size_bytes, sha256: String::new() };
+            Made { file: made.file(String::new(), stored), path: made.path, name: made.name }
+        });
+        Ok(told.collect())
     }
 
     /// The commands that [`Once::make`] would run.
@@ -91,14 +93,16 @@ impl Once {
         let facts = self.engine.probe(&input, stop).await?;
         let folder = std::env::temp_dir();
         let plan = self.engine.plan(options, &facts, &input, &folder).map_err(WorkError::from)?;
-        let (planned, wanted) = (argument(&plan.output), argument(&output));
+        let planned = plan.main_path().map(|path| argument(&path));
+        let wanted = argument(&output);
         let named = |step: &Step| {
-            let argv = self.engine.tools().command_line(&step.command).into_iter();
-            argv.map(|word| if word == planned { wanted.clone() } else { word }).collect()
+            let argv = self.engine.tools().command_line(step.command()?).into_iter();
+            let is_planned = |word: &OsString| planned.as_ref() == Some(word);
+            Some(argv.map(|word| if is_planned(&word) { wanted.clone() } else { word }).collect())
         };
         Ok(Commands {
-            steps: plan.steps.iter().map(named).collect(),
-            fallback: plan.fallback.iter().flatten().map(named).collect(),
+            steps: plan.steps.iter().filter_map(named).collect(),
+            fallback: plan.fallback.iter().flatten().filter_map(named).collect(),
         })
     }
 

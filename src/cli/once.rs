@@ -87,11 +87,13 @@ pub struct Order<'a> {
     pub stop: &'a CancellationToken,
 }
 
-/// What the engine made.
+/// A file that the engine made.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Made {
     /// Where it is: inside the scratch folder.
     pub path: PathBuf,
+    /// What it is called by the others that were made with it.
+    pub name: String,
     /// Its facts; the storage key is not looked at.
     pub file: File,
 }
@@ -114,7 +116,7 @@ impl From<NotMade> for CliError {
     }
 }
 
-/// Makes one file with `make`.
+/// Makes OUT with `make`; what comes with it goes beside it, under its own names.
 ///
 /// # Errors
 ///
@@ -122,7 +124,7 @@ impl From<NotMade> for CliError {
 pub async fn run<K: OfKind>(
     args: &OneShot<K>,
     terminal: &Terminal,
-    make: impl AsyncFnOnce(Order<'_>) -> Result<Made, NotMade>,
+    make: impl AsyncFnOnce(Order<'_>) -> Result<Vec<Made>, NotMade>,
 ) -> Result<(), CliError> {
     let options = options(args)?;
     let source = Source::typed(&args.input)?;
@@ -145,8 +147,23 @@ pub async fn run<K: OfKind>(
     };
     let made = stopped_by_interrupt(make(order), &stop).await?;
     drop(bar);
-    publish(&made.path, &args.output, args.force)?;
-    tell(&made.file, &args.output, begun.elapsed(), terminal)
+    let places: Vec<PathBuf> = (0_usize..)
+        .zip(&made)
+        .map(|(n, made)| if n == 0 { args.output.clone() } else { folder.join(&made.name) })
+        .collect();
+    if !args.force
+        && let Some(there) = places.iter().find(|place| place.symlink_metadata().is_ok())
+    {
+        return Err(taken(there));
+    }
+    // From the last to the first, so that what a file names is there before it.
+    for (made, place) in made.iter().zip(&places).rev() {
+        publish(&made.path, place, args.force)?;
+    }
+    for (made, place) in made.iter().zip(&places) {
+        tell(&made.file, place, begun.elapsed(), terminal)?;
+    }
+    Ok(())
 }
 
 /// Waits for the engine even after Ctrl-C: it has processes to end.

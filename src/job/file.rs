@@ -7,12 +7,16 @@ use super::ObjectUrl;
 /// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "each name says it all")]
+#[expect(missing_docs, reason = "most names say it all")]
 pub enum FileKind {
     Video,
     Audio,
     Image,
     Animation,
+    /// A playlist or manifest that players choose from.
+    AdaptiveVideo,
+    /// Text that belongs to a medium: a playlist of one track, captions, data.
+    Text,
 }
 
 /// A file that was made, with its facts read from the file itself.

@@ -51,12 +51,25 @@ impl ObjectUrl {
         self.key.ends_with('/') || self.key.is_empty()
     }
 
-    /// Where a file called `name` of `job` goes: the object itself, or below the folder, where
-    /// each job has a folder of its own.
+    /// Where the first file of `job`, called `name`, goes: the object itself, or below the
+    /// folder, where each job has a folder of its own.
     #[must_use]
     pub fn place(&self, job: JobId, name: &str) -> Self {
         let key =
             if self.is_folder() { format!("{}{job}/{name}", self.key) } else { self.key.clone() };
+        Self { bucket: self.bucket.clone(), key }
+    }
+
+    /// Where another file of the same job goes: beside the first, so that it can be named from
+    /// there.
+    #[must_use]
+    pub fn place_beside(&self, job: JobId, name: &str) -> Self {
+        let first = self.place(job, name).key;
+        let key = match first.rsplit_once('/') {
+            Some((folder, _)) if !self.is_folder() => format!("{folder}/{name}"),
+            None if !self.is_folder() => name.to_owned(),
+            _ => first,
+        };
         Self { bucket: self.bucket.clone(), key }
     }
 }
@@ -171,5 +184,16 @@ mod tests {
         assert_eq!(place("s3://media/made/film.mp4"), "s3://media/made/film.mp4");
         assert_eq!(place("s3://media/made/"), format!("s3://media/made/{job}/video.mp4"));
         assert_eq!(place("s3://media"), format!("s3://media/{job}/video.mp4"));
+    }
+
+    #[test]
+    fn what_a_job_makes_more_of_goes_beside_the_first() {
+        let job: JobId = fresh(Timestamp::from_millis(1));
+        let beside =
+            |text: &str| read(text).expect("an object").place_beside(job, "720p.mp4").to_string();
+        assert_eq!(beside("s3://media/made/film.m3u8"), "s3://media/made/720p.mp4");
+        assert_eq!(beside("s3://media/film.m3u8"), "s3://media/720p.mp4");
+        assert_eq!(beside("s3://media/made/"), format!("s3://media/made/{job}/720p.mp4"));
+        assert_eq!(beside("s3://media"), format!("s3://media/{job}/720p.mp4"));
     }
 }

@@ -25,6 +25,12 @@ pub const MAX_LINK_LIFE: Duration = Duration::from_hours(7 * 24);
 /// The signature is an HMAC-SHA256 over `GET`, the key and the expiry: a link opens one file,
 /// for reading, until its time is over. Where outputs are public, or in a bucket that signs
 /// links, links lead there instead ([`Self::leading_to`]); these stay good all the same.
+///
+/// A file that names others beside it, such as a playlist, is of no use alone. A link to one is
+/// `{public url}/files/~{expires}.{signature}/{key}`: the signature stands in front, is for all
+/// files of the attempt, and stays in front of every relative name that a player resolves. In a
+/// bucket no signature can do that, so these links lead to this server wherever the files are,
+/// unless they are public.
 #[derive(Clone, Debug)]
 pub struct Links {
     public_url: Url,
@@ -82,6 +88,43 @@ pub struct SignedQuery {
     pub signature: Option<String>,
 }
 
+/// The start of a link's path that says a signature for all files of an attempt follows.
+const FAMILY_MARK: char = '~';
+
+/// Whether the file with this key is used with others that it names by relative paths.
+fn names_others(key: &str) -> bool {
+    let name = key.rsplit('/').next().unwrap_or_default();
+    let format = name.rsplit_once('.').map(|(_, format)| format);
+    matches!(format, Some("m3u8" | "mpd" | "vtt"))
+}
+
+/// What all keys of one attempt begin with: `{job}/{attempt}/`.
+fn family(key: &str) -> &str {
+    let mut slashes = key.match_indices('/').map(|(at, _)| at + 1);
+    slashes.nth(1).map_or(key, |end| &key[..end])
+}
+
+/// The path of a link, behind `/files/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkPath<'a> {
+    /// The file's key.
+    pub key: &'a str,
+    /// Expiry and signature for all files of the attempt, if the path has them.
+    family: Option<&'a str>,
+}
+
+impl<'a> LinkPath<'a> {
+    /// Takes a path apart.
+    #[must_use]
+    pub fn read(path: &'a str) -> Self {
+        let marked = path.strip_prefix(FAMILY_MARK).and_then(|rest| rest.split_once('/'));
+        match marked {
+            Some((signed, key)) => Self { key, family: Some(signed) },
+            None => Self { key: path, family: None },
+        }
+    }
+}
+
 /// Why a link does not open its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LinkError {
@@ -134,45 +177,67 @@ impl Links {
 
     fn link_for(&self, key: &str, life: Duration) -> String {
         let elsewhere = match &self.leads_to {
+            LeadsTo::Public(public, storage) => Some(public.url(&storage.full_key(key))),
+            _ if names_others(key) => None,
             LeadsTo::ThisServer => None,
             LeadsTo::Storage(storage) => storage.link(key, life).map(String::from),
-            LeadsTo::Public(public, storage) => Some(public.url(&storage.full_key(key))),
         };
         elsewhere.unwrap_or_else(|| self.link_until(key, self.clock.now().plus(life)))
     }
 
     fn link_until(&self, key: &str, end: Timestamp) -> String {
+        let expires = end.secs();
         let mut url = self.public_url.clone();
+        if names_others(key) {
+            let signature = hex::encode(self.mac("FAMILY", family(key), expires));
+            if let Ok(mut path) = url.path_segments_mut() {
+                let signed = format!("{FAMILY_MARK}{expires}.{signature}");
+                path.pop_if_empty().extend(["files", &signed]).extend(key.split('/'));
+            }
+            return url.into();
+        }
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().push("files").extend(key.split('/'));
         }
-        let expires = end.secs();
-        let signature = hex::encode(self.mac(key, expires).finalize().into_bytes());
+        let signature = hex::encode(self.mac("GET", key, expires));
         url.query_pairs_mut()
             .append_pair("expires", &expires.to_string())
             .append_pair("signature", &signature);
         url.into()
     }
 
-    /// Whether the query opens the file with this key.
+    /// Whether a link with this path and query opens its file.
     ///
     /// # Errors
     ///
     /// See [`LinkError`].
-    pub fn check(&self, key: &str, query: &SignedQuery) -> Result<(), LinkError> {
-        let (Some(expires), Some(signature)) = (query.expires, &query.signature) else {
-            return Err(LinkError::Unsigned);
+    pub fn check(&self, path: LinkPath<'_>, query: &SignedQuery) -> Result<(), LinkError> {
+        let (what, name, expires, signature) = match (path.family, query) {
+            (Some(family_signed), _) => {
+                let (expires, signature) =
+                    family_signed.split_once('.').ok_or(LinkError::Forged)?;
+                let expires = expires.parse().map_err(|_| LinkError::Forged)?;
+                ("FAMILY", family(path.key), expires, signature)
+            }
+            (None, SignedQuery { expires: Some(expires), signature: Some(signature) }) => {
+                ("GET", path.key, *expires, &**signature)
+            }
+            (None, _) => return Err(LinkError::Unsigned),
         };
         let signature = hex::decode(signature).map_err(|_| LinkError::Forged)?;
-        self.mac(key, expires).verify_slice(&signature).map_err(|_| LinkError::Forged)?;
+        self.keyed(what, name, expires).verify_slice(&signature).map_err(|_| LinkError::Forged)?;
         if self.clock.now().secs() > expires { Err(LinkError::Expired) } else { Ok(()) }
     }
 
-    fn mac(&self, key: &str, expires: i64) -> Hmac<Sha256> {
+    fn mac(&self, what: &str, name: &str, expires: i64) -> impl AsRef<[u8]> {
+        self.keyed(what, name, expires).finalize().into_bytes()
+    }
+
+    fn keyed(&self, what: &str, name: &str, expires: i64) -> Hmac<Sha256> {
         #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
         let mut mac = Hmac::<Sha256>::new_from_slice(self.secret.expose_secret().as_bytes())
             .expect("any key length");
-        mac.update(format!("GET\n{key}\n{expires}").as_bytes());
+        mac.update(format!("{what}\n{name}\n{expires}").as_bytes());
         mac
     }
 }
@@ -198,6 +263,46 @@ mod tests {
         }
     }
 
+    fn path(path: &str) -> LinkPath<'_> {
+        LinkPath::read(path)
+    }
+
+    /// The path behind `/files/` of what a player asks for that resolves `name` in `link`.
+    fn resolved(link: &str, name: &str) -> String {
+        let url = Url::parse(link).and_then(|link| link.join(name)).expect("a name");
+        url.path().split_once("/files/").expect("a file").1.to_owned()
+    }
+
+    #[test]
+    fn a_link_to_a_playlist_opens_what_the_playlist_names_and_nothing_else() {
+        let (links, clock) = links();
+        let none = SignedQuery::default();
+        let link = links.link("job_1/1/master.m3u8");
+        let opens = |name: &str| links.check(path(&resolved(&link, name)), &none);
+        for name in ["master.m3u8", "720p.m3u8", "720p.mp4", "manifest.mpd", "frames/1.jpg"] {
+            assert_eq!(opens(name), Ok(()), "{name}");
+            assert_eq!(path(&resolved(&link, name)).key, format!("job_1/1/{name}"));
+        }
+        for name in [
+            "../2/master.m3u8",
+            "../../job_2/1/720p.mp4",
+            "../master.m3u8",
+            "/files/job_1/1/720p.mp4",
+        ] {
+            assert!(opens(name).is_err(), "{name}");
+        }
+        // A signature for one file is none for all, and the other way round.
+        let one = query(&links.link("job_1/1/a.mp4"));
+        let (expires, signature) = (one.expires.expect("one"), one.signature.expect("one"));
+        let forged = format!("~{expires}.{signature}/job_1/1/a.mp4");
+        assert_eq!(links.check(path(&forged), &none), Err(LinkError::Forged));
+        for broken in ["~/job_1/1/a.mp4", "~1/job_1/1/a.mp4", "~x.y/job_1/1/a.mp4", "~1.zz/a"] {
+            assert_eq!(links.check(path(broken), &none), Err(LinkError::Forged), "{broken}");
+        }
+        clock.advance(Duration::from_secs(61));
+        assert_eq!(opens("720p.mp4"), Err(LinkError::Expired));
+    }
+
     #[test]
     fn a_link_opens_its_file_until_its_time_is_over() {
         let (links, clock) = links();
@@ -207,10 +312,10 @@ mod tests {
             "{link}"
         );
         let query = query(&link);
-        assert_eq!(links.check("job_1/1/video.mp4", &query), Ok(()));
-        assert_eq!(links.check("job_2/1/video.mp4", &query), Err(LinkError::Forged));
+        assert_eq!(links.check(path("job_1/1/video.mp4"), &query), Ok(()));
+        assert_eq!(links.check(path("job_2/1/video.mp4"), &query), Err(LinkError::Forged));
         clock.advance(Duration::from_secs(61));
-        assert_eq!(links.check("job_1/1/video.mp4", &query), Err(LinkError::Expired));
+        assert_eq!(links.check(path("job_1/1/video.mp4"), &query), Err(LinkError::Expired));
     }
 
     #[test]
@@ -250,7 +355,7 @@ mod tests {
         let (links, _) = links();
         let mut query = query(&links.link("a"));
         query.expires = query.expires.map(|at| at + 1000);
-        assert_eq!(links.check("a", &query), Err(LinkError::Forged));
-        assert_eq!(links.check("a", &SignedQuery::default()), Err(LinkError::Unsigned));
+        assert_eq!(links.check(path("a"), &query), Err(LinkError::Forged));
+        assert_eq!(links.check(path("a"), &SignedQuery::default()), Err(LinkError::Unsigned));
     }
 }

@@ -13,6 +13,6 @@ mod upload;
 
 pub use abandoned::Abandoned;
 pub use bucket::{Bucket, BucketSettings, Cloud};
-pub use links::{LinkError, Links, MAX_LINK_LIFE, PublicUrls, SignedQuery};
+pub use links::{LinkError, LinkPath, Links, MAX_LINK_LIFE, PublicUrls, SignedQuery};
 pub use storage::{Storage, StorageError};
 pub use upload::Stored;

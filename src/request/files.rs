@@ -7,8 +7,10 @@
 use axum::body::Body;
 use axum::extract::{Query, Request, State};
 use axum::http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE,
-    CONTENT_SECURITY_POLICY, CONTENT_TYPE, RANGE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, CACHE_CONTROL, CONTENT_DISPOSITION,
+    CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, RANGE,
+    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
@@ -18,21 +20,33 @@ use headers::{ETag, HeaderMapExt as _, IfNoneMatch, IfRange};
 use super::segment::Segment;
 use super::{AppState, Problem, Ranged};
 use crate::job::File;
-use crate::output::{LinkError, SignedQuery, StorageError};
+use crate::output::{LinkError, LinkPath, SignedQuery, StorageError};
 
 /// A file never changes, but its job may be deleted.
 const MAX_AGE: &str = "private, max-age=3600";
 
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
+/// A player on any page may read what a link opens: the link is the permission, and no cookie
+/// is ever looked at.
+const CROSS_ORIGIN: [(HeaderName, &str); 5] = [
+    // Links are made to be used on other origins' pages.
+    (RESOURCE_POLICY, "cross-origin"),
+    (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+    (ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD"),
+    (ACCESS_CONTROL_ALLOW_HEADERS, "Range, Authorization"),
+    (ACCESS_CONTROL_EXPOSE_HEADERS, "Content-Length, Content-Range, ETag"),
+];
+
 /// `GET|HEAD /files/{key}`.
 pub(super) async fn serve(
     State(state): State<AppState>,
-    Segment(key): Segment,
+    Segment(path): Segment,
     request: Request,
 ) -> Result<Response, Problem> {
-    authorize(&state, &key, &request)?;
-    let file = state.store.output(&key).await?.ok_or_else(unknown)?;
+    let path = LinkPath::read(&path);
+    authorize(&state, path, &request)?;
+    let file = state.store.output(path.key).await?.ok_or_else(unknown)?;
     if let Some(object) = &file.delivered_to {
         return Err(Problem::not_found("file_not_found", "this file is not kept here")
             .hint(format!("it was delivered to {object}")));
@@ -44,13 +58,22 @@ pub(super) async fn serve(
     Ok(response)
 }
 
+/// `OPTIONS /files/{key}`: what a player on another origin's page asks first.
+pub(super) async fn preflight() -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    for (name, value) in CROSS_ORIGIN {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
 /// A key of the server, or a link signed for this file. A link is looked at only when it is
 /// needed, so that a caller with a key can follow one that has expired.
-fn authorize(state: &AppState, key: &str, request: &Request) -> Result<(), Problem> {
+fn authorize(state: &AppState, path: LinkPath<'_>, request: &Request) -> Result<(), Problem> {
     let Err(refused) = state.auth.check(request.headers()) else { return Ok(()) };
     let query = Query::<SignedQuery>::try_from_uri(request.uri());
     let link = match query {
-        Ok(Query(query)) => state.links.check(key, &query),
+        Ok(Query(query)) => state.links.check(path, &query),
         Err(_) => Err(LinkError::Forged),
     };
     link.map_err(|error| match error {
@@ -134,10 +157,11 @@ fn describe(headers: &mut HeaderMap, file: &File) -> Result<(), Problem> {
         (CACHE_CONTROL, MAX_AGE),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"),
-        // Links are made to be used on other origins' pages.
-        (RESOURCE_POLICY, "cross-origin"),
         (REFERRER_POLICY, "no-referrer"),
-    ] {
+    ]
+    .into_iter()
+    .chain(CROSS_ORIGIN)
+    {
         headers.insert(name, HeaderValue::from_static(value));
     }
     Ok(())

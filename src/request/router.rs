@@ -39,7 +39,8 @@ pub fn router(state: AppState) -> Router {
         .route_layer(from_fn_with_state(state.clone(), auth::require));
 
     // Whoever holds a link: players, browsers, other services.
-    let holders_of_links = Router::new().route("/files/{*key}", get(files::serve));
+    let holders_of_links =
+        Router::new().route("/files/{*key}", get(files::serve).options(files::preflight));
 
     // The platform that runs the server.
     let platform =

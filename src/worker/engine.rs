@@ -1,15 +1,15 @@
 //! Makes an output of an input: the same for a server's task and a one-shot command.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ffmpeg::{Cause, Facts, Ran, RunError, Tools};
 use tokio_util::sync::CancellationToken;
 
 use super::WorkError;
+use super::made::{Made, collect};
 use crate::input::InputFile;
-use crate::job::plan::{self, Av1Encoder, Plan, Step, Workspace};
-use crate::job::{Codecs, File, FileKind, Options};
-use crate::output::Stored;
+use crate::job::Options;
+use crate::job::plan::{self, Av1Encoder, Plan, Step, Work, Workspace};
 use crate::task::Failure;
 
 /// What the engine may do.
@@ -20,19 +20,6 @@ pub type EngineSettings = plan::Settings;
 pub struct Engine {
     tools: Tools,
     settings: EngineSettings,
-}
-
-/// A file that was made, not yet stored.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Made {
-    /// Where it is.
-    pub path: PathBuf,
-    /// Its name in storage, made by the plan.
-    pub name: &'static str,
-    kind: FileKind,
-    format: &'static str,
-    content_type: &'static str,
-    facts: Facts,
 }
 
 impl Engine {
@@ -97,7 +84,8 @@ impl Engine {
         plan::plan(options, facts, &workspace, &self.settings)
     }
 
-    /// Makes what `options` ask for in `folder`, telling per cent to `report`.
+    /// Makes what `options` ask for in `folder`, telling per cent to `report`. The first of the
+    /// files is the job's output; each stands in front of those that it names.
     ///
     /// # Errors
     ///
@@ -110,74 +98,80 @@ impl Engine {
         folder: &Path,
         report: impl Fn(f32) + Send + Sync,
         stop: &CancellationToken,
-    ) -> Result<Made, WorkError> {
+    ) -> Result<Vec<Made>, WorkError> {
         let plan = self.plan(options, facts, input, folder)?;
-        let ran = match (self.run(&plan.steps, &report, stop).await, &plan.fallback) {
-            (Err(RunError::Refused { cause: Cause::NothingWritten, .. }), Some(steps)) => {
-                self.run(steps, &report, stop).await?
+        let first = self.follow(&plan, &plan.steps, &report, stop).await;
+        let ran = match (first, &plan.fallback) {
+            (Err(StepError::Run(error)), Some(steps)) if is_nothing(&error) => {
+                self.follow(&plan, steps, &report, stop).await?
             }
             (outcome, _) => outcome?,
         };
-        plan.check_size(tokio::fs::metadata(&plan.output).await?.len())?;
-        // Facts come from the file that was made, never from what was asked.
-        let facts = self.tools.probe(&plan.output, stop).await?;
-        plan.check_whole(&ran, facts.duration)?;
-        Ok(Made {
-            path: plan.output,
-            name: plan.file_name,
-            kind: plan.file_kind,
-            format: plan.format,
-            content_type: plan.content_type,
-            facts,
-        })
+        let made = collect(&self.tools, &plan, stop).await?;
+        plan.check_size(made.iter().map(|made| made.size_bytes).sum())?;
+        plan.check_whole(&ran, made.first().and_then(|main| main.facts.duration))?;
+        Ok(made)
     }
 
-    async fn run(
+    async fn follow(
         &self,
+        plan: &Plan,
         steps: &[Step],
         report: &(impl Fn(f32) + Send + Sync),
         stop: &CancellationToken,
-    ) -> Result<Ran, RunError> {
+    ) -> Result<Ran, StepError> {
         let (mut before, mut last) = (0.0, Ran::default());
-        for Step { command, share } in steps {
-            let expected = command.expected_secs.filter(|secs| *secs > 0.0);
-            let on_progress = |progress: ffmpeg::Progress| {
-                if let Some(expected) = expected {
-                    let done = (progress.out_secs / expected).clamp(0.0, 1.0) as f32;
-                    report((before + share * done) * 100.0);
+        for Step { work, share } in steps {
+            match work {
+                Work::Run(command) => {
+                    let expected = command.expected_secs.filter(|secs| *secs > 0.0);
+                    let on_progress = |progress: ffmpeg::Progress| {
+                        if let Some(expected) = expected {
+                            let done = (progress.out_secs / expected).clamp(0.0, 1.0) as f32;
+                            report((before + share * done) * 100.0);
+                        }
+                    };
+                    last = self.tools.run(command, on_progress, stop).await?;
                 }
-            };
-            last = self.tools.run(command, on_progress, stop).await?;
+                Work::Write { name, text } => {
+                    let path = plan.folder.join(name);
+                    tokio::fs::write(path, text).await.map_err(WorkError::from)?;
+                }
+            }
             before += share;
         }
         Ok(last)
     }
 }
 
-impl Made {
-    /// The wire's File of it, as it is stored under `key`.
-    #[must_use]
-    pub fn file(&self, key: String, stored: Stored) -> File {
-        let (video, audio) = (self.facts.video(), self.facts.audio());
-        let size = video.map(ffmpeg::VideoStream::display_size);
-        let moves = self.kind != FileKind::Image;
-        File {
-            key,
-            kind: self.kind,
-            format: self.format.to_owned(),
-            content_type: self.content_type.to_owned(),
-            filesize: stored.size_bytes,
-            width: size.map(|(width, _)| width),
-            height: size.map(|(_, height)| height),
-            duration: self.facts.duration.filter(|_| moves),
-            fps: video.filter(|_| moves).and_then(|video| video.fps).map(ffmpeg::Ratio::value),
-            bitrate: self.facts.bit_rate.filter(|_| moves),
-            codecs: moves.then(|| Codecs {
-                video: video.map(|video| video.codec.clone()),
-                audio: audio.map(|audio| audio.codec.clone()),
-            }),
-            sha256: stored.sha256,
-            delivered_to: None,
+/// Why a step of a plan failed.
+enum StepError {
+    Run(RunError),
+    Work(WorkError),
+}
+
+impl From<RunError> for StepError {
+    fn from(error: RunError) -> Self {
+        Self::Run(error)
+    }
+}
+
+impl From<WorkError> for StepError {
+    fn from(error: WorkError) -> Self {
+        Self::Work(error)
+    }
+}
+
+impl From<StepError> for WorkError {
+    fn from(error: StepError) -> Self {
+        match error {
+            StepError::Run(error) => error.into(),
+            StepError::Work(error) => error,
         }
     }
+}
+
+/// Whether ffmpeg ended well and wrote nothing.
+const fn is_nothing(error: &RunError) -> bool {
+    matches!(error, RunError::Refused { cause: Cause::NothingWritten, .. })
 }

@@ -7,6 +7,7 @@ mod buckets;
 mod engine;
 mod failure;
 mod headroom;
+mod made;
 mod scratch;
 mod sweeper;
 
@@ -20,15 +21,16 @@ use tokio::time::{Instant, sleep};
 use crate::claim::{BEAT, FENCE, Held, Interrupt, Perform};
 use crate::clock::Clock;
 use crate::input::{Downloads, InputFile, Origin};
-use crate::job::{File, Job};
+use crate::job::{File, Job, ObjectUrl};
 use crate::output::{Links, Storage};
 use crate::store::{Claim, Lease, Published, Settled, Store, StoreResult};
 use crate::task::{Failure, RetryPolicy, StageKind};
 
 pub use buckets::Buckets;
-pub use engine::{Engine, EngineSettings, Made};
+pub use engine::{Engine, EngineSettings};
 pub use failure::WorkError;
 pub use headroom::{Headroom, Resource};
+pub use made::Made;
 pub use scratch::{Room, Scratch};
 pub use sweeper::{Retention, SweepError, Sweeper};
 
@@ -107,11 +109,11 @@ impl Worker {
             self.engine.make(options, &facts, &input, room.path(), report, held.stop()).await?;
 
         held.begin(StageKind::Export);
-        let publish = self.publish(job, lease, &made);
+        let publish = self.publish_all(claim, held, &made);
         let published =
             held.stop().run_until_cancelled(publish).await.ok_or(WorkError::Stopped)??;
         held.succeed();
-        Ok(vec![published])
+        Ok(published)
     }
 
     async fn import(&self, job: &Job, held: &Held) -> Result<Arc<InputFile>, WorkError> {
@@ -130,14 +132,37 @@ impl Worker {
         Ok(input)
     }
 
+    /// Puts every file where it belongs, from the last to the first: whoever sees a playlist in
+    /// a bucket of their own finds what it names.
+    async fn publish_all(
+        &self,
+        claim: &Claim,
+        held: &Held,
+        made: &[Made],
+    ) -> Result<Vec<Published>, WorkError> {
+        let mut published = Vec::with_capacity(made.len());
+        for (position, file) in made.iter().enumerate().rev() {
+            published.push(self.publish(claim, file, position == 0).await?);
+            held.advance(published.len() as f32 / made.len() as f32 * 100.0);
+        }
+        published.reverse();
+        Ok(published)
+    }
+
     /// Under a key that no other attempt writes: it is seen only when the store says so. A bucket
     /// of the user's own gets the file under the name that was asked for, whole or not at all.
-    async fn publish(&self, job: &Job, lease: &Lease, made: &Made) -> Result<Published, WorkError> {
+    async fn publish(
+        &self,
+        Claim { job, lease, .. }: &Claim,
+        made: &Made,
+        is_main: bool,
+    ) -> Result<Published, WorkError> {
         let key = format!("{}/{}", attempt_prefix(lease), made.name);
         if let Some(via) = &job.spec.via
             && let Some(output) = &via.output
         {
-            let object = output.place(job.id, made.name);
+            let place = if is_main { ObjectUrl::place } else { ObjectUrl::place_beside };
+            let object = place(output, job.id, &made.name);
             let is_first = lease.attempt == 1;
             let stored = self.buckets.deliver(via, &object, &made.path, is_first).await?;
             let url = object.to_string();

@@ -84,6 +84,12 @@ async fn outputs_in_a_bucket_are_linked_there_and_others_through_the_server() {
     let lasting = links.clone().leading_to(place.storage.clone(), None).lasting_link("a/a.mp4");
     assert!(lasting.contains("X-Amz-Expires=604800"), "{lasting}");
 
+    // No bucket's signature covers what a playlist names: the player comes here first.
+    let there = links.clone().leading_to(place.storage.clone(), None);
+    let link = there.link("job_1/1/master.m3u8");
+    assert!(link.starts_with("https://media.example.com/files/~"), "{link}");
+    assert!(link.ends_with("/job_1/1/master.m3u8"), "{link}");
+
     let folder = Place::local();
     let link = links.clone().leading_to(folder.storage.clone(), None).link("job_1/1/a.mp4");
     assert!(link.starts_with("https://media.example.com/files/job_1/1/a.mp4?"), "{link}");

@@ -133,6 +133,6 @@ impl Loop<'_> {
             output,
             expected_secs: self.span.expected_secs,
         };
-        Step { command: conversion.command(), share }
+        Step::run(conversion.command(), share)
     }
 }

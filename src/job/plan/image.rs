@@ -107,7 +107,7 @@ fn step(
         },
         expected_secs: None,
     };
-    Step { command: conversion.command(), share: 1.0 }
+    Step::run(conversion.command(), 1.0)
 }
 
 fn graph(format: ImageFormat, picture: Picture<'_>) -> Graph {

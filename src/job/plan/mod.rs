@@ -10,6 +10,7 @@ mod audio;
 mod color;
 mod gate;
 mod image;
+mod output;
 mod picture;
 mod quality;
 mod size;
@@ -24,23 +25,20 @@ use ffmpeg::{Command, Facts};
 use super::{FileKind, Options};
 use crate::task::Failure;
 
-/// The commands that make a job's output.
+pub use output::{FactsFrom, Place, Planned};
+
+/// What makes a job's outputs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// Run one after the other.
+    /// Done one after the other.
     pub steps: Vec<Step>,
-    /// Run when the steps ended well but the output is missing or empty.
+    /// Done when the steps ended well but an output is missing or empty.
     pub fallback: Option<Vec<Step>>,
-    /// The file that the steps make.
-    pub output: PathBuf,
-    /// What the file is.
-    pub file_kind: FileKind,
-    /// Its format as in the options: `mp4`, `webp`, `aac`.
-    pub format: &'static str,
-    /// Its media type.
-    pub content_type: &'static str,
-    /// Its name in storage, such as `video.mp4`.
-    pub file_name: &'static str,
+    /// The folder that the steps write into.
+    pub folder: PathBuf,
+    /// The files that they make there, each in front of those that it names: the first is the
+    /// job's output, and none is to be seen before those that come after it.
+    pub outputs: Vec<Planned>,
     /// Whether the output ends where the server's own limit of length is, if it comes so far.
     pub is_capped: bool,
 }
@@ -50,15 +48,49 @@ impl Plan {
         self.is_capped = is_capped;
         self
     }
+
+    /// The last process of the plan.
+    fn last_command(&self) -> Option<&Command> {
+        self.steps.iter().rev().find_map(Step::command)
+    }
 }
 
-/// One process of a plan.
+/// A part of a plan.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
-    /// The process.
-    pub command: Command,
+    /// What is done.
+    pub work: Work,
     /// Its share of the whole work's time, 0 to 1; a plan's shares are 1 together.
     pub share: f32,
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Work {
+    /// Runs a process.
+    Run(Command),
+    /// Writes a small text into the plan's folder.
+    Write {
+        /// The file's name.
+        name: String,
+        /// What is in it.
+        text: String,
+    },
+}
+
+impl Step {
+    const fn run(command: Command, share: f32) -> Self {
+        Self { work: Work::Run(command), share }
+    }
+
+    /// The process, if it is one.
+    #[must_use]
+    pub const fn command(&self) -> Option<&Command> {
+        match &self.work {
+            Work::Run(command) => Some(command),
+            Work::Write { .. } => None,
+        }
+    }
 }
 
 /// Where a plan's files are.
@@ -157,11 +189,8 @@ impl FileType {
         Plan {
             steps,
             fallback,
-            output: self.path(given),
-            file_kind: self.kind,
-            format: self.format,
-            content_type: self.content_type,
-            file_name: self.file_name,
+            folder: given.files.output.clone(),
+            outputs: vec![Planned::media(self)],
             is_capped: false,
         }
     }

@@ -67,7 +67,7 @@ pub(super) fn plan(options: &VideoOptions, given: Given<'_>) -> Result<Plan, Fai
         },
         expected_secs: span.expected_secs,
     };
-    let step = Step { command: conversion.command(), share: 1.0 };
+    let step = Step::run(conversion.command(), 1.0);
     Ok(file.plan(given, vec![step], None).capped(span.is_capped))
 }
 

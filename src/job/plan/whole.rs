@@ -18,15 +18,15 @@ const MAY_MISS: f64 = 0.02;
 const MAY_MISS_SECS: f64 = 0.5;
 
 impl Plan {
-    /// Refuses an output that came to the limit of bytes.
+    /// Refuses outputs that came, together, to the limit of bytes.
     ///
     /// # Errors
     ///
     /// It did: what is missing of it, ffmpeg does not tell.
     pub fn check_size(&self, size_bytes: u64) -> Result<(), Failure> {
-        match self.steps.last() {
-            Some(step) if size_bytes >= step.command.bounds.bytes => {
-                let limit = ByteSize(step.command.bounds.bytes).display().si();
+        match self.last_command() {
+            Some(command) if size_bytes >= command.bounds.bytes => {
+                let limit = ByteSize(command.bounds.bytes).display().si();
                 Err(Failure::new(
                     ErrorKind::OutputTooLarge,
                     format!("the output grows over the {limit} that are kept"),
@@ -43,8 +43,8 @@ impl Plan {
     ///
     /// It came to a limit of this server, or its input is not whole.
     pub fn check_whole(&self, ran: &Ran, secs: Option<f64>) -> Result<(), Failure> {
-        let Some(step) = self.steps.last() else { return Ok(()) };
-        let (bounds, expected) = (step.command.bounds, step.command.expected_secs);
+        let Some(command) = self.last_command() else { return Ok(()) };
+        let (bounds, expected) = (command.bounds, command.expected_secs);
         let found = secs.unwrap_or(ran.written.out_secs);
         // One picture is what an image is; sound has none.
         if bounds.frames > 1 && ran.written.frame >= bounds.frames {

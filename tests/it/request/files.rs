@@ -101,6 +101,21 @@ async fn a_range_of_another_version_is_answered_with_the_whole() {
     assert_eq!((other.status.as_u16(), &other.body[..]), (200, BYTES));
 }
 
+#[tokio::test]
+async fn a_player_on_any_page_may_read_what_a_link_opens() {
+    let (app, path) = with_file().await;
+    let asked = app.call(Method::OPTIONS, &path, &[], Body::empty()).await;
+    assert_eq!(asked.status, 204);
+    let sent = get(&app, &path, &[("origin", "https://example.com")]).await;
+    for answer in [asked, sent] {
+        assert_eq!(answer.header("access-control-allow-origin"), "*");
+        assert_eq!(answer.header("access-control-allow-headers"), "Range, Authorization");
+        assert!(answer.header("access-control-expose-headers").contains("Content-Range"));
+        // Nothing here goes by cookies, and none may be sent along.
+        assert!(!answer.headers.contains_key("access-control-allow-credentials"));
+    }
+}
+
 /// A server that asks for a key, one output, and a link to it.
 async fn locked() -> (TestApp, String, String) {
     let app = TestApp::with(|state| state.auth = Auth::new(&["k".into()])).await.key("k");

@@ -52,7 +52,15 @@ impl Bench {
     ) -> Result<Output, Failure> {
         let options = options.as_object().expect("options are an object");
         let options = Options::decode(kind, options).expect("valid options");
-        self.run(&options, input).await.map_err(WorkError::into_failure)
+        let made = self.run(&options, input).await.map_err(WorkError::into_failure)?;
+        Ok(made.into_iter().next().expect("an output"))
+    }
+
+    /// The same, with everything that is made beside the output.
+    pub(crate) async fn make_all(&self, kind: Kind, options: &Value, input: &Path) -> Vec<Output> {
+        let options = options.as_object().expect("options are an object");
+        let options = Options::decode(kind, options).expect("valid options");
+        self.run(&options, input).await.expect("it is made")
     }
 
     /// The same, where it must go well.
@@ -84,7 +92,7 @@ impl Bench {
         Ok(facts)
     }
 
-    async fn run(&self, options: &Options, input: &Path) -> Result<Output, WorkError> {
+    async fn run(&self, options: &Options, input: &Path) -> Result<Vec<Output>, WorkError> {
         let stop = CancellationToken::new();
         let input = InputFile::local(input).await?;
         let facts = self.facts(&input, &stop).await?;
@@ -92,9 +100,11 @@ impl Bench {
         let folder = self.folder.path().join(number.to_string());
         std::fs::create_dir(&folder)?;
         let made = self.engine.make(options, &facts, &input, &folder, |_| {}, &stop).await?;
-        let size_bytes = std::fs::metadata(&made.path)?.len();
-        let stored = Stored { size_bytes, sha256: String::new() };
-        Ok(Output { file: made.file(String::new(), stored), path: made.path })
+        let told = made.into_iter().map(|made| {
+            let stored = Stored { size_bytes: made.size_bytes, sha256: String::new() };
+            Output { file: made.file(String::new(), stored), path: made.path }
+        });
+        Ok(told.collect())
     }
 }
 
