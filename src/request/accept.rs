@@ -38,7 +38,7 @@ pub(super) async fn accept(
     for job in &mut jobs {
         job.owner = owner.clone();
     }
-    let idempotency = idempotency::named(headers, route, body, &answer)?;
+    let idempotency = idempotency::named(headers, &owner, route, body, &answer)?;
     let max_queued = state.limits.max_queued;
     let submitted = state.store.submit(Submission { jobs, idempotency, max_queued }).await?;
     answer_to(submitted, status, location, answer)

@@ -1,9 +1,9 @@
 //! `/connections`: buckets of users' own, for inputs and outputs of jobs.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use axum::{Extension, Json};
 use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -17,6 +17,7 @@ use super::{AppState, Problem, idempotency};
 use crate::clock::Timestamp;
 use crate::connection::Connection;
 use crate::id::{ConnectionId, fresh};
+use crate::job::Owner;
 
 /// What may be in a request for one.
 const KNOWN: &[&str] =
@@ -60,6 +61,7 @@ impl ConnectionView {
 /// `POST /connections`.
 pub(super) async fn create(
     State(state): State<AppState>,
+    Extension(owner): Extension<Owner>,
     headers: HeaderMap,
     sent: Sent,
 ) -> Result<Response, Problem> {
@@ -72,7 +74,7 @@ pub(super) async fn create(
         Connection { id, name, endpoint, region, access_key_id, sealed_secret, created_at: now };
     let view = ConnectionView::of(&connection);
     let answer = serde_json::to_string(&view).map_err(Problem::internal)?;
-    let named = idempotency::named(&headers, "/connections", &sent.bytes, &answer)?;
+    let named = idempotency::named(&headers, &owner, "/connections", &sent.bytes, &answer)?;
     let submitted = state.store.add_connection(&connection, named).await?;
     answer_to(submitted, StatusCode::CREATED, Some(format!("/connections/{id}")), answer)
 }

@@ -9,7 +9,7 @@ use url::Url;
 use crate::clock::Timestamp;
 use crate::id::{BatchId, DeliveryId, EventId, JobId, TaskId, WorkerId};
 use crate::job::view::JobView;
-use crate::job::{File, InvalidTransition, Job, Kind, Status};
+use crate::job::{File, InvalidTransition, Job, Kind, Owner, Status};
 use crate::task::{Lane, Stages};
 
 /// What a verb returns.
@@ -78,6 +78,8 @@ pub struct Submission {
 /// The client's name of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Idempotency {
+    /// Whose name it is: another owner's is another request.
+    pub owner: Owner,
     /// The header's value.
     pub key: String,
     /// SHA-256 of route and body in hex.

@@ -2,7 +2,7 @@
 
 use reelway::connection::{Connection, Keyring};
 use reelway::id::{ConnectionId, fresh};
-use reelway::job::Via;
+use reelway::job::{Owner, Via};
 use reelway::store::{Idempotency, Submitted};
 use secrecy::ExposeSecret as _;
 
@@ -31,7 +31,8 @@ fn connection(world: &World) -> Connection {
 /// A request called `k` for this connection.
 fn named(connection: &Connection, body: &str) -> Idempotency {
     let response = connection.id.to_string();
-    Idempotency { key: "k".to_owned(), body_hash: body.to_owned(), response }
+    let owner = Owner::default();
+    Idempotency { owner, key: "k".to_owned(), body_hash: body.to_owned(), response }
 }
 
 async fn add(world: &World, connection: &Connection) {

@@ -12,7 +12,8 @@ use crate::world::{World, at_once};
 /// A request called `key` for `job`, that is answered with the job's id.
 fn named(key: &str, body: &str, job: Job) -> Submission {
     let response = job.id.to_string();
-    let idempotency = Idempotency { key: key.to_owned(), body_hash: body.to_owned(), response };
+    let (key, body_hash) = (key.to_owned(), body.to_owned());
+    let idempotency = Idempotency { owner: job.owner.clone(), key, body_hash, response };
     Submission { idempotency: Some(idempotency), ..together([job]) }
 }
 
@@ -52,6 +53,22 @@ pub(crate) async fn other_keys_and_no_key_are_other_requests(world: World) {
         assert_eq!(submitted, Submitted::Accepted);
     }
     assert_eq!(world.count().await, 6);
+}
+
+pub(crate) async fn each_owner_has_keys_of_its_own(world: World) {
+    let of = |owner: &str| world.job().owner(owner).build();
+    let (ours, theirs, nobodys) = (of("a"), of("b"), of(""));
+    let answers = [&ours, &theirs, &nobodys].map(|job| job.id.to_string());
+    for (job, body) in [(ours, "body"), (theirs, "body"), (nobodys, "other")] {
+        assert_eq!(submit(&world, named("k", body, job)).await, Submitted::Accepted);
+    }
+    for ((owner, body), answer) in [("a", "body"), ("b", "body"), ("", "other")].iter().zip(answers)
+    {
+        let again = submit(&world, named("k", body, of(owner))).await;
+        assert_eq!(again, Submitted::Replayed(answer), "{owner:?}");
+    }
+    assert_eq!(submit(&world, named("k", "other", of("a"))).await, Submitted::Conflict);
+    assert_eq!(world.count().await, 3);
 }
 
 pub(crate) async fn a_known_key_is_answered_although_the_queue_is_full(world: World) {

@@ -19,6 +19,7 @@ macro_rules! behaviours {
                 the_same_request_is_done_once_and_answered_alike,
                 a_key_used_with_another_body_is_a_conflict_and_changes_nothing,
                 other_keys_and_no_key_are_other_requests,
+                each_owner_has_keys_of_its_own,
                 a_known_key_is_answered_although_the_queue_is_full,
                 a_refused_request_does_not_use_its_key_up,
                 a_hundred_requests_at_once_with_one_key_make_one_job,

@@ -52,10 +52,11 @@ pub(super) async fn take_name(
 /// once takes it, and the others wait here until it is on disk or not.
 async fn remember(tx: &mut Transaction, asked: &Idempotency, now: Timestamp) -> StoreResult<bool> {
     let written = sql("
-        insert into idempotency (key, body_hash, response, created_at)
-        values ($1, $2, $3, $4)
-        on conflict (key) do nothing
+        insert into idempotency (owner, key, body_hash, response, created_at)
+        values ($1, $2, $3, $4, $5)
+        on conflict (owner, key) do nothing
         ")
+    .bind(asked.owner.as_str())
     .bind(asked.key.clone())
     .bind(asked.body_hash.clone())
     .bind(asked.response.clone())
@@ -67,7 +68,8 @@ async fn remember(tx: &mut Transaction, asked: &Idempotency, now: Timestamp) -> 
 
 /// What the same key was answered before.
 async fn known(tx: &mut Transaction, asked: &Idempotency) -> StoreResult<Submitted> {
-    let before = sql("select body_hash, response from idempotency where key = $1")
+    let before = sql("select body_hash, response from idempotency where owner = $1 and key = $2")
+        .bind(asked.owner.as_str())
         .bind(asked.key.clone())
         .row::<(String, String)>(tx)
         .await?;

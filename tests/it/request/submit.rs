@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use insta::assert_snapshot;
+use reelway::request::Auth;
 use serde_json::json;
 use url::Url;
 
@@ -134,6 +135,23 @@ async fn a_named_request_is_done_once_and_answered_the_same_again() {
     let elsewhere = app.post_with("/process", &named, &body).await;
     assert_eq!(elsewhere.kind(), "idempotency_conflict");
     assert_eq!(app.get("/jobs").await.json().as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test]
+async fn two_customers_may_choose_the_same_name() {
+    let keys = ["one".into(), "two".into()];
+    let app = TestApp::with(|state| state.auth = Auth::new(&keys)).await;
+    let body = json!({"input": "https://example.com/a.mp4", "kind": "video"});
+    let mut ids = Vec::new();
+    for key in ["Bearer one", "Bearer two"] {
+        let headers = [("idempotency-key", "order-17"), ("authorization", key)];
+        let first = app.post_with("/jobs", &headers, &body).await;
+        assert_eq!(first.status, 201, "{first:?}");
+        let again = app.post_with("/jobs", &headers, &body).await;
+        assert_eq!((again.status.as_u16(), &again.body), (200, &first.body));
+        ids.push(first.json()["id"].clone());
+    }
+    assert_ne!(ids[0], ids[1]);
 }
 
 #[tokio::test]
