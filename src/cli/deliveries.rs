@@ -92,7 +92,9 @@ struct Row {
     id: String,
     #[serde(rename = "type")]
     kind: String,
-    job_id: String,
+    job_id: Option<String>,
+    #[serde(default)]
+    batch_id: Option<String>,
     url: String,
     state: String,
     created_at: Timestamp,
@@ -137,7 +139,7 @@ impl Row {
             self.attempts.len().to_string(),
             last.unwrap_or_default(),
             age(now.millis() - self.created_at.millis()),
-            clean(&self.job_id),
+            clean(self.job_id.as_ref().or(self.batch_id.as_ref()).map_or("", String::as_str)),
             clean(&self.url),
         ]
     }

@@ -3,6 +3,7 @@
 //! Pure: no clock, no I/O, no database, no HTTP. The request makes a [`JobSpec`]; the worker
 //! asks [`plan`] for the commands; everybody shows a job by [`view::JobView`].
 
+mod batch;
 mod file;
 mod object;
 pub mod options;
@@ -17,6 +18,7 @@ use crate::id::{BatchId, JobId, TaskId, fresh};
 use crate::task::{Lane, Stages, Task, TaskState};
 
 pub use crate::task::Kind;
+pub use batch::{Batch, BatchSummary, BatchView, Counts};
 pub use file::{Codecs, File, FileKind};
 pub use object::{ObjectError, ObjectUrl, Via};
 pub use options::{OptionError, Options};

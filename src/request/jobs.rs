@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use axum::extract::{RawQuery, State};
-use axum::http::header::LINK;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use axum::{Extension, Json};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
@@ -13,7 +12,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::accept::{Acceptance, accept};
 use super::body::Sent;
-use super::list::Listing;
+use super::list::{self, Listing};
 use super::segment::Segment;
 use super::submit::{self, Rules};
 use super::{AppState, Problem};
@@ -21,9 +20,6 @@ use crate::id::{JobId, fresh};
 use crate::job::view::JobView;
 use crate::job::{Job, Owner};
 use crate::store::{CancelOutcome, StoreError};
-
-/// Whether there are more jobs in the direction of travel.
-const HAS_MORE: HeaderName = HeaderName::from_static("has-more");
 
 /// How often a job is looked at beside the hints: another process may do the work.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -58,14 +54,7 @@ pub(super) async fn list(
     let listing = Listing::parse(query.as_deref().unwrap_or_default())?;
     let page = state.store.jobs(&listing.filter).await?;
     let jobs: Vec<JobView> = page.jobs.iter().map(|job| state.view(job)).collect();
-    let mut response = Json(jobs).into_response();
-    let more = HeaderValue::from_static(if page.has_more { "true" } else { "false" });
-    response.headers_mut().insert(HAS_MORE, more);
-    if let Some(links) = listing.links(&page) {
-        let links = HeaderValue::try_from(links).map_err(Problem::internal)?;
-        response.headers_mut().insert(LINK, links);
-    }
-    Ok(response)
+    list::answer(&jobs, page.has_more, listing.links(&page))
 }
 
 /// `GET /jobs/{id}`.

@@ -3,15 +3,21 @@
 //! Pure. A parameter that is not known is ignored unless it is a slip of a known one; a wrong
 //! value is always refused, because a list of the wrong rows looks like a right one.
 
+use std::fmt::Display;
 use std::str::FromStr;
 
+use axum::Json;
+use axum::http::header::LINK;
+use axum::http::{HeaderName, HeaderValue};
+use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
 use url::form_urlencoded;
 
 use super::Problem;
 use super::fields::slip;
 use crate::id::{BatchId, JobId};
 use crate::job::{Kind, Status};
-use crate::store::{DeliveryFilter, DeliveryState, JobFilter, JobPage};
+use crate::store::{BatchFilter, BatchPage, DeliveryFilter, DeliveryState, JobFilter, JobPage};
 
 /// How many rows a page has at most.
 const MAX_LIMIT: u32 = 100;
@@ -55,31 +61,124 @@ impl Listing {
         Ok(Self { filter, kept })
     }
 
-    /// The value of the `Link` header: where the next and the previous page are.
-    ///
-    /// Whoever travels backwards came from a page that is still ahead, and the other way round.
+    /// The value of the `Link` header.
     pub(super) fn links(&self, page: &JobPage) -> Option<String> {
-        let (first, last) = (page.jobs.first()?, page.jobs.last()?);
-        let backwards = self.filter.before.is_some() && self.filter.after.is_none();
-        let (has_next, has_prev) = if backwards {
-            (true, page.has_more)
-        } else {
-            (page.has_more, self.filter.after.is_some())
-        };
-        let next = has_next.then(|| self.link("after", last.id, "next"));
-        let prev = has_prev.then(|| self.link("before", first.id, "prev"));
-        let links: Vec<String> = next.into_iter().chain(prev).collect();
-        (!links.is_empty()).then(|| links.join(", "))
-    }
-
-    fn link(&self, cursor: &str, id: JobId, rel: &str) -> String {
-        let query = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(&self.kept)
-            .append_pair(cursor, &id.to_string())
-            .finish();
-        format!("</jobs?{query}>; rel=\"{rel}\"")
+        let ends = (page.jobs.first()?.id, page.jobs.last()?.id);
+        let came = Came::by(self.filter.after.is_some(), self.filter.before.is_some());
+        links("/jobs", &self.kept, came, page.has_more, ends)
     }
 }
+
+/// The query of `GET /batches`.
+#[derive(Debug)]
+pub(super) struct BatchListing {
+    /// What was asked for.
+    pub(super) filter: BatchFilter,
+    /// The parameters that stay the same from page to page.
+    kept: Vec<(String, String)>,
+}
+
+impl BatchListing {
+    /// Reads a query string.
+    pub(super) fn parse(query: &str) -> Result<Self, Problem> {
+        let mut filter = BatchFilter { limit: DEFAULT_LIMIT, ..BatchFilter::default() };
+        let mut kept = Vec::new();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()).into_owned() {
+            match name.as_str() {
+                "input" => filter.input = Some(value.clone()),
+                "after" => filter.after = Some(id::<BatchId>(&name, &value)?),
+                "before" => filter.before = Some(id::<BatchId>(&name, &value)?),
+                "limit" => filter.limit = limit(&value)?,
+                "order" => {
+                    let (_, ascending) = one_of(&name, &value, ORDERS, |(name, _)| name)?;
+                    filter.ascending = ascending;
+                }
+                _ => refuse_slip(&name, BATCH_PARAMETERS)?,
+            }
+            if BATCH_PARAMETERS.contains(&name.as_str()) && name != "after" && name != "before" {
+                kept.push((name, value));
+            }
+        }
+        Ok(Self { filter, kept })
+    }
+
+    /// The value of the `Link` header.
+    pub(super) fn links(&self, page: &BatchPage) -> Option<String> {
+        let ends = (page.batches.first()?.id, page.batches.last()?.id);
+        let came = Came::by(self.filter.after.is_some(), self.filter.before.is_some());
+        links("/batches", &self.kept, came, page.has_more, ends)
+    }
+}
+
+/// How somebody came to a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Came {
+    /// It is the first.
+    First,
+    /// From the page before it.
+    Forwards,
+    /// From the page behind it.
+    Backwards,
+}
+
+impl Came {
+    const fn by(after: bool, before: bool) -> Self {
+        match (after, before) {
+            (true, _) => Self::Forwards,
+            (false, true) => Self::Backwards,
+            (false, false) => Self::First,
+        }
+    }
+}
+
+/// Where the next and the previous page are (RFC 8288).
+///
+/// Whoever travels backwards came from a page that is still ahead, and the other way round.
+fn links(
+    path: &str,
+    kept: &[(String, String)],
+    came: Came,
+    has_more: bool,
+    (first, last): (impl Display, impl Display),
+) -> Option<String> {
+    let link = |cursor: &str, id: &dyn Display, rel: &str| {
+        let query = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(kept)
+            .append_pair(cursor, &id.to_string())
+            .finish();
+        format!("<{path}?{query}>; rel=\"{rel}\"")
+    };
+    let (has_next, has_prev) = match came {
+        Came::First => (has_more, false),
+        Came::Forwards => (has_more, true),
+        Came::Backwards => (true, has_more),
+    };
+    let next = has_next.then(|| link("after", &last, "next"));
+    let prev = has_prev.then(|| link("before", &first, "prev"));
+    let links: Vec<String> = next.into_iter().chain(prev).collect();
+    (!links.is_empty()).then(|| links.join(", "))
+}
+
+/// Whether there are more rows in the direction of travel.
+const HAS_MORE: HeaderName = HeaderName::from_static("has-more");
+
+/// A page as it is answered: a bare list, with the ways on in the headers.
+pub(super) fn answer<T: Serialize>(
+    rows: &[T],
+    has_more: bool,
+    links: Option<String>,
+) -> Result<Response, Problem> {
+    let mut response = Json(rows).into_response();
+    let more = HeaderValue::from_static(if has_more { "true" } else { "false" });
+    response.headers_mut().insert(HAS_MORE, more);
+    if let Some(links) = links {
+        let links = HeaderValue::try_from(links).map_err(Problem::internal)?;
+        response.headers_mut().insert(LINK, links);
+    }
+    Ok(response)
+}
+
+const BATCH_PARAMETERS: &[&str] = &["input", "limit", "after", "before", "order"];
 
 const JOB_PARAMETERS: &[&str] =
     &["kind", "status", "input", "batch_id", "limit", "after", "before", "order"];
@@ -89,7 +188,7 @@ const ORDERS: [(&str, bool); 2] = [("desc", false), ("asc", true)];
 const DELIVERY_STATES: [DeliveryState; 4] =
     [DeliveryState::Pending, DeliveryState::Delivered, DeliveryState::Failed, DeliveryState::Held];
 
-const DELIVERY_PARAMETERS: &[&str] = &["job_id", "state", "limit"];
+const DELIVERY_PARAMETERS: &[&str] = &["job_id", "batch_id", "state", "limit"];
 
 /// Reads the query of `GET /webhooks/deliveries`.
 pub(super) fn deliveries(query: &str) -> Result<DeliveryFilter, Problem> {
@@ -97,6 +196,7 @@ pub(super) fn deliveries(query: &str) -> Result<DeliveryFilter, Problem> {
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         match &*name {
             "job_id" | "job" => filter.job_id = Some(id::<JobId>(&name, &value)?),
+            "batch_id" => filter.batch_id = Some(id::<BatchId>(&name, &value)?),
             "state" => {
                 filter.state = Some(one_of(&name, &value, DELIVERY_STATES, DeliveryState::name)?);
             }
@@ -193,7 +293,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_query_makes_the_reader_panic(query in ".{0,100}") {
-            let _outcomes = (Listing::parse(&query), deliveries(&query));
+            let _outcomes =
+                (Listing::parse(&query), BatchListing::parse(&query), deliveries(&query));
         }
     }
 }

@@ -29,6 +29,7 @@ pub fn router(state: AppState) -> Router {
         .route("/jobs/{id}", get(jobs::show).delete(jobs::delete))
         .route("/jobs/{id}/cancel", post(jobs::cancel))
         .route("/jobs/{id}/retry", post(jobs::retry))
+        .route("/batches", get(batches::list))
         .route("/batches/{id}", get(batches::show))
         .route("/connections", post(connections::create).get(connections::list))
         .route("/connections/{id}", get(connections::show).delete(connections::delete))

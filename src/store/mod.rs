@@ -15,15 +15,15 @@ use async_trait::async_trait;
 use crate::clock::Timestamp;
 use crate::connection::Connection;
 use crate::id::{BatchId, ConnectionId, DeliveryId, JobId, WorkerId};
-use crate::job::{File, Job};
+use crate::job::{Batch, File, Job};
 use crate::task::{Failure, Next, RetryPolicy, Stages};
 
 pub use hints::{Hint, Hints};
 pub use model::{
-    AttemptOutcome, AttemptRecord, BatchView, Beat, BeatReply, CancelOutcome, Claim, DeletedJob,
-    Delivery, DeliveryFilter, DeliveryState, DueDelivery, EventKind, Garbage, Idempotency,
-    JobFilter, JobPage, Lease, Pressure, Published, SettleDelivery, Settled, StoreError,
-    StoreResult, Submission, Submitted, Want,
+    AttemptOutcome, AttemptRecord, BatchFilter, BatchPage, Beat, BeatReply, CancelOutcome, Claim,
+    DeletedJob, Delivery, DeliveryFilter, DeliveryState, DueDelivery, EventBody, EventKind,
+    Garbage, Idempotency, JobFilter, JobPage, Lease, Pressure, Published, SettleDelivery, Settled,
+    StoreError, StoreResult, Submission, Submitted, Want,
 };
 
 /// How long a claim is held without a heartbeat (DESIGN.md section 3, decision 3).
@@ -46,7 +46,10 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn jobs(&self, filter: &JobFilter) -> StoreResult<JobPage>;
 
     /// The jobs submitted together, in the order in which they were sent.
-    async fn batch(&self, id: BatchId) -> StoreResult<Option<BatchView>>;
+    async fn batch(&self, id: BatchId) -> StoreResult<Option<Batch>>;
+
+    /// A page of batches, newest first unless the filter says otherwise.
+    async fn batches(&self, filter: &BatchFilter) -> StoreResult<BatchPage>;
 
     /// Cancels a job that waits at once, and asks the worker of a running one to stop.
     async fn cancel(&self, id: JobId) -> StoreResult<CancelOutcome>;

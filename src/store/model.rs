@@ -9,7 +9,7 @@ use url::Url;
 use crate::clock::Timestamp;
 use crate::id::{BatchId, DeliveryId, EventId, JobId, TaskId, WorkerId};
 use crate::job::view::JobView;
-use crate::job::{File, InvalidTransition, Job, Kind, Owner, Status};
+use crate::job::{BatchSummary, BatchView, File, InvalidTransition, Job, Kind, Owner, Status};
 use crate::task::{Lane, Stages};
 
 /// What a verb returns.
@@ -131,15 +131,28 @@ pub struct JobPage {
     pub has_more: bool,
 }
 
-/// Jobs that were submitted together.
-#[derive(Clone, Debug, PartialEq)]
-pub struct BatchView {
-    /// Its name.
-    pub id: BatchId,
-    /// Its jobs, in the order in which they were sent.
-    pub jobs: Vec<Job>,
-    /// When it was accepted.
-    pub created_at: Timestamp,
+/// Which batches to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BatchFilter {
+    /// Only batches of this input, as it was sent.
+    pub input: Option<String>,
+    /// Only batches that stand after this one in the list's order.
+    pub after: Option<BatchId>,
+    /// Only batches that stand before this one in the list's order.
+    pub before: Option<BatchId>,
+    /// Oldest first.
+    pub ascending: bool,
+    /// How many at most.
+    pub limit: u32,
+}
+
+/// A page of batches in the order asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchPage {
+    /// The batches.
+    pub batches: Vec<BatchSummary>,
+    /// Whether there are more in the direction of travel.
+    pub has_more: bool,
 }
 
 /// What a wish to cancel came to.
@@ -305,6 +318,9 @@ pub enum EventKind {
     /// The job was cancelled.
     #[serde(rename = "job.cancelled")]
     JobCancelled,
+    /// The last job of a batch has ended.
+    #[serde(rename = "batch.finished")]
+    BatchFinished,
 }
 
 impl EventKind {
@@ -315,15 +331,37 @@ impl EventKind {
             Self::JobSucceeded => "job.succeeded",
             Self::JobFailed => "job.failed",
             Self::JobCancelled => "job.cancelled",
+            Self::BatchFinished => "batch.finished",
         }
     }
 
     /// The kind of event called `name`, if there is one.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::JobSucceeded, Self::JobFailed, Self::JobCancelled]
+        [Self::JobSucceeded, Self::JobFailed, Self::JobCancelled, Self::BatchFinished]
             .into_iter()
             .find(|kind| kind.name() == name)
+    }
+}
+
+/// What an event tells of, as it was at that moment, unlinked.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum EventBody {
+    /// A job that has ended.
+    Job(Box<JobView>),
+    /// A batch whose jobs have all ended.
+    Batch(Box<BatchView>),
+}
+
+impl EventBody {
+    /// The body with every storage key replaced by the link that `link` makes of it.
+    #[must_use]
+    pub fn linked(self, link: impl Fn(&str) -> String) -> Self {
+        match self {
+            Self::Job(job) => Self::Job(Box::new(job.linked(link))),
+            Self::Batch(batch) => Self::Batch(Box::new(batch.linked(link))),
+        }
     }
 }
 
@@ -371,10 +409,10 @@ pub struct DueDelivery {
     pub event: EventId,
     /// What happened.
     pub kind: EventKind,
-    /// Grows with each end of the job.
+    /// Grows with each end of the job, or of the batch.
     pub seq: u32,
-    /// The job as it was at that moment, unlinked.
-    pub job: JobView,
+    /// What is told.
+    pub body: EventBody,
     /// Where it goes.
     pub url: Url,
     /// The number of this attempt, from 1; fences like a task's and grows for ever.
@@ -439,8 +477,10 @@ pub struct Delivery {
     /// What happened.
     #[serde(rename = "type")]
     pub kind: EventKind,
-    /// The job.
-    pub job_id: JobId,
+    /// The job, when it is the event of one.
+    pub job_id: Option<JobId>,
+    /// The batch, when it is the event of one.
+    pub batch_id: Option<BatchId>,
     /// Where it goes.
     pub url: String,
     /// Where it is in its life.
@@ -464,6 +504,8 @@ pub struct DeliveryFilter {
     pub id: Option<DeliveryId>,
     /// Only of this job.
     pub job_id: Option<JobId>,
+    /// Only of the batch itself, not of its jobs.
+    pub batch_id: Option<BatchId>,
     /// Only in this state.
     pub state: Option<DeliveryState>,
     /// How many at most.

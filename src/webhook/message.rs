@@ -14,9 +14,8 @@ use super::sign::{
     ittybit_signature, signatures,
 };
 use crate::clock::Timestamp;
-use crate::job::view::JobView;
 use crate::output::Links;
-use crate::store::{DueDelivery, EventKind};
+use crate::store::{DueDelivery, EventBody, EventKind};
 
 /// The number of the attempt, from 1.
 pub const WEBHOOK_ATTEMPT: HeaderName = HeaderName::from_static("webhook-attempt");
@@ -32,11 +31,11 @@ pub struct Message {
     pub body: Bytes,
 }
 
-/// The job's fields first, then the event's own.
+/// The fields of the job or batch first, then the event's own.
 #[derive(Serialize)]
 struct Body<'a> {
     #[serde(flatten)]
-    job: &'a JobView,
+    told: &'a EventBody,
     r#type: EventKind,
     seq: u32,
 }
@@ -53,8 +52,8 @@ impl Message {
         secrets: &Secrets,
         at: Timestamp,
     ) -> Result<Self, serde_json::Error> {
-        let job = due.job.clone().linked(|key| links.link(key));
-        let body = serde_json::to_vec(&Body { job: &job, r#type: due.kind, seq: due.seq })?;
+        let told = due.body.clone().linked(|key| links.link(key));
+        let body = serde_json::to_vec(&Body { told: &told, r#type: due.kind, seq: due.seq })?;
         let headers = headers(due, secrets, at, &body);
         Ok(Self { headers, body: body.into() })
     }
@@ -85,6 +84,7 @@ mod tests {
     use super::*;
     use crate::clock::ManualClock;
     use crate::id::fresh;
+    use crate::job::view::JobView;
     use crate::job::{File, FileKind, InputUrl, Job, JobEvent, JobSpec, Options, Priority};
     use crate::task::Kind;
     use crate::webhook::sign::{Proof, Secret, verify};
@@ -143,7 +143,7 @@ mod tests {
             event: fresh(ENDED),
             kind: EventKind::JobSucceeded,
             seq: 1,
-            job: JobView::of(&job),
+            body: EventBody::Job(Box::new(JobView::of(&job))),
             url: Url::parse("https://app.example.com/hook").expect("a URL"),
             attempt,
             tries: attempt,
@@ -160,8 +160,9 @@ mod tests {
         let clock = Arc::new(ManualClock::at(ENDED));
         let mut due = due(3);
         due.event = "evt_01kath67r8e0h8qxqmfqdt2ktq".parse().expect("an event id");
-        due.job.id = "job_01kath62w0e0s9z2n7h9rj3c0k".parse().expect("a job id");
-        due.job.task_id = due.job.id;
+        let EventBody::Job(job) = &mut due.body else { panic!("a job") };
+        job.id = "job_01kath62w0e0s9z2n7h9rj3c0k".parse().expect("a job id");
+        job.task_id = job.id;
         let message = Message::of(&due, &links(&clock), &secrets(), ENDED).expect("a message");
         let headers: Vec<String> = message
             .headers

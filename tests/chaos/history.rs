@@ -166,7 +166,9 @@ impl History {
                 (file::json ->> 'filesize')::bigint as size
             from outputs
             ";
-        let events = "select id, job_id, kind, seq from events order by id";
+        let events = "
+            select id, coalesce(job_id, batch_id) as job_id, kind, seq from events order by id
+            ";
         Ok(Self {
             jobs: sqlx::query_as(jobs).fetch_all(&mut *database).await?,
             events: sqlx::query_as(events).fetch_all(&mut *database).await?,

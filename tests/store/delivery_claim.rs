@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use reelway::store::{AttemptOutcome, DueDelivery, Settled};
 
+use crate::fixture::job_of;
 use crate::world::{DELIVERY_LEASE, RECEIVER, World, at_once};
 
 const SLOW: &str = "https://slow.example.com/hook";
@@ -45,7 +46,7 @@ pub(crate) async fn deliveries_of_one_destination_go_in_the_order_of_their_jobs_
         let delivered = world.settle(&sent[sent.len() - 1], AttemptOutcome::Delivered).await;
         assert_eq!(delivered, Settled::Done);
     }
-    assert_eq!(sent.iter().map(|due| due.job.id).collect::<Vec<_>>(), ended);
+    assert_eq!(sent.iter().map(|due| job_of(due).id).collect::<Vec<_>>(), ended);
 }
 
 pub(crate) async fn what_is_under_way_takes_up_its_destinations_room(world: World) {

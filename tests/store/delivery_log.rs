@@ -54,12 +54,12 @@ pub(crate) async fn the_log_is_filtered_by_state_job_and_name(world: World) {
         assert_eq!(listed, expected, "{state:?}");
     }
     for told in &all {
-        let of_job = DeliveryFilter { job_id: Some(told.job_id), ..filter.clone() };
+        let of_job = DeliveryFilter { job_id: told.job_id, ..filter.clone() };
         assert_eq!(list(&world, of_job).await, std::slice::from_ref(told));
         let named = DeliveryFilter { id: Some(told.id), ..filter.clone() };
         assert_eq!(list(&world, named).await, std::slice::from_ref(told));
     }
-    let job_id = Some(all[0].job_id);
+    let job_id = all[0].job_id;
     let neither = DeliveryFilter { job_id, state: Some(Pending), ..filter.clone() };
     assert!(list(&world, neither).await.is_empty());
     let unknown: JobId = fresh(NOW);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reelway::id::fresh;
 use reelway::store::{AttemptOutcome, DeliveryState, SettleDelivery, Settled};
 
-use crate::fixture::{answer, silence};
+use crate::fixture::{answer, job_of, silence};
 use crate::world::{DELIVERY_LEASE, RECEIVER, World};
 
 const OTHER: &str = "https://other.example.com/hook";
@@ -137,7 +137,7 @@ pub(crate) async fn a_disabled_destination_has_everything_held(world: World) {
     let second = world.job().webhook(&format!("{RECEIVER}?team=2")).cancelled().await;
     let other = world.job().webhook(OTHER).cancelled().await;
     let due = world.due(9, 1).await;
-    let due = due.iter().find(|due| due.job.id == first.id).expect("a delivery");
+    let due = due.iter().find(|due| job_of(due).id == first.id).expect("a delivery");
     assert_eq!(world.settle(due, AttemptOutcome::Disable).await, Settled::Done);
     let state = async |job: &reelway::job::Job| world.log(job.id).await[0].state;
     assert_eq!(state(&first).await, DeliveryState::Held);
@@ -151,7 +151,7 @@ pub(crate) async fn a_disabled_destination_has_everything_held(world: World) {
     assert_eq!(held.next_attempt_at, None);
     world.pass(Duration::from_hours(100));
     let due = world.due(9, 9).await;
-    assert_eq!(due.iter().map(|due| due.job.id).collect::<Vec<_>>(), [other.id]);
+    assert_eq!(due.iter().map(|due| job_of(due).id).collect::<Vec<_>>(), [other.id]);
 }
 
 /// If it arrived, it arrived.

@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
+use reelway::job::Job;
 use reelway::job::view::JobView;
-use reelway::store::{DeliveryState, EventKind, Settled};
+use reelway::store::{DeliveryState, EventBody, EventKind, Settled};
 
 use crate::world::{RECEIVER, World};
+
+fn told_of(job: &Job) -> EventBody {
+    EventBody::Job(Box::new(JobView::of(job)))
+}
 
 pub(crate) async fn an_event_is_the_job_as_it_was_when_it_ended(world: World) {
     let ended = [
@@ -20,7 +25,7 @@ pub(crate) async fn an_event_is_the_job_as_it_was_when_it_ended(world: World) {
     assert_eq!(due.len(), 3);
     for ((job, kind), due) in ended.iter().zip(kinds).zip(due) {
         assert_eq!((due.kind, due.seq), (kind, 1));
-        assert_eq!(due.job, JobView::of(job), "what came later is not in it");
+        assert_eq!(due.body, told_of(job), "what came later is not in it");
         assert_eq!(due.url.as_str(), RECEIVER);
         assert_eq!((due.attempt, due.tries, due.failing_since), (1, 1, None));
         let told = world.log(job.id).await;
@@ -62,7 +67,10 @@ pub(crate) async fn a_delivery_is_written_with_the_end_of_its_job(world: World) 
     let job = world.job().webhook(url).cancelled().await;
     let log = world.log(job.id).await;
     let [told] = log.as_slice() else { panic!("{log:?}") };
-    assert_eq!((told.job_id, told.kind), (job.id, EventKind::JobCancelled));
+    assert_eq!(
+        (told.job_id, told.batch_id, told.kind),
+        (Some(job.id), None, EventKind::JobCancelled)
+    );
     assert_eq!(told.url, url);
     assert_eq!((told.state, told.attempt), (DeliveryState::Pending, 0));
     assert_eq!(told.next_attempt_at, Some(world.now()));
@@ -74,5 +82,5 @@ pub(crate) async fn a_deleted_jobs_event_is_delivered_all_the_same(world: World)
     let job = world.job().webhook(RECEIVER).succeeded().await;
     world.delete(job.id).await;
     let due = world.due_one().await;
-    assert_eq!(due.job, JobView::of(&job));
+    assert_eq!(due.body, told_of(&job));
 }

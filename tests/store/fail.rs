@@ -6,7 +6,7 @@ use reelway::job::JobState;
 use reelway::store::{EventKind, Settled};
 use reelway::task::{ErrorKind, Failure, MAX_LOG_LINES, Next, StageStatus, TaskState};
 
-use crate::fixture::{broken, encoding, key};
+use crate::fixture::{broken, encoding, job_of, key};
 use crate::world::{RECEIVER, World};
 
 pub(crate) async fn a_failure_that_may_pass_is_tried_again_later_and_not_told(world: World) {
@@ -42,7 +42,7 @@ pub(crate) async fn a_failure_for_good_ends_the_job_with_its_reason(world: World
     assert!(world.claim(9, 9).await.is_empty());
     let due = world.due_one().await;
     assert_eq!(due.kind, EventKind::JobFailed);
-    assert_eq!(due.job.error.expect("an error").kind, "ffmpeg_failed");
+    assert_eq!(job_of(&due).error.as_ref().expect("an error").kind, "ffmpeg_failed");
 }
 
 pub(crate) async fn what_a_failed_attempt_stored_may_go_and_is_never_seen(world: World) {

@@ -6,7 +6,7 @@ use reelway::job::JobState;
 use reelway::store::{BeatReply, EventKind, LEASE, Settled};
 use reelway::task::{RetryPolicy, StageStatus, TaskState};
 
-use crate::fixture::{beat, encoding, key, made};
+use crate::fixture::{beat, encoding, job_of, key, made};
 use crate::world::{RECEIVER, World, at_once};
 
 pub(crate) async fn the_end_of_a_task_shows_its_outputs_and_tells_of_it(world: World) {
@@ -37,7 +37,7 @@ pub(crate) async fn the_end_of_a_task_shows_its_outputs_and_tells_of_it(world: W
         assert_eq!(world.store.output(&file.key).await.expect("an answer"), Some(file));
     }
     let due = world.due_one().await;
-    assert_eq!((due.kind, due.seq, due.job.id), (EventKind::JobSucceeded, 1, id));
+    assert_eq!((due.kind, due.seq, job_of(&due).id), (EventKind::JobSucceeded, 1, id));
 }
 
 pub(crate) async fn a_finish_is_written_whole_or_not_at_all(world: World) {

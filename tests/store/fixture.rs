@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use reelway::clock::Timestamp;
 use reelway::id::WorkerId;
+use reelway::job::view::JobView;
 use reelway::job::{Codecs, File, FileKind, Job, Kind};
-use reelway::store::{AttemptRecord, Beat, Claim, Lease, Published, Submission};
+use reelway::store::{
+    AttemptRecord, Beat, Claim, DueDelivery, EventBody, Lease, Published, Submission,
+};
 use reelway::task::{ErrorKind, Failure, StageKind, Stages};
 
 use crate::world::NOW;
@@ -72,6 +75,14 @@ pub(crate) fn broken() -> Failure {
     Failure::new(ErrorKind::InputCorrupt, "the file is media but broken")
         .hint("check that it plays")
         .log(vec!["moov atom not found".to_owned()])
+}
+
+/// The job that a delivery tells of.
+pub(crate) fn job_of(due: &DueDelivery) -> &JobView {
+    match &due.body {
+        EventBody::Job(job) => job,
+        EventBody::Batch(batch) => panic!("a batch: {batch:?}"),
+    }
 }
 
 /// What a receiver answered.

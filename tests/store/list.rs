@@ -1,9 +1,15 @@
 //! The list of jobs: its filters, its pages, both ways.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 use reelway::id::{BatchId, JobId, fresh};
 use reelway::job::{Job, Kind, Status};
-use reelway::store::JobFilter;
+use reelway::store::{JobFilter, Store};
 
+use crate::fixture::together;
 use crate::world::{MANY, NOW, World};
 
 const A: &str = "https://cdn.example.com/a.mp4";
@@ -192,4 +198,73 @@ pub(crate) async fn a_list_shows_jobs_whole(world: World) {
     let filter = JobFilter { limit: 9, ..JobFilter::default() };
     let listed = world.store.jobs(&filter).await.expect("a page").jobs;
     assert_eq!(listed, [waits, ended]);
+}
+
+pub(crate) async fn no_walk_skips_or_repeats_whatever_comes_and_goes(world: World) {
+    let other = world.again().await;
+    for seed in 0..24 {
+        let mut rng = StdRng::seed_from_u64(seed);
+        for _ in 0..rng.random_range(0..12) {
+            world.job().submit().await;
+        }
+        let all = JobFilter { limit: MANY, ..JobFilter::default() };
+        let there = world.store.jobs(&all).await.expect("a page").jobs;
+        let mut there: Vec<JobId> = there.iter().map(|job| job.id).collect();
+        let mut walk = Walk::random(&world, &mut rng);
+        while !walk.is_over {
+            let went = (!there.is_empty() && rng.random())
+                .then(|| there.swap_remove(rng.random_range(0..there.len())));
+            // A walk towards where jobs come in would never end if they came as fast as pages.
+            let count = if walk.seen.len() < 80 { rng.random_range(0..3) } else { 0 };
+            let came: Vec<Job> = (0..count).map(|_| world.job().build()).collect();
+            let others = async {
+                if !came.is_empty() {
+                    other.submit(together(came)).await.expect("an answer");
+                }
+                if let Some(went) = went {
+                    other.delete(went).await.expect("an answer");
+                }
+            };
+            futures::join!(walk.step(&*world.store), others);
+        }
+        let once: BTreeSet<JobId> = walk.seen.iter().copied().collect();
+        assert_eq!(once.len(), walk.seen.len(), "seed {seed}: repeated: {walk:?}");
+        let skipped: Vec<_> = there.iter().filter(|id| !once.contains(id)).collect();
+        assert!(skipped.is_empty(), "seed {seed}: {skipped:?} of {walk:?}");
+    }
+}
+
+/// A walk over all jobs, page by page.
+#[derive(Debug)]
+struct Walk {
+    filter: JobFilter,
+    seen: Vec<JobId>,
+    is_over: bool,
+}
+
+impl Walk {
+    /// In any order, with pages of any size, from either end.
+    fn random(world: &World, rng: &mut StdRng) -> Self {
+        let (ascending, limit) = (rng.random(), rng.random_range(1..6));
+        let mut filter = JobFilter { ascending, limit, ..JobFilter::default() };
+        if rng.random() {
+            let (early, late) = (NOW.minus(Duration::from_hours(1)), Duration::from_hours(1));
+            // Behind everything, and backwards from there.
+            let end = if ascending { world.now().plus(late) } else { early };
+            filter.before = Some(fresh(end));
+        }
+        Self { filter, seen: Vec::new(), is_over: false }
+    }
+
+    async fn step(&mut self, store: &dyn Store) {
+        let page = store.jobs(&self.filter).await.expect("a page");
+        self.seen.extend(page.jobs.iter().map(|job| job.id));
+        self.is_over = !page.has_more;
+        let Some((first, last)) = page.jobs.first().zip(page.jobs.last()) else { return };
+        if self.filter.before.is_some() {
+            self.filter.before = Some(first.id);
+        } else {
+            self.filter.after = Some(last.id);
+        }
+    }
 }

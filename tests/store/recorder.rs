@@ -8,11 +8,11 @@ use async_trait::async_trait;
 use reelway::clock::Timestamp;
 use reelway::connection::Connection;
 use reelway::id::{BatchId, ConnectionId, DeliveryId, JobId, WorkerId};
-use reelway::job::{File, Job};
+use reelway::job::{Batch, File, Job};
 use reelway::store::{
-    BatchView, Beat, BeatReply, CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter,
-    DueDelivery, Garbage, Hints, Idempotency, JobFilter, JobPage, Lease, Pressure, Published,
-    SettleDelivery, Settled, Store, StoreResult, Submission, Submitted, Want,
+    BatchFilter, BatchPage, Beat, BeatReply, CancelOutcome, Claim, DeletedJob, Delivery,
+    DeliveryFilter, DueDelivery, Garbage, Hints, Idempotency, JobFilter, JobPage, Lease, Pressure,
+    Published, SettleDelivery, Settled, Store, StoreResult, Submission, Submitted, Want,
 };
 use reelway::task::{Failure, Next, RetryPolicy, Stages};
 
@@ -72,9 +72,14 @@ impl Store for Recorder {
         self.store.jobs(filter).await
     }
 
-    async fn batch(&self, id: BatchId) -> StoreResult<Option<BatchView>> {
+    async fn batch(&self, id: BatchId) -> StoreResult<Option<Batch>> {
         self.verbs.note("batch");
         self.store.batch(id).await
+    }
+
+    async fn batches(&self, filter: &BatchFilter) -> StoreResult<BatchPage> {
+        self.verbs.note("batches");
+        self.store.batches(filter).await
     }
 
     async fn cancel(&self, id: JobId) -> StoreResult<CancelOutcome> {

@@ -33,12 +33,20 @@ macro_rules! behaviours {
                 a_walk_misses_and_repeats_nothing_while_jobs_come_in,
                 a_deleted_job_still_marks_its_place,
                 a_list_shows_jobs_whole,
+                no_walk_skips_or_repeats_whatever_comes_and_goes,
             }
             batch {
                 a_batch_keeps_the_order_in_which_its_jobs_were_sent,
                 a_batch_shows_how_its_jobs_stand_now,
                 a_deleted_job_leaves_its_batch,
                 a_batch_without_jobs_is_not_there,
+                a_batch_is_told_of_when_its_last_job_has_ended,
+                a_job_that_belongs_to_no_batch_tells_of_none,
+                a_batch_whose_job_is_tried_again_ends_again,
+                a_job_that_is_deleted_ends_its_batch_and_is_not_in_it,
+                jobs_that_end_at_once_tell_of_their_batch_once,
+                a_batch_is_kept_as_long_as_its_event,
+                batches_are_listed_with_how_they_stand,
             }
             cancel {
                 a_job_that_waits_is_cancelled_at_once,

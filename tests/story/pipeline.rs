@@ -39,10 +39,14 @@ async fn three_tasks_of_one_input_are_one_download_and_three_signed_webhooks() {
         .map(|task| task["task_id"].as_str().expect("an id"))
         .collect();
 
-    let mut joined = Vec::new();
-    for _ in &ids {
+    let (mut joined, mut told) = (Vec::new(), Vec::new());
+    for _ in 0..=ids.len() {
         let push = receiver.next().await;
         assert!(push.is_verified(), "the reference library takes the signature");
+        if push.body["type"] == "batch.finished" {
+            told.push(push.body);
+            continue;
+        }
         assert_eq!(push.body["type"], "job.succeeded");
         assert_eq!(push.body["status"], "succeeded");
         assert_eq!(push.body["metadata"], json!({"upload": 7}));
@@ -54,6 +58,10 @@ async fn three_tasks_of_one_input_are_one_download_and_three_signed_webhooks() {
     sent.sort_unstable();
     assert_eq!(joined, sent, "each job has its own webhook, joined by its id");
     assert_eq!(source.requests(), 1, "the source saw one download");
+    let [told] = told.as_slice() else { panic!("the batch is told of once: {told:?}") };
+    let succeeded = &told["counts"]["succeeded"];
+    assert_eq!((&told["id"], &told["seq"], succeeded), (&batch["batch_id"], &json!(1), &json!(3)));
+    output_is_what_it_says(&told["jobs"][1]["output"]).await;
 
     let batch =
         server.get(&format!("/batches/{}", batch["batch_id"].as_str().expect("an id"))).await;

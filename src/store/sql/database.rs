@@ -111,6 +111,11 @@ impl Transaction {
         self.lock(sql(of), jobs).await
     }
 
+    /// Takes a batch for this transaction alone, after the job of it that ends.
+    pub(super) async fn lock_batch(&mut self, batch: &str) -> StoreResult<()> {
+        self.lock(sql("select 1::bigint from batches where id = $1 for update"), batch).await
+    }
+
     /// Takes a delivery's destination for this transaction alone.
     pub(super) async fn lock_destination(&mut self, destination: &str) -> StoreResult<()> {
         let lock = sql("select 1::bigint from destinations where id = $1 for update");

@@ -137,13 +137,14 @@ async fn take(tx: &mut Transaction, id: &str, lease_until: Timestamp) -> StoreRe
 impl DueRow {
     fn read(self, id: &str) -> StoreResult<DueDelivery> {
         let event = &self.event_id;
+        let kind = EventKind::from_name(&self.kind)
+            .ok_or_else(|| unknown("events", "kind", event, &self.kind))?;
         Ok(DueDelivery {
             id: parse(id, "deliveries", "id", id)?,
             event: parse(event, "deliveries", "event_id", id)?,
-            kind: EventKind::from_name(&self.kind)
-                .ok_or_else(|| unknown("events", "kind", event, &self.kind))?,
+            kind,
             seq: number(self.seq, "events", "seq", event)?,
-            job: body(&self.body, event)?,
+            body: body(kind, &self.body, event)?,
             url: parse(&self.url, "deliveries", "url", id)?,
             attempt: number(self.attempt, "deliveries", "attempt", id)?,
             tries: number(self.tries, "deliveries", "tries", id)?,

@@ -6,40 +6,79 @@ use std::collections::HashMap;
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use super::SqlStore;
 use super::database::Transaction;
 use super::row::{corrupt, from_json, number, parse, to_json, unknown};
 use super::statement::{Statement, sql};
+use super::{SqlStore, batch};
 use crate::clock::Timestamp;
-use crate::id::{DeliveryId, EventId, fresh};
+use crate::id::{BatchId, DeliveryId, EventId, JobId, fresh};
 use crate::job::view::JobView;
-use crate::job::{Job, Status};
+use crate::job::{BatchView, Job, Status};
 use crate::store::{
-    AttemptRecord, Delivery, DeliveryFilter, DeliveryState, EventKind, StoreError, StoreResult,
+    AttemptRecord, Delivery, DeliveryFilter, DeliveryState, EventBody, EventKind, StoreError,
+    StoreResult,
 };
 
-/// Writes the event of a job that has just ended, and its delivery when somebody waits for it.
+/// Writes the event of a job that has just ended, and its delivery when somebody waits for it;
+/// then those of its batch when the job was the last of it.
 ///
 /// The job's `seq` grows; the caller writes the job.
 pub(super) async fn write(tx: &mut Transaction, job: &mut Job, now: Timestamp) -> StoreResult<()> {
     let Some(kind) = kind(job.state.status()) else { return Ok(()) };
+    if let Some(batch) = job.batch_id {
+        tx.lock_batch(&batch.to_string()).await?;
+    }
     job.seq += 1;
-    let id: EventId = fresh(now);
-    sql("
-        insert into events (id, job_id, kind, seq, body, created_at)
-        values ($1, $2, $3, $4, $5, $6)
-        ")
-    .bind(id.to_string())
-    .bind(job.id.to_string())
-    .bind(kind.name())
-    .bind(job.seq)
-    .bind(to_json(&JobView::of(job))?)
-    .bind(now)
-    .execute(tx)
-    .await?;
-    match &job.spec.webhook_url {
-        Some(url) => post(tx, id, url, now).await,
-        None => Ok(()),
+    let body = to_json(&JobView::of(job))?;
+    let event = Event { of: Subject::Job(job.id), kind, seq: job.seq, body };
+    event.write(tx, job.spec.webhook_url.as_ref(), now).await?;
+    batch::tell_end(tx, job, now).await
+}
+
+/// What has happened.
+pub(super) struct Event {
+    pub(super) of: Subject,
+    pub(super) kind: EventKind,
+    pub(super) seq: u32,
+    pub(super) body: String,
+}
+
+/// What it has happened to.
+pub(super) enum Subject {
+    Job(JobId),
+    Batch(BatchId),
+}
+
+impl Event {
+    /// Writes it down, with its delivery to `url`.
+    pub(super) async fn write(
+        self,
+        tx: &mut Transaction,
+        url: Option<&Url>,
+        now: Timestamp,
+    ) -> StoreResult<()> {
+        let id: EventId = fresh(now);
+        let (job, batch) = match self.of {
+            Subject::Job(job) => (Some(job.to_string()), None),
+            Subject::Batch(batch) => (None, Some(batch.to_string())),
+        };
+        sql("
+            insert into events (id, job_id, batch_id, kind, seq, body, created_at)
+            values ($1, $2, $3, $4, $5, $6, $7)
+            ")
+        .bind(id.to_string())
+        .bind(job)
+        .bind(batch)
+        .bind(self.kind.name())
+        .bind(self.seq)
+        .bind(self.body)
+        .bind(now)
+        .execute(tx)
+        .await?;
+        match url {
+            Some(url) => post(tx, id, url, now).await,
+            None => Ok(()),
+        }
     }
 }
 
@@ -122,7 +161,8 @@ struct DeliveryRow {
     id: String,
     event_id: String,
     kind: String,
-    job_id: String,
+    job_id: Option<String>,
+    batch_id: Option<String>,
     url: String,
     state: String,
     attempt: i64,
@@ -159,8 +199,8 @@ fn select(filter: &DeliveryFilter) -> Statement {
     let mut select = Statement::begin(
         "
         select
-            deliveries.id, deliveries.event_id, events.kind, events.job_id, deliveries.url,
-            deliveries.state, deliveries.attempt, deliveries.run_at, deliveries.created_at,
+            deliveries.id, deliveries.event_id, events.kind, events.job_id, events.batch_id,
+            deliveries.url, deliveries.state, deliveries.attempt, deliveries.run_at, deliveries.created_at,
             deliveries.finished_at
         from deliveries
         join events on events.id = deliveries.event_id
@@ -171,6 +211,9 @@ fn select(filter: &DeliveryFilter) -> Statement {
     }
     if let Some(job_id) = filter.job_id {
         select = select.push_bind(" and events.job_id = ", job_id.to_string());
+    }
+    if let Some(batch_id) = filter.batch_id {
+        select = select.push_bind(" and events.batch_id = ", batch_id.to_string());
     }
     if let Some(state) = filter.state {
         select = select.push_bind(" and deliveries.state = ", state.name());
@@ -205,12 +248,16 @@ impl DeliveryRow {
         let state = DeliveryState::from_name(&self.state)
             .ok_or_else(|| unknown("deliveries", "state", row, &self.state))?;
         let is_pending = state == DeliveryState::Pending;
+        let (job_id, batch_id) = (self.job_id.as_deref(), self.batch_id.as_deref());
         Ok(Delivery {
             id: parse(row, "deliveries", "id", row)?,
             event_id: parse(&self.event_id, "deliveries", "event_id", row)?,
             kind: EventKind::from_name(&self.kind)
                 .ok_or_else(|| unknown("events", "kind", &self.event_id, &self.kind))?,
-            job_id: parse(&self.job_id, "events", "job_id", &self.event_id)?,
+            job_id: job_id.map(|id| parse(id, "events", "job_id", &self.event_id)).transpose()?,
+            batch_id: batch_id
+                .map(|id| parse(id, "events", "batch_id", &self.event_id))
+                .transpose()?,
             url: self.url,
             state,
             attempt: number(self.attempt, "deliveries", "attempt", row)?,
@@ -222,7 +269,15 @@ impl DeliveryRow {
     }
 }
 
-/// A delivery's body as it is kept: the job as it was, without links.
-pub(super) fn body(text: &str, event: &str) -> StoreResult<JobView> {
-    serde_json::from_str(text).map_err(|error| corrupt("events", "body", event, error))
+/// What an event tells, as it is kept: without links.
+pub(super) fn body(kind: EventKind, text: &str, event: &str) -> StoreResult<EventBody> {
+    let read = match kind {
+        EventKind::JobSucceeded | EventKind::JobFailed | EventKind::JobCancelled => {
+            serde_json::from_str::<JobView>(text).map(|job| EventBody::Job(Box::new(job)))
+        }
+        EventKind::BatchFinished => {
+            serde_json::from_str::<BatchView>(text).map(|batch| EventBody::Batch(Box::new(batch)))
+        }
+    };
+    read.map_err(|error| corrupt("events", "body", event, error))
 }

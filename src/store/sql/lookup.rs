@@ -3,10 +3,9 @@
 use super::SqlStore;
 use super::row::{from_json, load, load_one, parse};
 use super::statement::{Statement, sql};
-use crate::clock::Timestamp;
-use crate::id::{BatchId, JobId};
+use crate::id::JobId;
 use crate::job::{File, Job};
-use crate::store::{BatchView, JobFilter, JobPage, Pressure, StoreResult};
+use crate::store::{JobFilter, JobPage, Pressure, StoreResult};
 
 pub(super) async fn job(store: &SqlStore, id: JobId) -> StoreResult<Option<Job>> {
     let mut tx = store.read().await?;
@@ -16,28 +15,24 @@ pub(super) async fn job(store: &SqlStore, id: JobId) -> StoreResult<Option<Job>>
 
 pub(super) async fn jobs(store: &SqlStore, filter: &JobFilter) -> StoreResult<JobPage> {
     let mut tx = store.read().await?;
-    let rows: Vec<String> = page(filter).values(&mut tx).await?;
+    let cursor = Cursor {
+        after: filter.after.map(|id| id.to_string()),
+        before: filter.before.map(|id| id.to_string()),
+        ascending: filter.ascending,
+        limit: filter.limit,
+    };
+    let rows: Vec<String> = page(filter, &cursor).values(&mut tx).await?;
+    let (rows, has_more) = turned(rows, &cursor);
     let mut ids = Vec::with_capacity(rows.len());
     for row in &rows {
         ids.push(parse(row, "jobs", "id", row)?);
-    }
-    let limit = filter.limit as usize;
-    let has_more = ids.len() > limit;
-    ids.truncate(limit);
-    if is_backwards(filter) {
-        ids.reverse();
     }
     let jobs = load(&mut tx, &ids).await?;
     Ok(JobPage { jobs: jobs.into_iter().map(|stored| stored.job).collect(), has_more })
 }
 
-/// A page before a cursor is read from the cursor outwards and turned round afterwards.
-const fn is_backwards(filter: &JobFilter) -> bool {
-    filter.before.is_some() && filter.after.is_none()
-}
-
-/// The ids of a page and of one job more, from which it is seen that there are more.
-fn page(filter: &JobFilter) -> Statement {
+/// The ids of a page.
+fn page(filter: &JobFilter, cursor: &Cursor) -> Statement {
     let mut page = Statement::begin("select id from jobs where deleted_at is null");
     if let Some(kind) = filter.kind {
         page = page.push_bind(" and kind = ", kind.name());
@@ -51,38 +46,53 @@ fn page(filter: &JobFilter) -> Statement {
     if let Some(batch) = filter.batch_id {
         page = page.push_bind(" and batch_id = ", batch.to_string());
     }
-    let (behind, ahead) =
-        if filter.ascending { (" and id > ", " and id < ") } else { (" and id < ", " and id > ") };
-    if let Some(after) = filter.after {
-        page = page.push_bind(behind, after.to_string());
-    }
-    if let Some(before) = filter.before {
-        page = page.push_bind(ahead, before.to_string());
-    }
-    let descending = filter.ascending == is_backwards(filter);
-    page.push(if descending { " order by id desc" } else { " order by id asc" })
-        .push_bind(" limit ", i64::from(filter.limit) + 1)
+    cursor.push_to(page)
 }
 
-pub(super) async fn batch(store: &SqlStore, id: BatchId) -> StoreResult<Option<BatchView>> {
-    let mut tx = store.read().await?;
-    let rows: Vec<(String, i64)> = sql("
-        select jobs.id, batches.created_at
-        from jobs
-        join batches on batches.id = jobs.batch_id
-        where jobs.batch_id = $1 and jobs.deleted_at is null
-        order by jobs.batch_position
-        ")
-    .bind(id.to_string())
-    .rows(&mut tx)
-    .await?;
-    let Some(&(_, created_at)) = rows.first() else { return Ok(None) };
-    let mut ids = Vec::with_capacity(rows.len());
-    for (row, _) in &rows {
-        ids.push(parse(row, "jobs", "id", row)?);
+/// Where in a list, by ids, a page is.
+pub(super) struct Cursor {
+    pub(super) after: Option<String>,
+    pub(super) before: Option<String>,
+    pub(super) ascending: bool,
+    pub(super) limit: u32,
+}
+
+impl Cursor {
+    /// A page before a cursor is read from the cursor outwards and turned round afterwards.
+    const fn is_backwards(&self) -> bool {
+        self.before.is_some() && self.after.is_none()
     }
-    let jobs = load(&mut tx, &ids).await?.into_iter().map(|stored| stored.job).collect();
-    Ok(Some(BatchView { id, jobs, created_at: Timestamp::from_millis(created_at) }))
+
+    /// Ends a statement that selects ids: those of the page and one more, from which it is seen
+    /// that there are more.
+    pub(super) fn push_to(&self, page: Statement) -> Statement {
+        let mut page = page;
+        let (behind, ahead) = if self.ascending {
+            (" and id > ", " and id < ")
+        } else {
+            (" and id < ", " and id > ")
+        };
+        if let Some(after) = &self.after {
+            page = page.push_bind(behind, after.clone());
+        }
+        if let Some(before) = &self.before {
+            page = page.push_bind(ahead, before.clone());
+        }
+        let descending = self.ascending == self.is_backwards();
+        page.push(if descending { " order by id desc" } else { " order by id asc" })
+            .push_bind(" limit ", i64::from(self.limit) + 1)
+    }
+}
+
+/// The ids of a page in the list's order, and whether there are more.
+pub(super) fn turned(mut ids: Vec<String>, cursor: &Cursor) -> (Vec<String>, bool) {
+    let limit = cursor.limit as usize;
+    let has_more = ids.len() > limit;
+    ids.truncate(limit);
+    if cursor.is_backwards() {
+        ids.reverse();
+    }
+    (ids, has_more)
 }
 
 pub(super) async fn pressure(store: &SqlStore) -> StoreResult<Pressure> {

@@ -5,6 +5,7 @@
 //! else works. What differs between the databases is in `database`, `sqlite` and `postgres`, and
 //! in the few statements that begin with `Statement::differing`.
 
+mod batch;
 mod claim;
 mod connection;
 mod database;
@@ -32,14 +33,15 @@ use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
 use super::{
-    BatchView, Beat, BeatReply, CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter,
-    DueDelivery, Garbage, Hints, Idempotency, JobFilter, JobPage, Lease, Pressure, Published,
-    SettleDelivery, Settled, Store, StoreError, StoreResult, Submission, Submitted, Want,
+    BatchFilter, BatchPage, Beat, BeatReply, CancelOutcome, Claim, DeletedJob, Delivery,
+    DeliveryFilter, DueDelivery, Garbage, Hints, Idempotency, JobFilter, JobPage, Lease, Pressure,
+    Published, SettleDelivery, Settled, Store, StoreError, StoreResult, Submission, Submitted,
+    Want,
 };
 use crate::clock::{Clock, Timestamp};
 use crate::connection::Connection;
 use crate::id::{BatchId, ConnectionId, DeliveryId, JobId, WorkerId};
-use crate::job::{File, Job};
+use crate::job::{Batch, File, Job};
 use crate::task::{Failure, Next, RetryPolicy, Stages};
 use database::{Database, StoreClock, Transaction};
 
@@ -154,8 +156,12 @@ impl Store for SqlStore {
         self.run(|| lookup::jobs(self, filter)).await
     }
 
-    async fn batch(&self, id: BatchId) -> StoreResult<Option<BatchView>> {
-        self.run(|| lookup::batch(self, id)).await
+    async fn batch(&self, id: BatchId) -> StoreResult<Option<Batch>> {
+        self.run(|| batch::batch(self, id)).await
+    }
+
+    async fn batches(&self, filter: &BatchFilter) -> StoreResult<BatchPage> {
+        self.run(|| batch::batches(self, filter)).await
     }
 
     async fn cancel(&self, id: JobId) -> StoreResult<CancelOutcome> {

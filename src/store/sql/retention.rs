@@ -88,6 +88,7 @@ async fn without_traces(
         where finished_at < $1
             and not exists (select 1 from outputs where outputs.job_id = jobs.id)
             and not exists (select 1 from events where events.job_id = jobs.id)
+            and not exists (select 1 from events where events.batch_id = jobs.batch_id)
         order by finished_at
         limit $2
         ")

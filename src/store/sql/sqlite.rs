@@ -57,3 +57,76 @@ fn writing(path: &Path) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
         .pragma("journal_size_limit", LOG_SIZE_LIMIT)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use sqlx::SqliteConnection;
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::id::{BatchId, DeliveryId, EventId, JobId, fresh};
+    use crate::store::sql::SqlStore;
+    use crate::store::{DeliveryFilter, Store as _};
+
+    /// The shape before batches had events and requests had owners.
+    const BEFORE: i64 = 10;
+
+    async fn run(conn: &mut SqliteConnection, text: String) {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(text)).execute(conn).await.expect("a statement");
+    }
+
+    #[tokio::test]
+    async fn what_was_written_before_a_change_of_shape_is_there_after_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("reelway.db");
+        create(&path).expect("a file");
+        let writer = pool(1).connect_with(writing(&path)).await.expect("a database");
+        let mut migrator = sqlx::migrate!("migrations/sqlite");
+        migrator.migrations.to_mut().retain(|migration| migration.version < BEFORE);
+        migrator.run(&writer).await.expect("the shape before");
+        let now = crate::clock::Timestamp::from_millis(1_764_000_000_000);
+        let (job, batch): (JobId, BatchId) = (fresh(now), fresh(now));
+        let (event, delivery): (EventId, DeliveryId) = (fresh(now), fresh(now));
+        let mut conn = writer.acquire().await.expect("a connection");
+        let rows = format!(
+            r#"
+            insert into batches values ('{batch}', 1);
+            insert into jobs (id, batch_id, kind, input, options, metadata, state, owner,
+                seq, created_at, updated_at, finished_at)
+            values ('{job}', '{batch}', 'video', 'https://a.example/', '{{}}', '{{}}', 'cancelled',
+                'key_a', 1, 1, 1, 1);
+            insert into events values ('{event}', '{job}', 'job.cancelled', 1, '{{}}', 1);
+            insert into destinations (id) values ('https://b.example/');
+            insert into deliveries (id, event_id, destination, url, state, run_at, created_at)
+            values ('{delivery}', '{event}', 'https://b.example/', 'https://b.example/', 'pending',
+                1, 1);
+            insert into idempotency values
+                ('single', 'h', '{{"task_id": "{job}"}}', 1),
+                ('several', 'h', '{{"tasks": [{{"task_id": "{job}"}}]}}', 1),
+                ('connection', 'h', '{{"id": "conn_1"}}', 1);
+            "#
+        );
+        run(&mut conn, rows).await;
+        drop(conn);
+        writer.close().await;
+
+        let store = SqlStore::sqlite(&path, Arc::new(SystemClock)).await.expect("a store");
+        let filter = DeliveryFilter { limit: 9, ..DeliveryFilter::default() };
+        let log = store.deliveries(&filter).await.expect("a log");
+        assert_eq!((log.len(), log[0].event_id, log[0].job_id), (1, event, Some(job)));
+        assert!(store.batch(batch).await.expect("an answer").is_some());
+        store.close().await;
+        let reader = pool(1).connect_with(common(&path)).await.expect("a database");
+        let owners: Vec<(String, String)> =
+            sqlx::query_as("select key, owner from idempotency order by key")
+                .fetch_all(&reader)
+                .await
+                .expect("rows");
+        let owners: Vec<_> = owners.iter().map(|(key, owner)| (&**key, &**owner)).collect();
+        assert_eq!(owners, [("connection", ""), ("several", "key_a"), ("single", "key_a")]);
+        let broken = sqlx::query("pragma foreign_key_check").fetch_all(&reader).await;
+        assert!(broken.expect("an answer").is_empty());
+    }
+}

@@ -8,12 +8,13 @@ use async_trait::async_trait;
 use reelway::clock::Timestamp;
 use reelway::connection::Connection;
 use reelway::id::{BatchId, ConnectionId, DeliveryId, JobId, WorkerId};
-use reelway::job::{File, Job};
+use reelway::job::{Batch, File, Job};
 use reelway::store::sql::SqlStore;
 use reelway::store::{
-    BatchView, Beat, BeatReply, CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter,
-    DueDelivery, Garbage, Hints, Idempotency, JobFilter, JobPage, Lease, Pressure, Published,
-    SettleDelivery, Settled, Store, StoreError, StoreResult, Submission, Submitted, Want,
+    BatchFilter, BatchPage, Beat, BeatReply, CancelOutcome, Claim, DeletedJob, Delivery,
+    DeliveryFilter, DueDelivery, Garbage, Hints, Idempotency, JobFilter, JobPage, Lease, Pressure,
+    Published, SettleDelivery, Settled, Store, StoreError, StoreResult, Submission, Submitted,
+    Want,
 };
 use reelway::task::{Failure, Next, RetryPolicy, Stages};
 use tokio::sync::watch;
@@ -93,8 +94,11 @@ impl Store for Away {
     async fn jobs(&self, filter: &JobFilter) -> StoreResult<JobPage> {
         self.there()?.jobs(filter).await
     }
-    async fn batch(&self, id: BatchId) -> StoreResult<Option<BatchView>> {
+    async fn batch(&self, id: BatchId) -> StoreResult<Option<Batch>> {
         self.there()?.batch(id).await
+    }
+    async fn batches(&self, filter: &BatchFilter) -> StoreResult<BatchPage> {
+        self.there()?.batches(filter).await
     }
     async fn cancel(&self, id: JobId) -> StoreResult<CancelOutcome> {
         self.there()?.cancel(id).await

@@ -13,7 +13,7 @@ const POST: Method = Method::POST;
 const DELETE: Method = Method::DELETE;
 
 /// Every route that needs a key.
-const LOCKED: [(Method, &str); 14] = [
+const LOCKED: [(Method, &str); 15] = [
     (POST, "/process"),
     (POST, "/jobs"),
     (GET, "/jobs"),
@@ -22,6 +22,7 @@ const LOCKED: [(Method, &str); 14] = [
     (POST, "/jobs/job_1/cancel"),
     (POST, "/jobs/job_1/retry"),
     (GET, "/jobs/job_1/events"),
+    (GET, "/batches"),
     (GET, "/batches/batch_1"),
     (GET, "/files/a/b.mp4"),
     (Method::HEAD, "/files/a/b.mp4"),

@@ -94,6 +94,27 @@ async fn a_list_has_twenty_jobs_when_nothing_is_said() {
 }
 
 #[tokio::test]
+async fn batches_are_listed_without_their_jobs_and_walked_by_their_links() {
+    let app = TestApp::new().await;
+    let mut all = Vec::new();
+    for _ in 0..3 {
+        let body = json!({"url": "https://example.com/in.mp4", "tasks": [{"kind": "image"}]});
+        let answer = app.post("/process", &body).await;
+        all.insert(0, answer.json()["batch_id"].as_str().expect("an id").to_owned());
+        app.clock.advance(Duration::from_millis(1));
+    }
+    let first = app.get("/batches?limit=2&input=https%3A%2F%2Fexample.com%2Fin.mp4").await;
+    assert_eq!((ids(&first), first.header("has-more")), (all[..2].to_vec(), "true"));
+    let rest = app.get(&link(&first, "next").expect("more")).await;
+    assert_eq!((ids(&rest), rest.header("has-more")), (all[2..].to_vec(), "false"));
+    assert_eq!(ids(&app.get(&link(&rest, "prev").expect("a way back")).await), all[..2]);
+    assert_snapshot!(app.get("/batches?order=asc&limit=1").await.shown());
+    for wrong in ["limit=0", "after=job_01h2xcejqtf2nbrexx3vqjhp41", "lmit=3", "order=up"] {
+        assert_eq!(app.get(&format!("/batches?{wrong}")).await.status, 400, "{wrong}");
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_parameter_is_named() {
     let app = TestApp::new().await;
     let mut shown = Vec::new();

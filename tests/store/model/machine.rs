@@ -194,7 +194,7 @@ impl Machine {
         let names: BTreeSet<_> = told.iter().map(|told| told.event_id).collect();
         assert_eq!(names.len(), told.len());
         for (id, model) in self.jobs.iter().zip(&reference.jobs) {
-            let of_job = told.iter().filter(|told| told.job_id == *id);
+            let of_job = told.iter().filter(|told| told.job_id == Some(*id));
             let mut kinds: Vec<_> = of_job.map(|told| told.kind.name()).collect();
             let ends: &[_] = if model.is_told { &model.ends } else { &[] };
             let mut ends: Vec<_> = ends.iter().map(|kind| kind.name()).collect();
