@@ -1,6 +1,8 @@
 //! PostgreSQL for a story: a database of its own on the tests' server, or a server of its own
 //! that it may kill.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -87,6 +89,8 @@ async fn execute(connection: &mut PgConnection, statement: String) {
 /// A server of one story's own, which can be ended at once and started again.
 pub(crate) struct Cluster {
     pub(crate) url: String,
+    /// Who it says it is: `localhost`, on its own word.
+    pub(crate) certificate: PathBuf,
     postmaster: Child,
     port: u16,
     folder: TempDir,
@@ -107,10 +111,11 @@ impl Cluster {
         initdb.args(["-U", "reelway", "-A", "trust", "--no-sync", "-E", "UTF8"]);
         let made = initdb.output().await.expect("initdb starts");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let certificate = certify(folder.path()).await;
         let port = free_port();
         let postmaster = postmaster(&programs, folder.path(), port);
         let url = format!("postgres://reelway@127.0.0.1:{port}/postgres");
-        let cluster = Self { url, postmaster, port, folder, programs };
+        let cluster = Self { url, certificate, postmaster, port, folder, programs };
         cluster.answers().await;
         Some(cluster)
     }
@@ -136,6 +141,19 @@ impl Cluster {
     }
 }
 
+/// Makes the server's key and certificate; the key may be read by the server alone.
+async fn certify(folder: &Path) -> PathBuf {
+    let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a key");
+    let (certificate, key) = (folder.join("server.crt"), folder.join("server.key"));
+    std::fs::write(&certificate, signed.cert.pem()).expect("a file");
+    std::fs::write(&key, signed.signing_key.serialize_pem()).expect("a file");
+    std::fs::set_permissions(&key, Permissions::from_mode(0o600)).expect("its rights");
+    if is_root() {
+        run(Path::new("chown"), [Path::new("postgres:"), &certificate, &key]).await;
+    }
+    certificate
+}
+
 /// In the foreground and bound to this process, so that nothing remains of a test that dies.
 fn postmaster(programs: &Path, folder: &Path, port: u16) -> Child {
     let mut command = as_owner(&programs.join("postgres"));
@@ -146,6 +164,8 @@ fn postmaster(programs: &Path, folder: &Path, port: u16) -> Child {
         .arg(folder.join("data"))
         .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1"])
         .args(["-c", &format!("unix_socket_directories={}", folder.display())])
+        .args(["-c", "ssl=on", "-c", &format!("ssl_cert_file={}/server.crt", folder.display())])
+        .args(["-c", &format!("ssl_key_file={}/server.key", folder.display())])
         .args(["-c", "max_connections=200", "-c", "fsync=off", "-c", "deadlock_timeout=200ms"])
         .stdout(Stdio::null())
         .stderr(log.expect("a log"))

@@ -1,6 +1,6 @@
 //! Everybody starts at once.
 
-use crate::database::Database;
+use crate::database::{Cluster, Database};
 use crate::fleet::Launch;
 use crate::support::{files, say};
 
@@ -67,4 +67,33 @@ async fn an_applications_own_database_is_left_alone_and_shared_by_a_schema() {
     assert_eq!((ours, theirs), (0, vec!["theirs".to_owned()]));
     drop((server, connection));
     database.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_way_to_the_database_is_encrypted_and_its_server_known() {
+    let Some(cluster) = Cluster::start().await else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = cluster.url.replace("127.0.0.1", "localhost");
+    let known = format!("{url}?sslmode=verify-full&sslrootcert={}", cluster.certificate.display());
+    let mut server = Launch::server(folder.path(), "known", &known).spawn();
+    assert!(server.is_ready().await, "{}", server.launch.log());
+    let mut connection = crate::database::connect(&cluster.url).await.expect("the database");
+    let text = "select application_name, ssl from pg_stat_ssl join pg_stat_activity using (pid)
+                where application_name like 'reelway%' order by application_name";
+    let ways: Vec<(String, bool)> =
+        sqlx::query_as(text).fetch_all(&mut connection).await.expect("its connections");
+    let names: Vec<&str> = ways.iter().map(|(name, _)| name.as_str()).collect();
+    assert!(names.contains(&"reelway") && names.contains(&"reelway listen"), "{ways:?}");
+    assert!(ways.iter().all(|(_, is_encrypted)| *is_encrypted), "{ways:?}");
+
+    // The same server, by a name that is not in its certificate; and one that nobody vouches for.
+    let elsewhere = known.replace("localhost", "127.0.0.1");
+    let unknown = format!("{url}?sslmode=verify-full");
+    for (name, url) in [("elsewhere", elsewhere), ("unknown", unknown)] {
+        let refused = Launch::server(folder.path(), name, &url);
+        assert!(!refused.spawn().is_ready().await, "{name} is no server that it knows");
+        let log = refused.log();
+        assert!(log.contains("certificate") && log.contains("DATABASE_URL"), "{log}");
+    }
+    drop((server, connection));
 }
