@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 const HOUR: Duration = Duration::from_hours(1);
 
 /// Azurite's own account: a key that everybody knows.
-const AZURE_KEY: &str =
+pub(crate) const AZURE_KEY: &str =
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 
 /// A request as it came in.

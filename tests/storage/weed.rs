@@ -112,7 +112,7 @@ fn command(program: &Path, folder: &Path, ports: &[u16]) -> Command {
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests talk to their own server on loopback")]
-fn client() -> reqwest::Client {
+pub(crate) fn client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().expect("a client")
 }
 
