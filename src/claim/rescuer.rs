@@ -39,17 +39,20 @@ impl Rescuer {
         }
     }
 
-    /// Looks once; returns how many tasks were found.
+    /// Looks until there are no more; returns how many tasks were found.
     async fn look(&self) -> usize {
-        match self.store.rescue(&self.policy, rand::random()).await {
-            Ok(0) => 0,
-            Ok(tasks) => {
-                tracing::warn!(tasks, "tasks of lost workers were found");
-                tasks
-            }
-            Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "no rescue");
-                0
+        let mut all = 0;
+        loop {
+            match self.store.rescue(&self.policy, rand::random()).await {
+                Ok(0) => return all,
+                Ok(tasks) => {
+                    tracing::warn!(tasks, "tasks of lost workers were found");
+                    all += tasks;
+                }
+                Err(error) => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "no rescue");
+                    return all;
+                }
             }
         }
     }

@@ -120,7 +120,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Hands a task back untouched: the claim does not count as a try.
     async fn hand_back(&self, lease: &Lease) -> StoreResult<Settled>;
 
-    /// Queues again, or fails as poison, every task whose lease has run out.
+    /// Queues again, or fails as poison, tasks whose lease has run out, a hundred at most; whoever
+    /// wants all of them asks until there are none.
     ///
     /// `chance` from 0 to 1 spreads the retries. Returns how many tasks were found.
     async fn rescue(&self, policy: &RetryPolicy, chance: f64) -> StoreResult<usize>;

@@ -15,6 +15,10 @@ use crate::task::{ErrorKind, Failure, Next, RetryPolicy};
 /// store more after a sweep that came too early.
 pub(super) const ZOMBIE: Duration = Duration::from_hours(1);
 
+/// How many tasks are found in one transaction: one that took longer than the database may would
+/// find none of them, however often it was tried.
+const AT_ONCE: i64 = 100;
+
 pub(super) async fn rescue(
     store: &SqlStore,
     policy: &RetryPolicy,
@@ -24,10 +28,11 @@ pub(super) async fn rescue(
     let now = store.now(&mut tx).await?;
     // What another rescue is at is left to it.
     let lost: Vec<String> = sql("
-        select id from tasks where state = 'processing' and lease_until <= $1 order by id
+        select id from tasks where state = 'processing' and lease_until <= $1 order by id limit $2
         ")
     .skip_locked()
     .bind(now)
+    .bind(AT_ONCE)
     .values(&mut tx)
     .await?;
     let mut changed = Vec::new();
@@ -57,7 +62,13 @@ pub(super) async fn recover(store: &SqlStore) -> StoreResult<usize> {
         .await?;
     tx.commit().await?;
     // Nobody else was hit by the same fall: the first comes back after the shortest wait.
-    rescue(store, &RetryPolicy::default(), 0.0).await
+    let mut all = 0;
+    loop {
+        match rescue(store, &RetryPolicy::default(), 0.0).await? {
+            0 => return Ok(all),
+            found => all += found,
+        }
+    }
 }
 
 /// A chance for each of any number of tasks, evenly apart by the golden ratio. Tasks that were

@@ -23,7 +23,12 @@ const MAX_JOBS: usize = 3;
 pub(super) fn policy() -> RetryPolicy {
     // No wait, because the store spreads the waits of tasks that are lost together, in the order of
     // their ids, which the model does not know. `rescue` in the suite looks at the waits.
-    RetryPolicy { max_tries: 2, base: Duration::ZERO, ..RetryPolicy::default() }
+    RetryPolicy {
+        max_tries: 2,
+        base: Duration::ZERO,
+        spread: Duration::ZERO,
+        ..RetryPolicy::default()
+    }
 }
 
 /// What is done next. Jobs, leases and workers are told by their place.
