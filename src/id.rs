@@ -4,19 +4,36 @@
 //! says what it names, and a version 7 UUID in lower-case base32, so that ids sort by the time they
 //! were made and one kind of id cannot be passed for another.
 
+use std::borrow::Cow;
+
 use type_safe_id::{StaticType, TypeSafeId};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 use uuid::{NoContext, Timestamp as UuidTimestamp, Uuid};
 
 use crate::clock::Timestamp;
 
 macro_rules! ids {
     ($($(#[$doc:meta])+ $name:ident = $tag:ident($prefix:literal);)+) => {$(
-        #[doc = concat!("The type behind the prefix `", $prefix, "_`.")]
+        #[doc = concat!("The type behind the prefix `", $prefix, "_`; carries the schema of its ids.")]
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $tag;
 
         impl StaticType for $tag {
             const TYPE: &'static str = $prefix;
+        }
+
+        impl PartialSchema for $tag {
+            fn schema() -> RefOr<Schema> {
+                schema_of($prefix)
+            }
+        }
+
+        impl ToSchema for $tag {
+            fn name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
         }
 
         $(#[$doc])+
@@ -41,6 +58,15 @@ ids! {
     ConnectionId = ConnectionTag("conn");
     /// One worker process, from its start to its end.
     WorkerId = WorkerTag("wrk");
+}
+
+/// How such an id looks in the API's document.
+fn schema_of(prefix: &str) -> RefOr<Schema> {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some(format!("^{prefix}_[0-7][0-9a-hjkmnp-tv-z]{{25}}$")))
+        .examples([format!("{prefix}_01h2xcejqtf2nbrexx3vqjhp41")])
+        .into()
 }
 
 /// A new id made at `now`: later ids sort after earlier ones.

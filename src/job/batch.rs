@@ -1,11 +1,12 @@
 //! Jobs that were submitted together, and how they stand as one.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::view::JobView;
 use super::{Job, Status};
 use crate::clock::Timestamp;
-use crate::id::BatchId;
+use crate::id::{BatchId, BatchTag};
 
 /// Jobs that were submitted together.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,7 +33,7 @@ pub struct BatchSummary {
 }
 
 /// How many jobs there are of each status.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[expect(missing_docs, reason = "each name says it all")]
 pub struct Counts {
     pub queued: u32,
@@ -42,18 +43,27 @@ pub struct Counts {
     pub cancelled: u32,
 }
 
-/// The wire's Batch.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the fields are those of a job")]
+/// Jobs that were submitted together, and how they stand as one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Batch)]
 pub struct BatchView {
+    /// The batch's name.
+    #[schema(value_type = BatchTag)]
     pub id: BatchId,
+    /// Always `batch`.
+    #[schema(pattern = "^batch$")]
     pub object: String,
+    /// It ends when the last job does, and only as well as the worst of them.
     pub status: Status,
+    /// How its jobs stand.
     pub counts: Counts,
-    /// Left out in lists.
+    /// Its jobs, in the order in which they were sent; left out in lists.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub jobs: Option<Vec<JobView>>,
+    /// When it was accepted.
     pub created_at: Timestamp,
+    /// When the last of them ended.
+    #[schema(required = true)]
     pub finished_at: Option<Timestamp>,
 }
 

@@ -1,11 +1,12 @@
 //! A file that was made.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::ObjectUrl;
 
 /// What a file is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "most names say it all")]
 pub enum FileKind {
@@ -52,7 +53,7 @@ pub struct File {
 }
 
 /// What the streams of a file are coded in.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Codecs {
     /// The picture's codec.
     #[serde(skip_serializing_if = "Option::is_none", default)]

@@ -1,13 +1,14 @@
 //! The life of a job, as a table.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::File;
 use crate::clock::Timestamp;
 use crate::task::Failure;
 
 /// A job's state by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Accepted, not begun or to be tried again.

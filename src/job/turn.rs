@@ -3,6 +3,9 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 /// How urgent a job is: −10 (last) to 10 (first), 0 when nothing is said.
 ///
@@ -35,6 +38,20 @@ impl Priority {
         i64::from(Self::MAX.0 - self.0)
     }
 }
+
+impl PartialSchema for Priority {
+    fn schema() -> RefOr<Schema> {
+        let most = f64::from(Self::MAX.0);
+        ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .description(Some("How urgent the job is: -10 (last) to 10 (first), usually 0."))
+            .minimum(Some(-most))
+            .maximum(Some(most))
+            .into()
+    }
+}
+
+impl ToSchema for Priority {}
 
 impl TryFrom<i64> for Priority {
     type Error = &'static str;

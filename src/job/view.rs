@@ -6,93 +6,171 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::{Codecs, File, FileKind, Job, Kind, ObjectUrl, Priority, Status};
 use crate::clock::Timestamp;
-use crate::id::{BatchId, JobId, TaskId};
-use crate::task::{Failure, Stage, StageKind, StageStatus};
+use crate::id::{BatchId, BatchTag, JobId, JobTag, TaskId, TaskTag};
+use crate::task::{ErrorKind, Failure, Stage, StageKind, StageStatus};
 
-/// The wire's Job.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "wire.md section 1 says what each field is")]
+/// What was asked and how it stands: the one object of every answer and webhook about a job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Job)]
 pub struct JobView {
+    /// The job's name: the same in the answer to its submission, in every other and in webhooks.
+    #[schema(value_type = JobTag)]
     pub id: JobId,
+    /// Always `job`.
+    #[schema(pattern = "^job$")]
     pub object: String,
+    /// What it makes.
     pub kind: Kind,
+    /// How it stands.
     pub status: Status,
+    /// Per cent; never goes back.
+    #[schema(required = true, minimum = 0, maximum = 100)]
     pub progress: Option<f32>,
+    /// The URL as it was sent.
     pub input: String,
+    /// The options as they were sent, defaults not filled in.
+    #[schema(value_type = Object)]
     pub options: Map<String, Value>,
+    /// The file that was made, the first of them when there are several.
+    #[schema(required = true)]
     pub output: Option<FileView>,
+    /// Every file that was made.
     pub outputs: Vec<FileView>,
+    /// The `url` of `output`.
+    #[schema(required = true)]
     pub output_url: Option<String>,
+    /// Why it failed.
+    #[schema(required = true)]
     pub error: Option<ErrorView>,
+    /// The caller's own words, unchanged.
+    #[schema(value_type = Object)]
     pub metadata: Map<String, Value>,
+    /// The jobs that it was submitted with.
+    #[schema(value_type = Option<BatchTag>, required = true)]
     pub batch_id: Option<BatchId>,
+    /// How urgent it is; absent when it is as urgent as any.
     #[serde(skip_serializing_if = "Priority::is_usual", default)]
     pub priority: Priority,
+    /// The stages that the work has passed through.
     pub tasks: Vec<TaskView>,
+    /// When it was accepted.
     pub created_at: Timestamp,
+    /// When a worker first took it.
+    #[schema(required = true)]
     pub started_at: Option<Timestamp>,
+    /// When it ended.
+    #[schema(required = true)]
     pub finished_at: Option<Timestamp>,
+    /// When anything about it last changed.
     pub updated_at: Timestamp,
+    /// The pipeline's name for `id`.
+    #[schema(value_type = JobTag)]
     pub task_id: JobId,
+    /// The pipeline's name for `input`.
     pub input_url: String,
+    /// The pipeline's name for `finished_at`.
+    #[schema(required = true)]
     pub completed_at: Option<Timestamp>,
 }
 
-/// The wire's File.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "wire.md section 1 says what each field is")]
+/// A file that was made, with facts read from the file itself; what does not apply is absent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = File)]
 pub struct FileView {
+    /// Always `file`.
+    #[schema(pattern = "^file$")]
     pub object: String,
+    /// Where it is: a link that is fresh in every answer, or the `s3://` URL in a bucket of the
+    /// user's own.
     pub url: String,
+    /// What it is.
     pub kind: FileKind,
+    /// Its container or image format, as in the options.
     pub format: String,
+    /// Size in bytes.
     pub filesize: u64,
+    /// Width in pixels.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub width: Option<u32>,
+    /// Height in pixels.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub height: Option<u32>,
+    /// Length in seconds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub duration: Option<f64>,
+    /// Pictures a second.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub fps: Option<f64>,
+    /// Bits a second, of the whole file.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub bitrate: Option<u64>,
+    /// What the streams are coded in.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub codecs: Option<Codecs>,
+    /// SHA-256 of its bytes in lower-case hex.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     pub sha256: String,
 }
 
-/// The wire's Task: a stage that really ran.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "wire.md section 1 says what each field is")]
+/// A stage that really ran: `import`, `probe`, the encode under its kind's name, `export`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Task)]
 pub struct TaskView {
+    /// The stage's name.
+    #[schema(value_type = TaskTag)]
     pub id: TaskId,
+    /// Always `task`.
+    #[schema(pattern = "^task$")]
     pub object: String,
+    /// Which stage it is.
     pub kind: String,
+    /// The job's input.
     pub input: String,
+    /// The job's options, in the stage that they are for.
+    #[schema(value_type = Object)]
     pub options: Map<String, Value>,
+    /// What came of it.
+    #[schema(required = true)]
     pub output: Option<FileView>,
+    /// How it stands.
     pub status: StageStatus,
+    /// Per cent of this stage.
+    #[schema(minimum = 0, maximum = 100)]
     pub progress: f32,
+    /// Why it failed.
+    #[schema(required = true)]
     pub error: Option<ErrorView>,
+    /// When it began.
     pub created_at: Timestamp,
+    /// When it began.
     pub started_at: Timestamp,
+    /// When it ended.
+    #[schema(required = true)]
     pub finished_at: Option<Timestamp>,
+    /// When it ended, or began as long as it has not.
     pub updated_at: Timestamp,
 }
 
-/// The wire's error of a job or a task.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "wire.md section 1 says what each field is")]
+/// Why a job or a stage failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = JobError)]
 pub struct ErrorView {
+    /// The stable name of what went wrong.
+    #[schema(value_type = ErrorKind)]
     pub kind: String,
+    /// What went wrong, for a person.
     pub message: String,
+    /// What to do about it, when there is something to say.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub hint: Option<String>,
+    /// Whether the same work may succeed when it is tried again.
     pub retryable: bool,
+    /// The last meaningful lines that the tool said.
+    #[schema(max_items = 20)]
     pub log: Vec<String>,
 }
 

@@ -5,12 +5,34 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 
 use super::list::{self, BatchListing};
+use super::openapi::{BatchQuery, NoBatch, WrongQuery};
 use super::segment::Segment;
 use super::{AppState, Problem};
-use crate::id::BatchId;
+use crate::id::{BatchId, BatchTag};
 use crate::job::BatchView;
 
 /// `GET /batches`: a bare list without the jobs, with the ways on in the headers.
+#[utoipa::path(
+    get,
+    path = "/batches",
+    tag = "Batches",
+    operation_id = "listBatches",
+    summary = "List batches",
+    description = "Newest first, a page at a time, without their jobs.",
+    params(BatchQuery),
+    responses(
+        (
+            status = 200,
+            description = "The batches.",
+            body = [BatchView],
+            headers(
+                ("Has-More" = bool, description = "Whether there are more in the direction of travel."),
+                ("Link" = Option<String>, description = "RFC 8288: the `next` and the `prev` page."),
+            ),
+        ),
+        WrongQuery,
+    ),
+)]
 pub(super) async fn list(
     State(state): State<AppState>,
     RawQuery(query): RawQuery,
@@ -22,6 +44,16 @@ pub(super) async fn list(
 }
 
 /// `GET /batches/{id}`.
+#[utoipa::path(
+    get,
+    path = "/batches/{id}",
+    tag = "Batches",
+    operation_id = "getBatch",
+    summary = "Get a batch",
+    description = "The jobs that were submitted together, and how they stand together.",
+    params(("id" = BatchTag, Path, description = "The batch.")),
+    responses((status = 200, description = "The batch.", body = BatchView), NoBatch),
+)]
 pub(super) async fn show(
     State(state): State<AppState>,
     Segment(id): Segment,

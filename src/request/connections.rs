@@ -8,15 +8,17 @@ use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use url::{Host, Url};
+use utoipa::ToSchema;
 
 use super::accept::answer_to;
 use super::body::Sent;
 use super::fields::Fields;
+use super::openapi::{ConnectionRequest, IdempotencyKey, NoConnection, NotConnected};
 use super::segment::Segment;
 use super::{AppState, Problem, idempotency};
 use crate::clock::Timestamp;
 use crate::connection::Connection;
-use crate::id::{ConnectionId, fresh};
+use crate::id::{ConnectionId, ConnectionTag, fresh};
 use crate::job::Owner;
 
 /// What may be in a request for one.
@@ -29,16 +31,30 @@ const DEFAULT_REGION: &str = "us-east-1";
 /// The longest of the texts in it.
 const MAX_TEXT_BYTES: usize = 1024;
 
-/// The wire's Connection: without its secret.
-#[derive(Debug, Serialize)]
+/// A bucket of your own, without its secret.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Connection)]
 pub(super) struct ConnectionView {
+    /// The connection's name.
+    #[schema(value_type = ConnectionTag)]
     id: ConnectionId,
+    /// Always `connection`.
+    #[schema(pattern = "^connection$")]
     object: &'static str,
+    /// Always `s3`.
+    #[schema(pattern = "^s3$")]
     kind: &'static str,
+    /// Your name for it.
+    #[schema(required = true)]
     name: Option<String>,
+    /// The server, when it is not Amazon's.
+    #[schema(required = true)]
     endpoint: Option<String>,
+    /// The region.
     region: String,
+    /// The public half of the key.
     access_key_id: String,
+    /// When it was made.
     created_at: Timestamp,
 }
 
@@ -59,6 +75,42 @@ impl ConnectionView {
 }
 
 /// `POST /connections`.
+#[utoipa::path(
+    post,
+    path = "/connections",
+    tag = "Connections",
+    operation_id = "createConnection",
+    summary = "Create a connection",
+    description = "Keeps the keys to a bucket of your own, sealed, for `input: \"s3://…\"` and \
+                   `output: \"s3://…\"` of jobs.",
+    params(IdempotencyKey),
+    request_body = ConnectionRequest,
+    responses(
+        (
+            status = 201,
+            description = "The connection, without its secret.",
+            body = ConnectionView,
+            headers(("Location" = String, description = "The path of the connection.")),
+            links(
+                ("connection" = (
+                    operation_id = "getConnection",
+                    parameters(("id" = "$response.body#/id")),
+                )),
+                ("delete" = (
+                    operation_id = "deleteConnection",
+                    parameters(("id" = "$response.body#/id")),
+                )),
+            ),
+        ),
+        (
+            status = 200,
+            description = "The connection as it was first answered: its `Idempotency-Key` is known.",
+            body = ConnectionView,
+            headers(("Idempotency-Replayed" = String, description = "Always `true`.")),
+        ),
+        NotConnected,
+    ),
+)]
 pub(super) async fn create(
     State(state): State<AppState>,
     Extension(owner): Extension<Owner>,
@@ -80,6 +132,15 @@ pub(super) async fn create(
 }
 
 /// `GET /connections`: a bare list, newest first.
+#[utoipa::path(
+    get,
+    path = "/connections",
+    tag = "Connections",
+    operation_id = "listConnections",
+    summary = "List connections",
+    description = "All of them, newest first.",
+    responses((status = 200, description = "The connections.", body = [ConnectionView])),
+)]
 pub(super) async fn list(
     State(state): State<AppState>,
 ) -> Result<Json<Vec<ConnectionView>>, Problem> {
@@ -88,6 +149,16 @@ pub(super) async fn list(
 }
 
 /// `GET /connections/{id}`.
+#[utoipa::path(
+    get,
+    path = "/connections/{id}",
+    tag = "Connections",
+    operation_id = "getConnection",
+    summary = "Get a connection",
+    description = "One of them, without its secret.",
+    params(("id" = ConnectionTag, Path, description = "The connection.")),
+    responses((status = 200, description = "The connection.", body = ConnectionView), NoConnection),
+)]
 pub(super) async fn show(
     State(state): State<AppState>,
     Segment(id): Segment,
@@ -98,6 +169,16 @@ pub(super) async fn show(
 }
 
 /// `DELETE /connections/{id}`: with its secret. Jobs that still need it will fail.
+#[utoipa::path(
+    delete,
+    path = "/connections/{id}",
+    tag = "Connections",
+    operation_id = "deleteConnection",
+    summary = "Delete a connection",
+    description = "Forgets it with its secret. Jobs that still need it will fail.",
+    params(("id" = ConnectionTag, Path, description = "The connection.")),
+    responses((status = 204, description = "It is gone."), NoConnection),
+)]
 pub(super) async fn delete(
     State(state): State<AppState>,
     Segment(id): Segment,

@@ -3,15 +3,28 @@
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::body::Sent;
 use super::fields::Fields;
+use super::openapi::{DeliveryQuery, NoDelivery, NotAnObject, ReplayRequest, WrongQuery};
 use super::segment::Segment;
 use super::{AppState, Problem, list};
 use crate::clock::Timestamp;
+use crate::id::DeliveryTag;
 use crate::store::Delivery;
 
 /// `GET /webhooks/deliveries`: the log, newest first.
+#[utoipa::path(
+    get,
+    path = "/webhooks/deliveries",
+    tag = "Webhooks",
+    operation_id = "listDeliveries",
+    summary = "List deliveries",
+    description = "What was pushed, newest first, with every attempt and the receiver's answer.",
+    params(DeliveryQuery),
+    responses((status = 200, description = "The deliveries.", body = [Delivery]), WrongQuery),
+)]
 pub(super) async fn log(
     State(state): State<AppState>,
     RawQuery(query): RawQuery,
@@ -21,6 +34,16 @@ pub(super) async fn log(
 }
 
 /// `POST /webhooks/deliveries/{id}/replay`: the same event again, from the first attempt on.
+#[utoipa::path(
+    post,
+    path = "/webhooks/deliveries/{id}/replay",
+    tag = "Webhooks",
+    operation_id = "replayDelivery",
+    summary = "Replay a delivery",
+    description = "Pushes the same event again, under the same `webhook-id`, with all its attempts.",
+    params(("id" = DeliveryTag, Path, description = "The delivery.")),
+    responses((status = 200, description = "The delivery, pending.", body = Delivery), NoDelivery),
+)]
 pub(super) async fn replay(
     State(state): State<AppState>,
     Segment(id): Segment,
@@ -30,12 +53,23 @@ pub(super) async fn replay(
 }
 
 /// How many deliveries were put back into the queue.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Replayed {
+    /// How many.
     replayed: u64,
 }
 
 /// `POST /webhooks/deliveries/replay`: all that failed or are held, since a time.
+#[utoipa::path(
+    post,
+    path = "/webhooks/deliveries/replay",
+    tag = "Webhooks",
+    operation_id = "replayFailedDeliveries",
+    summary = "Replay what failed",
+    description = "Pushes again all that failed or are held since a time, as after an outage.",
+    request_body = ReplayRequest,
+    responses((status = 200, description = "How many there were.", body = Replayed), NotAnObject),
+)]
 pub(super) async fn replay_failed(
     State(state): State<AppState>,
     sent: Sent,

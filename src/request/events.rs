@@ -20,9 +20,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use super::jobs::{changed, job_id, unknown};
+use super::openapi::{NoJob, NoSeat};
 use super::segment::Segment;
 use super::{AppState, Problem};
-use crate::id::{JobId, TaskId};
+use crate::id::{JobId, JobTag, TaskId};
 use crate::job::{Job, Status};
 use crate::task::StageStatus;
 
@@ -52,6 +53,34 @@ impl Seats {
 }
 
 /// `GET /jobs/{id}/events`.
+#[utoipa::path(
+    get,
+    path = "/jobs/{id}/events",
+    tag = "Jobs",
+    operation_id = "watchJob",
+    summary = "Watch a job",
+    description = "Server-sent events named `job`, each with the whole Job as `data`: one as it is, \
+                   one at each change of its state or stages, and for its progress at most every \
+                   second. The stream ends with the job.",
+    params(
+        ("id" = JobTag, Path, description = "The job."),
+        (
+            "Last-Event-ID" = Option<String>, Header,
+            description = "The `id` of the last event that was seen: browsers send it by themselves.",
+        ),
+    ),
+    responses(
+        (
+            status = 200,
+            description = "The events.",
+            body = String,
+            content_type = "text/event-stream",
+        ),
+        (status = 204, description = "The job has ended, and you have seen it."),
+        NoJob,
+        NoSeat,
+    ),
+)]
 pub(super) async fn watch(
     State(state): State<AppState>,
     Extension(seats): Extension<Seats>,

@@ -17,6 +17,7 @@ use axum::response::{IntoResponse as _, Response};
 use futures::TryStreamExt as _;
 use headers::{ETag, HeaderMapExt as _, IfNoneMatch, IfRange};
 
+use super::openapi::NoFile;
 use super::segment::Segment;
 use super::{AppState, Problem, Ranged};
 use crate::job::File;
@@ -39,6 +40,53 @@ const CROSS_ORIGIN: [(HeaderName, &str); 5] = [
 ];
 
 /// `GET|HEAD /files/{key}`.
+#[utoipa::path(
+    get,
+    path = "/files/{*key}",
+    tag = "Files",
+    operation_id = "getFile",
+    summary = "Get a file",
+    description = "The bytes, whole or in part; HEAD gives the headers alone. With a key of the \
+                   server, or by a signed link as `output.url` has it.",
+    security(("key" = []), ("link" = [])),
+    params(
+        ("key" = String, Path, description = "Where it is in storage.", example = "job_01h2xcejqtf2nbrexx3vqjhp41/1/video.mp4"),
+        ("expires" = Option<i64>, Query, description = "Until when the link is good, in seconds since 1970."),
+        ("signature" = Option<String>, Query, description = "The link's signature."),
+        ("Range" = Option<String>, Header, description = "One range of bytes.", example = "bytes=0-1023"),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` that you have."),
+        ("If-Range" = Option<String>, Header, description = "The `ETag` that the range is of."),
+    ),
+    responses(
+        (
+            status = 200,
+            description = "The whole file, with its media type.",
+            body = Vec<u8>,
+            content_type = "*/*",
+            headers(
+                ("ETag" = String, description = "The file's SHA-256, quoted."),
+                ("Accept-Ranges" = String, description = "`bytes`."),
+                ("Content-Disposition" = String, description = "Its name; `inline` for media."),
+            ),
+        ),
+        (
+            status = 206,
+            description = "The range that was asked for.",
+            body = Vec<u8>,
+            content_type = "*/*",
+            headers(
+                ("ETag" = String, description = "The file's SHA-256, quoted."),
+                ("Content-Range" = String, description = "Which bytes of how many."),
+            ),
+        ),
+        (
+            status = 304,
+            description = "You have it.",
+            headers(("ETag" = String, description = "The file's SHA-256, quoted.")),
+        ),
+        NoFile,
+    ),
+)]
 pub(super) async fn serve(
     State(state): State<AppState>,
     Segment(path): Segment,
@@ -59,6 +107,17 @@ pub(super) async fn serve(
 }
 
 /// `OPTIONS /files/{key}`: what a player on another origin's page asks first.
+#[utoipa::path(
+    options,
+    path = "/files/{*key}",
+    tag = "Files",
+    operation_id = "mayGetFile",
+    summary = "Whether a page may get a file",
+    description = "What a browser asks by itself before a player on another origin's page reads a part.",
+    security(()),
+    params(("key" = String, Path, description = "Where the file is in storage.")),
+    responses((status = 204, description = "It may.")),
+)]
 pub(super) async fn preflight() -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     for (name, value) in CROSS_ORIGIN {

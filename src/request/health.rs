@@ -9,6 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::timeout;
+use utoipa::ToSchema;
 
 use super::AppState;
 use crate::store::{Pressure, StoreResult};
@@ -28,7 +29,7 @@ pub struct Readiness {
 }
 
 /// How many tasks a process works on at once, by lane; none when it only serves requests.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Slots {
     /// Video, audio, animation.
     pub heavy: u32,
@@ -36,12 +37,85 @@ pub struct Slots {
     pub light: u32,
 }
 
+/// What `/healthz` says.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the schema of an answer that is written as JSON")]
+struct Health {
+    /// Always `ok`.
+    #[schema(pattern = "^ok$")]
+    status: String,
+}
+
+/// What `/readyz` says.
+#[derive(ToSchema)]
+#[schema(as = Readiness)]
+#[expect(dead_code, reason = "the schema of an answer that is written as JSON")]
+struct ReadinessView {
+    /// Whether the process can do its work.
+    status: ReadinessStatus,
+    /// Why it cannot.
+    reason: Option<String>,
+    /// The version of ffmpeg, when it can be started.
+    #[schema(required = true)]
+    ffmpeg: Option<String>,
+    /// How well ffmpeg is contained.
+    #[schema(required = true)]
+    containment: Option<String>,
+    /// How many tasks the process works on at once, by lane.
+    slots: Slots,
+    /// What waits and what runs, when the database answers.
+    #[schema(required = true)]
+    queue: Option<Queue>,
+}
+
+/// Whether a process can do its work.
+#[derive(ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(dead_code, reason = "the schema of an answer that is written as JSON")]
+enum ReadinessStatus {
+    Ok,
+    Unavailable,
+}
+
+/// What waits and what runs.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the schema of an answer that is written as JSON")]
+struct Queue {
+    /// Tasks that wait for a worker.
+    queued: u64,
+    /// Tasks in a worker's hands.
+    processing: u64,
+}
+
 /// `GET /healthz`: asks nobody, so that a slow database gets no process killed.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "Server",
+    operation_id = "isAlive",
+    summary = "Whether the process lives",
+    description = "Asks nobody: a slow database is no reason to end the process.",
+    security(()),
+    responses((status = 200, description = "It lives.", body = Health)),
+)]
 pub(super) async fn alive() -> Json<Value> {
     Json(json!({"status": "ok"}))
 }
 
 /// `GET /readyz`: 503 with a reason while the process cannot do its work.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "Server",
+    operation_id = "isReady",
+    summary = "Whether the process can do its work",
+    description = "What it has to work with, and what waits.",
+    security(()),
+    responses(
+        (status = 200, description = "It can.", body = ReadinessView),
+        (status = 503, description = "It cannot, and `reason` says why.", body = ReadinessView),
+    ),
+)]
 pub(super) async fn ready(State(state): State<AppState>) -> Response {
     let readiness = (state.readiness)();
     let pressure = match timeout(PATIENCE, pressure(&state)).await {

@@ -13,10 +13,13 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::accept::{Acceptance, accept};
 use super::body::Sent;
 use super::list::{self, Listing};
+use super::openapi::{
+    IdempotencyKey, JobQuery, JobRequest, NoJob, NotAccepted, NotRetryable, WrongQuery,
+};
 use super::segment::Segment;
 use super::submit::{self, Rules};
 use super::{AppState, Problem};
-use crate::id::{JobId, fresh};
+use crate::id::{JobId, JobTag, fresh};
 use crate::job::view::JobView;
 use crate::job::{Job, Owner};
 use crate::store::{CancelOutcome, StoreError};
@@ -25,6 +28,38 @@ use crate::store::{CancelOutcome, StoreError};
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// `POST /jobs`.
+#[utoipa::path(
+    post,
+    path = "/jobs",
+    tag = "Jobs",
+    operation_id = "createJob",
+    summary = "Create a job",
+    description = "Fetches the input, makes what is asked of it, keeps it and pushes the end to \
+                   `webhook_url`.",
+    params(IdempotencyKey),
+    request_body = JobRequest,
+    responses(
+        (
+            status = 201,
+            description = "The job, on disk.",
+            body = JobView,
+            headers(("Location" = String, description = "The path of the job.")),
+            links(
+                ("job" = (operation_id = "getJob", parameters(("id" = "$response.body#/id")))),
+                ("cancel" = (operation_id = "cancelJob", parameters(("id" = "$response.body#/id")))),
+                ("retry" = (operation_id = "retryJob", parameters(("id" = "$response.body#/id")))),
+                ("delete" = (operation_id = "deleteJob", parameters(("id" = "$response.body#/id")))),
+            ),
+        ),
+        (
+            status = 200,
+            description = "The job as it was first answered: its `Idempotency-Key` is known.",
+            body = JobView,
+            headers(("Idempotency-Replayed" = String, description = "Always `true`.")),
+        ),
+        NotAccepted,
+    ),
+)]
 pub(super) async fn create(
     State(state): State<AppState>,
     Extension(owner): Extension<Owner>,
@@ -47,6 +82,28 @@ pub(super) async fn create(
 }
 
 /// `GET /jobs`: a bare list, with the ways on in the headers.
+#[utoipa::path(
+    get,
+    path = "/jobs",
+    tag = "Jobs",
+    operation_id = "listJobs",
+    summary = "List jobs",
+    description = "Newest first, a page at a time. Follow `Link` from page to page: no job that is \
+                   there all the while is shown twice or left out.",
+    params(JobQuery),
+    responses(
+        (
+            status = 200,
+            description = "The jobs.",
+            body = [JobView],
+            headers(
+                ("Has-More" = bool, description = "Whether there are more in the direction of travel."),
+                ("Link" = Option<String>, description = "RFC 8288: the `next` and the `prev` page."),
+            ),
+        ),
+        WrongQuery,
+    ),
+)]
 pub(super) async fn list(
     State(state): State<AppState>,
     RawQuery(query): RawQuery,
@@ -58,6 +115,16 @@ pub(super) async fn list(
 }
 
 /// `GET /jobs/{id}`.
+#[utoipa::path(
+    get,
+    path = "/jobs/{id}",
+    tag = "Jobs",
+    operation_id = "getJob",
+    summary = "Get a job",
+    description = "How it stands, with its stages and fresh links to its files.",
+    params(("id" = JobTag, Path, description = "The job.")),
+    responses((status = 200, description = "The job.", body = JobView), NoJob),
+)]
 pub(super) async fn show(
     State(state): State<AppState>,
     Segment(id): Segment,
@@ -69,6 +136,17 @@ pub(super) async fn show(
 /// `POST /jobs/{id}/cancel`: the job as it is when it has stopped, or when patience has run out.
 ///
 /// A job that has ended already is answered unchanged: to ask twice is no error.
+#[utoipa::path(
+    post,
+    path = "/jobs/{id}/cancel",
+    tag = "Jobs",
+    operation_id = "cancelJob",
+    summary = "Cancel a job",
+    description = "Stops it, running or not, and waits a moment for it. A job that has ended is \
+                   answered unchanged.",
+    params(("id" = JobTag, Path, description = "The job.")),
+    responses((status = 200, description = "The job as it is now.", body = JobView), NoJob),
+)]
 pub(super) async fn cancel(
     State(state): State<AppState>,
     Segment(id): Segment,
@@ -114,6 +192,20 @@ pub(super) async fn changed(changes: &mut Receiver<JobId>, id: JobId) {
 }
 
 /// `POST /jobs/{id}/retry`: back into the queue with all its tries.
+#[utoipa::path(
+    post,
+    path = "/jobs/{id}/retry",
+    tag = "Jobs",
+    operation_id = "retryJob",
+    summary = "Retry a job",
+    description = "Puts a failed or cancelled job back into the queue, with all its tries.",
+    params(("id" = JobTag, Path, description = "The job.")),
+    responses(
+        (status = 200, description = "The job, queued.", body = JobView),
+        NoJob,
+        NotRetryable,
+    ),
+)]
 pub(super) async fn retry(
     State(state): State<AppState>,
     Segment(id): Segment,
@@ -130,6 +222,16 @@ pub(super) async fn retry(
 }
 
 /// `DELETE /jobs/{id}`: stops it if it runs, removes its outputs, shows it to nobody any more.
+#[utoipa::path(
+    delete,
+    path = "/jobs/{id}",
+    tag = "Jobs",
+    operation_id = "deleteJob",
+    summary = "Delete a job",
+    description = "Stops it if it runs and removes its outputs. Files in a bucket of your own stay.",
+    params(("id" = JobTag, Path, description = "The job.")),
+    responses((status = 204, description = "It is gone."), NoJob),
+)]
 pub(super) async fn delete(
     State(state): State<AppState>,
     Segment(id): Segment,

@@ -19,6 +19,7 @@ mod health;
 mod idempotency;
 mod jobs;
 mod list;
+mod openapi;
 mod problem;
 mod process;
 mod range;

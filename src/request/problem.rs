@@ -12,6 +12,7 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTI
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::job::OptionError;
 use crate::store::StoreError;
@@ -138,14 +139,21 @@ impl IntoResponse for Problem {
     }
 }
 
-#[derive(Serialize)]
-struct Wire<'a> {
+/// Why a request was not done.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct Wire<'a> {
+    /// The stable name of what is wrong.
     kind: &'a str,
+    /// What is wrong, for a person.
     message: &'a str,
+    /// The exact path of what it is about, such as `tasks[1].options.width`.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
+    /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'a str>,
+    /// The name of the request, under which the server's log has it.
     request_id: &'a str,
 }
 

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::accept::{Acceptance, accept};
 use super::body::Sent;
 use super::fields::Fields;
+use super::openapi::{IdempotencyKey, NotAccepted, ProcessAnswer, ProcessRequest};
 use super::submit::{self, Rules};
 use super::{AppState, Problem};
 use crate::id::{BatchId, JobId, fresh};
@@ -18,6 +19,31 @@ use crate::job::{Job, Kind, Owner};
 const UNDER_WAY: &str = "processing";
 
 /// Accepts one job, or a batch when there are `tasks`.
+#[utoipa::path(
+    post,
+    path = "/process",
+    tag = "Pipeline",
+    operation_id = "process",
+    summary = "Process a URL",
+    description = "One job when there is a `kind` (or none: then it is a video); with `tasks` \
+                   several of one input, which is fetched once. All are accepted or none.",
+    params(IdempotencyKey),
+    request_body = ProcessRequest,
+    responses(
+        (
+            status = 200,
+            description = "It is on disk and will end; the same answer as before when the \
+                           `Idempotency-Key` is known.",
+            body = ProcessAnswer,
+            headers(("Idempotency-Replayed" = String, description = "`true` on an answer given before.")),
+            links(("job" = (
+                operation_id = "getJob",
+                parameters(("id" = "$response.body#/task_id")),
+            ))),
+        ),
+        NotAccepted,
+    ),
+)]
 pub(super) async fn process(
     State(state): State<AppState>,
     Extension(owner): Extension<Owner>,

@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use url::Url;
+use utoipa::ToSchema;
 
 use crate::clock::Timestamp;
-use crate::id::{BatchId, DeliveryId, EventId, JobId, TaskId, WorkerId};
+use crate::id::{
+    BatchId, BatchTag, DeliveryId, DeliveryTag, EventId, EventTag, JobId, JobTag, TaskId, WorkerId,
+};
 use crate::job::view::JobView;
 use crate::job::{BatchSummary, BatchView, File, InvalidTransition, Job, Kind, Owner, Status};
 use crate::task::{Lane, Stages};
@@ -307,7 +310,7 @@ pub struct Garbage {
 // ---- webhook --------------------------------------------------------------------------------
 
 /// What an event tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub enum EventKind {
     /// The job's outputs are there.
     #[serde(rename = "job.succeeded")]
@@ -366,7 +369,7 @@ impl EventBody {
 }
 
 /// Where a delivery is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryState {
     /// Waits for its time.
@@ -452,34 +455,42 @@ pub enum AttemptOutcome {
 }
 
 /// One attempt in the delivery log.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Attempt)]
 pub struct AttemptRecord {
     /// When it was made.
     pub at: Timestamp,
     /// How long it took in milliseconds.
     pub duration_ms: u64,
     /// The receiver's status code.
+    #[schema(required = true)]
     pub status: Option<u16>,
     /// The class of error when there was no status: `dns`, `connect`, `tls`, `timeout`,
     /// `blocked_address`, `reset`, `invalid_url`.
+    #[schema(required = true)]
     pub error: Option<String>,
     /// The beginning of the receiver's answer, as text; at most 16 KiB.
+    #[schema(required = true)]
     pub response: Option<String>,
 }
 
 /// A delivery in the log.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Delivery {
     /// Its name.
+    #[schema(value_type = DeliveryTag)]
     pub id: DeliveryId,
     /// The event's name: the receiver's `webhook-id`.
+    #[schema(value_type = EventTag)]
     pub event_id: EventId,
     /// What happened.
     #[serde(rename = "type")]
     pub kind: EventKind,
     /// The job, when it is the event of one.
+    #[schema(value_type = Option<JobTag>, required = true)]
     pub job_id: Option<JobId>,
     /// The batch, when it is the event of one.
+    #[schema(value_type = Option<BatchTag>, required = true)]
     pub batch_id: Option<BatchId>,
     /// Where it goes.
     pub url: String,
@@ -488,10 +499,12 @@ pub struct Delivery {
     /// Attempts made.
     pub attempt: u32,
     /// When the next attempt is due.
+    #[schema(required = true)]
     pub next_attempt_at: Option<Timestamp>,
     /// When it was written.
     pub created_at: Timestamp,
     /// When it ended.
+    #[schema(required = true)]
     pub finished_at: Option<Timestamp>,
     /// The attempts, first to last.
     pub attempts: Vec<AttemptRecord>,

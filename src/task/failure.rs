@@ -1,6 +1,9 @@
 //! Why a task failed: a stable kind, words, whose fault it is, whether to try again.
 
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 /// How many lines of a tool's output an error carries at most (wire.md section 1).
 pub const MAX_LOG_LINES: usize = 20;
@@ -108,6 +111,18 @@ error_kinds! {
     /// Something that should not happen; the server's log says what.
     InternalError = "internal_error", Ours, RETRY;
 }
+
+impl PartialSchema for ErrorKind {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some("The stable name of what went wrong."))
+            .enum_values(Some(Self::ALL.iter().map(|kind| kind.name())))
+            .into()
+    }
+}
+
+impl ToSchema for ErrorKind {}
 
 /// Why a task or a job failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]

@@ -1,9 +1,10 @@
 //! What a job makes.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What a job makes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// A video file.

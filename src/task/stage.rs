@@ -1,6 +1,7 @@
 //! What a claim passes through: `import`, `probe`, the encode, `export`.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Failure, Kind};
 use crate::clock::Timestamp;
@@ -44,7 +45,7 @@ impl StageKind {
 }
 
 /// How a stage stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "each name says it all")]
 pub enum StageStatus {

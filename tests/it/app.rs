@@ -26,6 +26,7 @@ use tower::ServiceExt as _;
 use url::Url;
 
 use crate::answer::Answer;
+use crate::contract::Contract;
 
 /// When every test begins.
 pub(crate) const NOW: i64 = 1_764_000_000_000;
@@ -113,10 +114,21 @@ impl TestApp {
         body: &Value,
     ) -> Answer {
         let json = [&[(CONTENT_TYPE.as_str(), "application/json")], headers].concat();
-        self.call(Method::POST, path, &json, body.to_string().into()).await
+        let answer = self.call(Method::POST, path, &json, body.to_string().into()).await;
+        let contract = Contract::of(&self.router).await;
+        let operation = contract.operation(&Method::POST, path);
+        let schema = operation.as_ref().and_then(|operation| operation.request());
+        if let Some(schema) = schema.filter(|_| answer.status.is_success()) {
+            let errors = contract.errors(schema, body);
+            assert!(
+                errors.is_empty(),
+                "POST {path} took {body}, which is not allowed: {errors:#?}"
+            );
+        }
+        answer
     }
 
-    /// Any request, answered whole.
+    /// Any request, answered whole, and as the API's document says.
     pub(crate) async fn call(
         &self,
         method: Method,
@@ -124,7 +136,13 @@ impl TestApp {
         headers: &[(&str, &str)],
         body: Body,
     ) -> Answer {
-        Answer::of(self.open(method, path, headers, body).await).await
+        let call = format!("{method} {path}");
+        let answer = Answer::of(self.open(method.clone(), path, headers, body).await).await;
+        match Contract::of(&self.router).await.operation(&method, path) {
+            Some(operation) => operation.check(&call, &answer),
+            None => assert!([404, 405].contains(&answer.status.as_u16()), "{call}: {answer:?}"),
+        }
+        answer
     }
 
     /// Any request, with its answer still open.

@@ -4,6 +4,7 @@
 
 mod answer;
 mod app;
+mod contract;
 mod fake;
 mod loopback;
 

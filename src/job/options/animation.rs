@@ -1,6 +1,7 @@
 //! `kind: "animation"`.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::value::{Color, Fit, FrameRate, Length, Position, Quality, Seconds};
 use super::{OptionError, value};
@@ -9,14 +10,16 @@ use super::{OptionError, value};
 pub(super) const MAX_SPAN_SECS: f64 = 60.0;
 
 /// What may be asked of an animation.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AnimationOptions {
     /// The format; gif when nothing is said.
     #[serde(default)]
+    #[schema(default = "gif")]
     pub format: AnimationFormat,
     /// The perceptual target.
     #[serde(default)]
+    #[schema(default = "medium")]
     pub quality: Quality,
     /// Width of the output.
     pub width: Option<Length>,
@@ -24,9 +27,11 @@ pub struct AnimationOptions {
     pub height: Option<Length>,
     /// How the picture meets `width` × `height`.
     #[serde(default)]
+    #[schema(default = "contain")]
     pub fit: Fit,
     /// What `cover` keeps.
     #[serde(default)]
+    #[schema(default = "center")]
     pub position: Position,
     /// Pads a `contain` to exactly `width` × `height`.
     pub background: Option<Color>,
@@ -34,13 +39,14 @@ pub struct AnimationOptions {
     pub fps: Option<FrameRate>,
     /// Where to begin.
     #[serde(default)]
+    #[schema(default = 0)]
     pub start: Seconds,
     /// Where to end: at most 60 s after `start`.
     pub end: Seconds,
 }
 
 /// A format of moving pictures without sound.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AnimationFormat {
     /// GIF with a palette made for the clip.

@@ -1,12 +1,15 @@
 //! `kind: "audio"`.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::value::{Quality, Seconds};
 use super::{OptionError, value};
 
 /// What may be asked of an audio file.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AudioOptions {
     /// Codec and container; mp3 when nothing is said.
@@ -22,7 +25,7 @@ pub struct AudioOptions {
 }
 
 /// An audio codec in its usual container.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AudioFormat {
     /// MPEG layer III.
@@ -40,6 +43,17 @@ pub enum AudioFormat {
     /// Compressed without loss.
     Flac,
 }
+
+impl PartialSchema for AudioFormat {
+    fn schema() -> RefOr<Schema> {
+        value::names(
+            "An audio codec in its usual container; `m4a` is `aac`.",
+            &["mp3", "aac", "m4a", "ogg", "opus", "wav", "flac"],
+        )
+    }
+}
+
+impl ToSchema for AudioFormat {}
 
 impl AudioFormat {
     /// Whether the samples come back as they went in.
@@ -63,8 +77,8 @@ impl AudioFormat {
 }
 
 /// Bits a second of the sound: 32,000 to 320,000.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "u32")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
 pub struct AudioBitrate(u32);
 
 impl AudioBitrate {
@@ -86,6 +100,20 @@ impl TryFrom<u32> for AudioBitrate {
         }
     }
 }
+
+impl From<AudioBitrate> for u32 {
+    fn from(bitrate: AudioBitrate) -> Self {
+        bitrate.0
+    }
+}
+
+impl PartialSchema for AudioBitrate {
+    fn schema() -> RefOr<Schema> {
+        value::range("Bits a second of the sound.", Type::Integer, 32_000.0, 320_000.0)
+    }
+}
+
+impl ToSchema for AudioBitrate {}
 
 impl AudioOptions {
     pub(super) fn validate(&self) -> Result<(), OptionError> {

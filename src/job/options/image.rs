@@ -1,12 +1,15 @@
 //! `kind: "image"`.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
+use utoipa::{PartialSchema, ToSchema};
 
 use super::value::{Color, Fit, Length, Position, Quality, Seconds};
 use super::{OptionError, value};
 
 /// What may be asked of a still image.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ImageOptions {
     /// The format; when nothing is said the input's, or webp from a video.
@@ -28,7 +31,7 @@ pub struct ImageOptions {
 }
 
 /// An image format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ImageFormat {
     /// JPEG.
@@ -41,6 +44,14 @@ pub enum ImageFormat {
     /// AVIF.
     Avif,
 }
+
+impl PartialSchema for ImageFormat {
+    fn schema() -> RefOr<Schema> {
+        value::names("An image format; `jpg` is `jpeg`.", &["jpeg", "jpg", "png", "webp", "avif"])
+    }
+}
+
+impl ToSchema for ImageFormat {}
 
 impl ImageFormat {
     /// The format's name on the wire.

@@ -2,12 +2,15 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::OptionError;
 
 /// A perceptual target, the same level whatever the codec.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Quality {
     /// The smallest file that is still recognisable.
@@ -24,7 +27,7 @@ pub enum Quality {
 }
 
 /// How a picture meets a box of another shape.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Fit {
     /// Whole picture inside the box.
@@ -37,7 +40,7 @@ pub enum Fit {
 }
 
 /// Which part of the picture `cover` keeps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "each name says it all")]
 pub enum Position {
@@ -95,6 +98,37 @@ impl TryFrom<RawLength> for Length {
     }
 }
 
+impl Serialize for Length {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Pixels(pixels) => serializer.serialize_u32(*pixels),
+            Self::Percent(share) => serializer.collect_str(&format_args!("{share}%")),
+        }
+    }
+}
+
+impl PartialSchema for Length {
+    fn schema() -> RefOr<Schema> {
+        let text = |description: &str, pattern: &str, example: &str| {
+            ObjectBuilder::new()
+                .schema_type(Type::String)
+                .description(Some(description))
+                .pattern(Some(pattern))
+                .examples([example])
+        };
+        let pixels = "^([1-9][0-9]{0,2}|[1-7][0-9]{3}|80[0-9]{2}|81[0-8][0-9]|819[0-2])$";
+        let share = r"^(100(\.0+)?|[1-9][0-9]?(\.[0-9]+)?|0\.[0-9]*[1-9][0-9]*)%$";
+        OneOfBuilder::new()
+            .description(Some("A width or a height: pixels, or a share of the source's."))
+            .item(range("Pixels.", Type::Integer, 1.0, f64::from(MAX_SIDE)))
+            .item(text("A share of the source's side.", share, "50%"))
+            .item(text("Pixels, as forms send them.", pixels, "640"))
+            .into()
+    }
+}
+
+impl ToSchema for Length {}
+
 fn in_range(pixels: u32) -> Result<Length, String> {
     if (1..=MAX_SIDE).contains(&pixels) {
         Ok(Length::Pixels(pixels))
@@ -102,6 +136,9 @@ fn in_range(pixels: u32) -> Result<Length, String> {
         Err(format!("a length is from 1 to {MAX_SIDE} pixels"))
     }
 }
+
+/// The latest time in an input: 100 hours.
+const MAX_SECONDS: f64 = 360_000.0;
 
 /// A time in the input in seconds: finite, not negative, at most 100 hours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -120,7 +157,7 @@ impl TryFrom<f64> for Seconds {
     type Error = &'static str;
 
     fn try_from(seconds: f64) -> Result<Self, Self::Error> {
-        if (0.0..=360_000.0).contains(&seconds) {
+        if (0.0..=MAX_SECONDS).contains(&seconds) {
             Ok(Self(seconds))
         } else {
             Err("a time is from 0 to 360000 seconds")
@@ -134,9 +171,17 @@ impl From<Seconds> for f64 {
     }
 }
 
+impl PartialSchema for Seconds {
+    fn schema() -> RefOr<Schema> {
+        range("A time in the input, in seconds.", Type::Number, 0.0, MAX_SECONDS)
+    }
+}
+
+impl ToSchema for Seconds {}
+
 /// Pictures a second, 1 to 60.
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Deserialize)]
-#[serde(try_from = "f64")]
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(try_from = "f64", into = "f64")]
 pub struct FrameRate(f64);
 
 impl FrameRate {
@@ -155,9 +200,23 @@ impl TryFrom<f64> for FrameRate {
     }
 }
 
+impl From<FrameRate> for f64 {
+    fn from(rate: FrameRate) -> Self {
+        rate.0
+    }
+}
+
+impl PartialSchema for FrameRate {
+    fn schema() -> RefOr<Schema> {
+        range("Pictures a second.", Type::Number, 1.0, 60.0)
+    }
+}
+
+impl ToSchema for FrameRate {}
+
 /// An opaque colour, written `#rrggbb` or `#rgb`, the hash optional.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Color {
     red: u8,
     green: u8,
@@ -196,11 +255,50 @@ impl TryFrom<String> for Color {
     }
 }
 
+/// As users write a colour: `#rrggbb`.
+impl From<Color> for String {
+    fn from(color: Color) -> Self {
+        format!("#{:02x}{:02x}{:02x}", color.red, color.green, color.blue)
+    }
+}
+
+impl PartialSchema for Color {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some("An opaque colour: `#rrggbb` or `#rgb`, the hash optional."))
+            .pattern(Some("^#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$"))
+            .examples(["#1e90ff"])
+            .into()
+    }
+}
+
+impl ToSchema for Color {}
+
 /// As ffmpeg writes a colour: `0xRRGGBB`.
 impl fmt::Display for Color {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "0x{:02x}{:02x}{:02x}", self.red, self.green, self.blue)
     }
+}
+
+/// The schema of a number from `min` to `max`.
+pub(super) fn range(description: &str, number: Type, min: f64, max: f64) -> RefOr<Schema> {
+    ObjectBuilder::new()
+        .schema_type(number)
+        .description(Some(description))
+        .minimum(Some(min))
+        .maximum(Some(max))
+        .into()
+}
+
+/// The schema of one of some names, for enums whose derived schema would miss a second name.
+pub(super) fn names(description: &str, names: &[&str]) -> RefOr<Schema> {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some(description))
+        .enum_values(Some(names.iter().copied()))
+        .into()
 }
 
 /// A clip ends after it starts.

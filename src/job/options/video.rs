@@ -1,12 +1,15 @@
 //! `kind: "video"`.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::value::{Color, Fit, FrameRate, Length, Position, Quality, Seconds};
 use super::{OptionError, value};
 
 /// What may be asked of a video.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct VideoOptions {
     /// The container; mp4 when nothing is said.
@@ -36,7 +39,7 @@ pub struct VideoOptions {
 }
 
 /// A video container.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum VideoFormat {
     /// MPEG-4 part 14, index in front.
@@ -49,7 +52,7 @@ pub enum VideoFormat {
 }
 
 /// A video codec.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum VideoCodec {
     /// AVC: plays everywhere.
@@ -63,8 +66,8 @@ pub enum VideoCodec {
 }
 
 /// Bits a second of the picture: 300,000 to 60,000,000.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "u64")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u64", into = "u64")]
 pub struct VideoBitrate(u64);
 
 impl VideoBitrate {
@@ -86,6 +89,20 @@ impl TryFrom<u64> for VideoBitrate {
         }
     }
 }
+
+impl From<VideoBitrate> for u64 {
+    fn from(bitrate: VideoBitrate) -> Self {
+        bitrate.0
+    }
+}
+
+impl PartialSchema for VideoBitrate {
+    fn schema() -> RefOr<Schema> {
+        value::range("Bits a second of the picture.", Type::Integer, 300_000.0, 60_000_000.0)
+    }
+}
+
+impl ToSchema for VideoBitrate {}
 
 impl VideoFormat {
     /// The codecs that the container takes, the usual one first.

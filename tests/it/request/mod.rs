@@ -2,6 +2,7 @@
 
 mod access;
 mod connections;
+mod contract;
 mod decoders;
 mod errors;
 mod events;

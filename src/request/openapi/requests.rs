@@ -1,0 +1,429 @@
+//! The bodies and queries that handlers read by hand, as schemas.
+//!
+//! They are read field by field, so that every error names its exact path; serde derives no
+//! schema of that. The tests below hold each of them against the reader: the same names, and
+//! what the one takes the other takes.
+
+use std::borrow::Cow;
+
+use serde_json::json;
+use utoipa::openapi::schema::{
+    AllOfBuilder, AnyOfBuilder, ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema, Type,
+};
+use utoipa::openapi::{Discriminator, Ref, RefOr};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
+
+use crate::id::{BatchTag, ConnectionTag, JobTag};
+use crate::job::options::{AnimationOptions, AudioOptions, ImageOptions, VideoOptions};
+use crate::job::{InputUrl, Kind, Priority, Status};
+use crate::store::DeliveryState;
+
+/// Named schemas on their way into the document.
+type Schemas = Vec<(String, RefOr<Schema>)>;
+
+/// What jobs can be told beside what they make.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the schema of what `submit` reads by hand")]
+pub(in crate::request) struct JobSettings {
+    /// Your own words: returned unchanged in every answer and webhook, at most 16 KiB of JSON.
+    #[schema(value_type = Option<Object>)]
+    metadata: (),
+    /// Where the end of the job is pushed to; without it to the server's default, if it has one.
+    #[schema(format = "uri", pattern = "^[hH][tT][tT][pP][sS]?://", max_length = 8192)]
+    webhook_url: Option<String>,
+    priority: Option<Priority>,
+    /// Where the outputs go: `s3://bucket/key`, or `s3://bucket/folder/`; needs `connection_id`.
+    #[schema(pattern = "^[sS]3://[A-Za-z0-9]")]
+    output: Option<String>,
+    /// The keys to the bucket of `output` or of an `s3://` input.
+    #[schema(value_type = Option<ConnectionTag>)]
+    connection_id: (),
+}
+
+/// What is made: a `kind`, and the `options` that belong to it.
+pub(in crate::request) struct Making;
+
+/// A request for one job.
+pub(in crate::request) struct JobRequest;
+
+/// A request for one job, or for several of one input with `tasks`.
+pub(in crate::request) struct ProcessRequest;
+
+/// The most tasks of one batch.
+const MAX_TASKS: usize = 50;
+
+impl Making {
+    /// The schema's name for one kind: `VideoMaking`.
+    fn name_of(kind: Kind) -> String {
+        let (first, rest) = kind.name().split_at(1);
+        format!("{}{rest}Making", first.to_uppercase())
+    }
+
+    /// The options of a kind, by name, with whether they can be left out.
+    fn options_of(kind: Kind, schemas: &mut Schemas) -> (Ref, bool) {
+        let (name, schema) = match kind {
+            Kind::Video => register::<VideoOptions>(schemas),
+            Kind::Audio => register::<AudioOptions>(schemas),
+            Kind::Image => register::<ImageOptions>(schemas),
+            Kind::Animation => register::<AnimationOptions>(schemas),
+        };
+        let can_be_left_out = match schema {
+            RefOr::T(Schema::Object(object)) => object.required.is_empty(),
+            _ => false,
+        };
+        (Ref::from_schema_name(name), can_be_left_out)
+    }
+
+    fn of(kind: Kind, schemas: &mut Schemas) -> RefOr<Schema> {
+        let (options, can_be_left_out) = Self::options_of(kind, schemas);
+        let making = ObjectBuilder::new().property("kind", named(kind)).required("kind");
+        if can_be_left_out {
+            making.property("options", or_null(options)).into()
+        } else {
+            making.property("options", options).required("options").into()
+        }
+    }
+}
+
+impl PartialSchema for Making {
+    fn schema() -> RefOr<Schema> {
+        let names = Kind::ALL.map(|kind| (kind.name(), Self::name_of(kind)));
+        let mapping =
+            names.iter().map(|(kind, name)| (*kind, format!("#/components/schemas/{name}")));
+        let one_of = OneOfBuilder::new()
+            .description(Some("What is made: a `kind`, and the `options` that belong to it."))
+            .discriminator(Some(Discriminator::with_mapping("kind", mapping)));
+        let one_of =
+            names.iter().fold(one_of, |one_of, (_, name)| one_of.item(Ref::from_schema_name(name)));
+        one_of.into()
+    }
+}
+
+impl ToSchema for Making {
+    fn schemas(schemas: &mut Schemas) {
+        for kind in Kind::ALL {
+            let making = Self::of(kind, schemas);
+            schemas.push((Self::name_of(kind), making));
+        }
+    }
+}
+
+impl PartialSchema for JobRequest {
+    fn schema() -> RefOr<Schema> {
+        AllOfBuilder::new()
+            .description(Some("A request for one job."))
+            .item(address("input", "url"))
+            .item(Ref::from_schema_name(JobSettings::name()))
+            .item(Ref::from_schema_name(Making::name()))
+            .examples(examples())
+            .into()
+    }
+}
+
+impl ToSchema for JobRequest {
+    fn schemas(schemas: &mut Schemas) {
+        register::<JobSettings>(schemas);
+        register::<Making>(schemas);
+    }
+}
+
+/// Requests that the documentation shows.
+fn examples() -> [serde_json::Value; 3] {
+    [
+        json!({
+            "input": "https://example.com/upload.mov", "kind": "video",
+            "options": {"format": "mp4", "width": 1280, "quality": "high"},
+            "webhook_url": "https://app.example.com/webhooks/media", "metadata": {"post": 4711}
+        }),
+        json!({
+            "input": "https://example.com/upload.mov", "kind": "image",
+            "options": {"format": "webp", "width": 640, "start": 2}
+        }),
+        json!({
+            "input": "https://example.com/upload.mov", "kind": "animation",
+            "options": {"width": 320, "start": 1, "end": 4}
+        }),
+    ]
+}
+
+impl ProcessRequest {
+    /// One job; a kind that is not said is `video`.
+    fn single() -> AllOfBuilder {
+        let (schemas, video) = (&mut Schemas::new(), Kind::Video);
+        let (options, _) = Making::options_of(video, schemas);
+        let video = ObjectBuilder::new()
+            .property("kind", or_null(named(video)))
+            .property("options", or_null(options));
+        let making = AnyOfBuilder::new().item(video).item(Ref::from_schema_name(Making::name()));
+        AllOfBuilder::new()
+            .title(Some("One job"))
+            .item(address("url", "input"))
+            .item(ObjectBuilder::new().property("tasks", nothing()))
+            .item(Ref::from_schema_name(JobSettings::name()))
+            .item(making)
+    }
+
+    /// Several jobs of one input: what stands beside `tasks` is shared by all of them.
+    fn batch() -> AllOfBuilder {
+        let tasks = ArrayBuilder::new()
+            .items(Ref::from_schema_name(Making::name()))
+            .min_items(Some(1))
+            .max_items(Some(MAX_TASKS))
+            .description(Some("What is made of the input: all are accepted or none."));
+        let tasks = ObjectBuilder::new()
+            .property("tasks", tasks)
+            .required("tasks")
+            .property("kind", nothing())
+            .property("options", nothing());
+        AllOfBuilder::new()
+            .title(Some("Several jobs of one input"))
+            .item(address("url", "input"))
+            .item(tasks)
+            .item(Ref::from_schema_name(JobSettings::name()))
+    }
+}
+
+impl PartialSchema for ProcessRequest {
+    fn schema() -> RefOr<Schema> {
+        AnyOfBuilder::new()
+            .description(Some("A request for one job, or for several of one input with `tasks`."))
+            .item(Self::single())
+            .item(Self::batch())
+            .examples([
+                json!({"url": "https://example.com/upload.mov", "options": {"width": 640}}),
+                json!({
+                    "url": "https://example.com/upload.mov",
+                    "webhook_url": "https://app.example.com/webhooks/media",
+                    "tasks": [
+                        {"kind": "video", "options": {"width": 1920, "quality": "high"}},
+                        {"kind": "image", "options": {"format": "webp", "width": 640, "start": 2}},
+                        {"kind": "video", "options": {"width": 480, "quality": "low"}}
+                    ]
+                }),
+            ])
+            .into()
+    }
+}
+
+impl ToSchema for ProcessRequest {
+    fn schemas(schemas: &mut Schemas) {
+        JobRequest::schemas(schemas);
+    }
+}
+
+/// The answer to a request for one job.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the schema of an answer that is written as JSON")]
+pub(in crate::request) struct Processing {
+    /// The job's name.
+    #[schema(value_type = JobTag)]
+    task_id: (),
+    /// Always `processing`: it is under way, whether a worker has it already or not.
+    #[schema(pattern = "^processing$")]
+    status: String,
+}
+
+/// The answer to a request for several jobs.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the schema of an answer that is written as JSON")]
+pub(in crate::request) struct ProcessingBatch {
+    /// The batch's name.
+    #[schema(value_type = BatchTag)]
+    batch_id: (),
+    /// The jobs, in the order in which they were sent.
+    tasks: Vec<ProcessingTask>,
+}
+
+/// One of several jobs.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the schema of an answer that is written as JSON")]
+pub(in crate::request) struct ProcessingTask {
+    /// The job's name.
+    #[schema(value_type = JobTag)]
+    task_id: (),
+    /// What it makes.
+    kind: Kind,
+    /// Always `processing`.
+    #[schema(pattern = "^processing$")]
+    status: String,
+}
+
+/// What `POST /process` answers.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "the schema of an answer that is written as JSON")]
+pub(in crate::request) enum ProcessAnswer {
+    /// One job.
+    One(Processing),
+    /// Several.
+    Several(ProcessingBatch),
+}
+
+/// A bucket of your own and the keys to it.
+#[derive(ToSchema)]
+#[schema(example = json!({
+    "kind": "s3", "name": "media", "endpoint": "https://s3.eu-central-1.amazonaws.com",
+    "region": "eu-central-1", "access_key_id": "AKIAEXAMPLE", "secret_access_key": "a-secret"
+}))]
+#[expect(dead_code, reason = "the schema of what `connections` reads by hand")]
+pub(in crate::request) struct ConnectionRequest {
+    /// Always `s3`: R2, MinIO and others that speak it have their `endpoint`.
+    #[schema(pattern = "^s3$")]
+    kind: String,
+    /// Your name for it.
+    #[schema(min_length = 1, max_length = 256)]
+    name: Option<String>,
+    /// The server, when it is not Amazon's.
+    #[schema(format = "uri", pattern = "^[hH][tT][tT][pP][sS]?://[!-~]+$", max_length = 1024)]
+    endpoint: Option<String>,
+    /// The region; `us-east-1` when nothing is said.
+    #[schema(pattern = "^[!-~]+$", max_length = 1024)]
+    region: Option<String>,
+    /// The public half of the key.
+    #[schema(pattern = "^[!-~]+$", max_length = 1024)]
+    access_key_id: String,
+    /// The secret half: kept sealed, never shown again.
+    #[schema(pattern = "^[!-~]+$", max_length = 1024, write_only)]
+    secret_access_key: String,
+}
+
+/// Which deliveries to push again.
+#[derive(ToSchema)]
+#[schema(example = json!({"since": 1_764_000_000_000_i64}))]
+#[expect(dead_code, reason = "the schema of what `deliveries` reads by hand")]
+pub(in crate::request) struct ReplayRequest {
+    /// All that failed or are held since this moment, in milliseconds since 1970; 0 for all.
+    #[schema(minimum = 0)]
+    since: i64,
+}
+
+/// Which jobs, in which order, how many.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "the schema of what `list` reads by hand")]
+pub(in crate::request) struct JobQuery {
+    /// Only jobs of this kind.
+    #[param(required = false)]
+    kind: Kind,
+    /// Only jobs that stand so.
+    #[param(required = false)]
+    status: Status,
+    /// Only jobs of this input, as it was sent.
+    #[param(required = false)]
+    input: String,
+    /// Only jobs of this batch.
+    #[param(required = false, value_type = BatchTag)]
+    batch_id: (),
+    /// How many at most; 20 when nothing is said.
+    #[param(required = false, minimum = 1, maximum = 100, default = 20)]
+    limit: u32,
+    /// Only jobs behind this one in the list's order.
+    #[param(required = false, value_type = JobTag)]
+    after: (),
+    /// Only jobs in front of this one in the list's order.
+    #[param(required = false, value_type = JobTag)]
+    before: (),
+    /// `desc` begins with the newest.
+    #[param(inline, required = false, default = "desc")]
+    order: Order,
+}
+
+/// Which batches, in which order, how many.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "the schema of what `list` reads by hand")]
+pub(in crate::request) struct BatchQuery {
+    /// Only batches of this input, as it was sent.
+    #[param(required = false)]
+    input: String,
+    /// How many at most; 20 when nothing is said.
+    #[param(required = false, minimum = 1, maximum = 100, default = 20)]
+    limit: u32,
+    /// Only batches behind this one in the list's order.
+    #[param(required = false, value_type = BatchTag)]
+    after: (),
+    /// Only batches in front of this one in the list's order.
+    #[param(required = false, value_type = BatchTag)]
+    before: (),
+    /// `desc` begins with the newest, and is meant when nothing is said.
+    #[param(inline, required = false)]
+    order: Order,
+}
+
+/// The order of a list.
+#[derive(ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(dead_code, reason = "the schema of what `list` reads by hand")]
+pub(in crate::request) enum Order {
+    /// Newest first.
+    Desc,
+    /// Oldest first.
+    Asc,
+}
+
+/// Which deliveries, and how many.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "the schema of what `list` reads by hand")]
+pub(in crate::request) struct DeliveryQuery {
+    /// Only deliveries of this job.
+    #[param(required = false, value_type = JobTag)]
+    job_id: (),
+    /// Only deliveries that stand so.
+    #[param(required = false)]
+    state: DeliveryState,
+    /// How many at most; 20 when nothing is said.
+    #[param(required = false, minimum = 1, maximum = 100, default = 20)]
+    limit: u32,
+}
+
+/// The caller's name of its request: sent again under it, it is done once.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "the schema of what `idempotency` reads by hand")]
+pub(in crate::request) struct IdempotencyKey {
+    /// Your name of this request, such as a fresh UUID: sent again with the same body, it is done
+    /// once and answered the same.
+    #[param(rename = "Idempotency-Key", required = false, pattern = "^[!-~]{1,255}$")]
+    key: String,
+}
+
+/// Adds a schema and all that it refers to; returns its name and itself.
+fn register<T: ToSchema>(schemas: &mut Schemas) -> (Cow<'static, str>, RefOr<Schema>) {
+    let (name, schema) = (T::name(), T::schema());
+    schemas.push((name.clone().into_owned(), schema.clone()));
+    T::schemas(schemas);
+    (name, schema)
+}
+
+/// The one thing that every request has: where the media is, under the route's own name for it or
+/// under the other route's.
+fn address(field: &str, other: &str) -> AnyOfBuilder {
+    let named = |name: &str| ObjectBuilder::new().property(name, url()).required(name);
+    AnyOfBuilder::new().item(named(field)).item(named(other).property(field, nothing()))
+}
+
+fn url() -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some(
+            "Where the media is: an http or https URL, or `s3://bucket/key` with a connection. \
+             Private addresses are refused.",
+        ))
+        .format(Some(utoipa::openapi::SchemaFormat::Custom("uri".to_owned())))
+        .pattern(Some("^([hH][tT][tT][pP][sS]?|[sS]3)://"))
+        .max_length(Some(InputUrl::MAX_LEN))
+        .examples(["https://example.com/upload.mov"])
+}
+
+fn named(kind: Kind) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some([kind.name()]))
+}
+
+fn nothing() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Null)
+}
+
+fn or_null(schema: impl Into<RefOr<Schema>>) -> OneOfBuilder {
+    OneOfBuilder::new().item(nothing()).item(schema)
+}
