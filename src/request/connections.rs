@@ -29,7 +29,7 @@ const KNOWN: &[&str] =
 const DEFAULT_REGION: &str = "us-east-1";
 
 /// The longest of the texts in it.
-const MAX_TEXT_BYTES: usize = 1024;
+const MAX_TEXT_CHARS: usize = 1024;
 
 /// A bucket of your own, without its secret.
 #[derive(Debug, Serialize, ToSchema)]
@@ -228,12 +228,12 @@ fn text<'a>(fields: &Fields<'a>, name: &'static str) -> Result<Option<&'a str>, 
     let Some(text) = fields.text(name)? else { return Ok(None) };
     let is_plain = name == "name" || text.bytes().all(|byte| byte.is_ascii_graphic());
     if text.is_empty()
-        || text.len() > MAX_TEXT_BYTES
+        || text.chars().count() > MAX_TEXT_CHARS
         || text.contains(char::is_control)
         || !is_plain
     {
         let message =
-            format!("`{name}` must be 1 to {MAX_TEXT_BYTES} characters without spaces or controls");
+            format!("`{name}` must be 1 to {MAX_TEXT_CHARS} characters without spaces or controls");
         return Err(Problem::invalid_input(name, message));
     }
     Ok(Some(text))

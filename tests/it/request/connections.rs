@@ -84,6 +84,16 @@ async fn a_server_without_a_key_says_what_it_needs() {
 }
 
 #[tokio::test]
+async fn a_name_is_measured_in_characters() {
+    let app = sealing().await;
+    let mut sent = bucket();
+    for (length, status) in [(1024, 201), (1025, 400)] {
+        sent["name"] = json!("é".repeat(length));
+        assert_eq!(app.post("/connections", &sent).await.status, status, "{length}");
+    }
+}
+
+#[tokio::test]
 async fn a_connection_that_is_not_as_it_should_be_is_told_field_by_field() {
     let app = sealing().await;
     let changed = |name: &str, value: Value| {
