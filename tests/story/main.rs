@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "a story that cannot go on has failed")]
 
 mod buckets;
+mod contract;
 mod crash;
 mod express;
 mod harness;

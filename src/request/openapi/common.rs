@@ -25,6 +25,8 @@ pub(super) fn finished(api: &OpenApi) -> Value {
     without_empty_defaults(&mut document);
     document["webhooks"] = webhooks::all();
     document["components"]["schemas"]["Job"]["examples"] = json!([job()]);
+    document["paths"]["/jobs"]["post"]["responses"]["201"]["content"]["application/json"]["example"] =
+        accepted(job());
     document["components"]["responses"] = json!({"NoKey": response(&NO_KEY), "TooSlow": response(&TOO_SLOW), "Ours": response(&OURS)});
     document["components"]["headers"] = json!({
         "RequestId": {
@@ -45,6 +47,20 @@ pub(super) fn finished(api: &OpenApi) -> Value {
 /// A job as the documentation shows it.
 fn job() -> Value {
     serde_json::from_str(include_str!("job.json")).unwrap_or_default()
+}
+
+/// The same job when it has just been accepted.
+fn accepted(mut job: Value) -> Value {
+    job["status"] = "queued".into();
+    job["progress"] = json!(0.0);
+    for list in ["outputs", "tasks"] {
+        job[list] = json!([]);
+    }
+    for later in ["output", "output_url", "started_at", "finished_at", "completed_at"] {
+        job[later] = Value::Null;
+    }
+    job["updated_at"] = job["created_at"].clone();
+    job
 }
 
 /// A path as OpenAPI writes it: axum's `{*key}`, which takes slashes too, is a `{key}`.

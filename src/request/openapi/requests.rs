@@ -13,6 +13,7 @@ use utoipa::openapi::schema::{
 use utoipa::openapi::{Discriminator, Ref, RefOr};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
+use super::super::RequestLimits;
 use crate::id::{BatchTag, ConnectionTag, JobTag};
 use crate::job::options::{AnimationOptions, AudioOptions, ImageOptions, VideoOptions};
 use crate::job::{InputUrl, Kind, Priority, Status};
@@ -48,9 +49,6 @@ pub(in crate::request) struct JobRequest;
 
 /// A request for one job, or for several of one input with `tasks`.
 pub(in crate::request) struct ProcessRequest;
-
-/// The most tasks of one batch.
-const MAX_TASKS: usize = 50;
 
 impl Making {
     /// The schema's name for one kind: `VideoMaking`.
@@ -168,7 +166,7 @@ impl ProcessRequest {
         let tasks = ArrayBuilder::new()
             .items(Ref::from_schema_name(Making::name()))
             .min_items(Some(1))
-            .max_items(Some(MAX_TASKS))
+            .max_items(Some(RequestLimits::default().max_tasks))
             .description(Some("What is made of the input: all are accepted or none."));
         let tasks = ObjectBuilder::new()
             .property("tasks", tasks)
@@ -271,7 +269,7 @@ pub(in crate::request) struct ConnectionRequest {
     #[schema(pattern = "^s3$")]
     kind: String,
     /// Your name for it.
-    #[schema(min_length = 1, max_length = 256)]
+    #[schema(pattern = r"^[^\x00-\x1f\x7f-\x9f]+$", max_length = 1024)]
     name: Option<String>,
     /// The server, when it is not Amazon's.
     #[schema(format = "uri", pattern = "^[hH][tT][tT][pP][sS]?://[!-~]+$", max_length = 1024)]
@@ -323,8 +321,8 @@ pub(in crate::request) struct JobQuery {
     /// Only jobs in front of this one in the list's order.
     #[param(required = false, value_type = JobTag)]
     before: (),
-    /// `desc` begins with the newest.
-    #[param(inline, required = false, default = "desc")]
+    /// `desc` begins with the newest, and is meant when nothing is said.
+    #[param(inline, required = false)]
     order: Order,
 }
 

@@ -6,6 +6,9 @@ use super::sample;
 use super::schema::{self, resolved};
 use super::text::{escaped, inline, prose};
 
+/// The methods, in the order in which one meets them: a thing is made before it is listed.
+const METHODS: [&str; 5] = ["post", "get", "put", "patch", "delete"];
+
 /// A method of a path.
 #[derive(Clone, Copy)]
 pub(super) struct Operation<'a> {
@@ -18,7 +21,7 @@ pub(super) struct Operation<'a> {
 pub(super) fn all(document: &Value) -> Vec<Operation<'_>> {
     let paths = document["paths"].as_object().into_iter().flat_map(Map::iter);
     let all = paths.flat_map(|(path, item)| {
-        let methods = item.as_object().into_iter().flat_map(Map::iter);
+        let methods = METHODS.into_iter().filter_map(|method| Some((method, item.get(method)?)));
         methods.map(move |(method, value)| Operation { path, method, value })
     });
     all.collect()
@@ -84,7 +87,10 @@ impl Operation<'_> {
 
     fn body(&self, document: &Value) -> String {
         let table = self.request().map(|schema| schema::fields(document, schema));
-        table.map(|table| format!("<h4>Body</h4>{table}")).unwrap_or_default()
+        // In a request `null` is the same as nothing.
+        table
+            .map(|table| format!("<h4>Body</h4>{}", table.replace(" or null", "")))
+            .unwrap_or_default()
     }
 
     /// Every status with what it means, and the kinds of problem that come with it.
@@ -129,16 +135,18 @@ impl Operation<'_> {
         let answers = self.value["responses"].as_object().into_iter().flat_map(Map::iter);
         let good = answers.filter(|(status, _)| status.starts_with('2'));
         let mut with_body = good.filter_map(|(status, answer)| {
-            let schema = answer.pointer("/content/application~1json/schema")?;
-            Some((status, schema)).filter(|(_, schema)| schema["type"] != "object")
+            let media = answer.pointer("/content/application~1json")?;
+            Some((status, media)).filter(|(_, media)| media["schema"]["type"] != "object")
         });
         // A new thing is more telling than one that was there before.
         let with_body = with_body.by_ref().max_by_key(|(status, _)| status.as_str());
-        let Some((status, schema)) = with_body else { return String::new() };
+        let Some((status, media)) = with_body else { return String::new() };
+        let example = media.get("example").cloned();
+        let example = example.unwrap_or_else(|| sample::of(document, &media["schema"]));
         format!(
             "<figure><figcaption>{}</figcaption>{}</figure>",
             escaped(status),
-            sample::shown(&sample::of(document, schema))
+            sample::shown(&example)
         )
     }
 }

@@ -90,7 +90,9 @@ fn described(document: &Value, schema: &Value) -> String {
     let of = |schema: &Value| schema["description"].as_str().map(str::to_owned);
     let parts = schema["oneOf"].as_array().into_iter().flatten();
     let what = of(schema)
-        .or_else(|| parts.filter_map(of).next())
+        .or_else(|| {
+            parts.filter_map(|part| of(part).or_else(|| of(resolved(document, part)))).next()
+        })
         .or_else(|| of(resolved(document, schema)))
         .unwrap_or_default();
     let default = schema.get("default").map(|value| {
@@ -123,20 +125,19 @@ fn flat<'a>(document: &'a Value, schema: &'a Value) -> Vec<Field<'a>> {
 /// `kind` and the `options` that belong to it, where a schema has that choice.
 fn making(document: &Value, schema: &Value) -> String {
     let schema = resolved(document, schema);
-    if let Some(mapping) = schema["discriminator"]["mapping"].as_object() {
-        let kinds: String =
-            mapping.keys().map(|kind| format!("<code>{}</code> ", escaped(kind))).collect();
-        let options: Vec<String> = mapping
-            .iter()
-            .map(|(kind, name)| {
-                let pointer =
-                    name.as_str().and_then(|name| name.strip_prefix('#')).unwrap_or_default();
-                let making = document.pointer(pointer).unwrap_or(&Value::Null);
-                let options = self::kind(document, &making["properties"]["options"]);
-                format!("{}: {options}", escaped(kind))
-            })
-            .collect();
-        return row("kind", true, &kinds, "What is made.")
+    if !schema["discriminator"].is_null() {
+        let makings = schema["oneOf"].as_array().into_iter().flatten();
+        let (mut kinds, mut options) = (Vec::new(), Vec::new());
+        for making in makings.map(|making| resolved(document, making)) {
+            let kind =
+                escaped(making["properties"]["kind"]["enum"][0].as_str().unwrap_or_default());
+            kinds.push(format!("<code>{kind}</code>"));
+            options.push(format!(
+                "{kind}: {}",
+                self::kind(document, &making["properties"]["options"])
+            ));
+        }
+        return row("kind", true, &kinds.join(" "), "What is made.")
             + &row(
                 "options",
                 false,
