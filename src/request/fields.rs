@@ -8,6 +8,7 @@
 use serde_json::{Map, Value};
 
 use super::Problem;
+use crate::job::options;
 
 /// The fields of an object somewhere in the body.
 #[derive(Clone, Copy)]
@@ -50,12 +51,12 @@ impl<'a> Fields<'a> {
 
     /// A whole number.
     pub(super) fn integer(&self, name: &str) -> Result<Option<i64>, Problem> {
-        self.typed(name, "a whole number", Value::as_i64)
+        self.typed(name, "a whole number", whole)
     }
 
     /// A whole number that is not negative.
     pub(super) fn count(&self, name: &str) -> Result<Option<i64>, Problem> {
-        self.typed(name, "a whole number, 0 or more", |value| value.as_i64().filter(|n| *n >= 0))
+        self.typed(name, "a whole number, 0 or more", |value| whole(value).filter(|n| *n >= 0))
     }
 
     /// A problem with a field that must be there and is not.
@@ -111,6 +112,10 @@ pub(super) fn slip(name: &str, known: &[&'static str]) -> Option<&'static str> {
         .map(|(_, meant)| meant)
 }
 
+fn whole(value: &Value) -> Option<i64> {
+    value.as_number().and_then(options::whole)
+}
+
 fn described(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -125,7 +130,25 @@ fn described(value: &Value) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn a_number_without_a_fraction_is_whole_however_it_is_written() {
+        for (number, whole) in [
+            (json!(7), Some(7)),
+            (json!(7.0), Some(7)),
+            (json!(-7e0), Some(-7)),
+            (json!(7.5), None),
+            (json!(1e300), None),
+            (json!("7"), None),
+        ] {
+            let Value::Object(object) = json!({"a": number}) else { panic!("an object") };
+            let read = Fields::new("", &object).integer("a").ok().flatten();
+            assert_eq!(read, whole, "{object:?}");
+        }
+    }
 
     #[test]
     fn a_slip_is_near_a_known_name_and_far_from_the_names_of_other_generations() {

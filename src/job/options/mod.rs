@@ -11,7 +11,7 @@ mod value;
 mod video;
 
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use crate::task::Kind;
 
@@ -67,10 +67,35 @@ fn read<T: DeserializeOwned>(
     options: &Map<String, Value>,
     validate: impl FnOnce(&T) -> Result<(), OptionError>,
 ) -> Result<T, OptionError> {
-    let decoded: T = serde_path_to_error::deserialize(Value::Object(options.clone()))
+    let plain = plain(&Value::Object(options.clone()));
+    let decoded: T = serde_path_to_error::deserialize(plain)
         .map_err(|error| OptionError::from_serde(&error, options))?;
     validate(&decoded)?;
     Ok(decoded)
+}
+
+/// The value with every whole number written as one: serde does not take `640.0` for an integer.
+fn plain(value: &Value) -> Value {
+    match value {
+        Value::Number(number) => whole(number).map_or_else(|| value.clone(), Value::from),
+        Value::Array(items) => items.iter().map(plain).collect(),
+        Value::Object(object) => {
+            object.iter().map(|(name, value)| (name.clone(), plain(value))).collect()
+        }
+        other => other.clone(),
+    }
+}
+
+/// The whole number that a JSON number is, however it is written: clients that know no integers
+/// send `640.0`.
+#[must_use]
+pub fn whole(number: &Number) -> Option<i64> {
+    /// Beyond it, numbers with a fraction cannot be told from those without.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    number.as_i64().or_else(|| {
+        let float = number.as_f64()?;
+        (float.fract() == 0.0 && float.abs() <= EXACT).then_some(float as i64)
+    })
 }
 
 /// An option that cannot be accepted, in words for the person who sent it.

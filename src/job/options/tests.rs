@@ -64,6 +64,19 @@ fn a_colour_is_written_long_or_short() {
 }
 
 #[test]
+fn a_number_without_a_fraction_is_whole_however_it_is_written() {
+    let written =
+        json!({"width": 640.0, "height": 3.6e2, "bitrate": 4e6, "start": 1.0, "end": 2.5});
+    let meant = json!({"width": 640, "height": 360, "bitrate": 4_000_000, "start": 1, "end": 2.5});
+    assert_eq!(decode(Kind::Video, &written), decode(Kind::Video, &meant));
+    assert!(decode(Kind::Video, &meant).is_ok());
+    for refused in [json!({"width": 640.5}), json!({"width": 1e300}), json!({"bitrate": 4e6 + 0.5})]
+    {
+        assert!(decode(Kind::Video, &refused).is_err(), "{refused}");
+    }
+}
+
+#[test]
 fn a_length_is_pixels_or_a_share() {
     for (wire, length) in [
         (json!(640), Length::Pixels(640)),
