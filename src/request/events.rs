@@ -18,6 +18,7 @@ use futures::{StreamExt as _, stream};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
+use utoipa::ToSchema;
 
 use super::jobs::{changed, job_id, unknown};
 use super::openapi::{NoJob, NoSeat};
@@ -52,6 +53,21 @@ impl Seats {
     }
 }
 
+/// One event of the stream.
+#[derive(ToSchema)]
+#[schema(as = JobEvent)]
+#[expect(dead_code, reason = "the schema of what is written as an event")]
+struct JobEventView {
+    /// Always `job`.
+    #[schema(pattern = "^job$")]
+    event: String,
+    /// What the event shows: sent back as `Last-Event-ID`, it says what has been seen.
+    id: String,
+    /// The Job, as JSON.
+    #[schema(content_media_type = "application/json")]
+    data: String,
+}
+
 /// `GET /jobs/{id}/events`.
 #[utoipa::path(
     get,
@@ -73,7 +89,7 @@ impl Seats {
         (
             status = 200,
             description = "The events.",
-            body = String,
+            body = JobEventView,
             content_type = "text/event-stream",
         ),
         (status = 204, description = "The job has ended, and you have seen it."),
