@@ -36,10 +36,13 @@ const UNDER_WAY: &str = "processing";
                            `Idempotency-Key` is known.",
             body = ProcessAnswer,
             headers(("Idempotency-Replayed" = String, description = "`true` on an answer given before.")),
-            links(("job" = (
-                operation_id = "getJob",
-                parameters(("id" = "$response.body#/task_id")),
-            ))),
+            links(
+                ("job" = (operation_id = "getJob", parameters(("id" = "$response.body#/task_id")))),
+                ("batch" = (
+                    operation_id = "getBatch",
+                    parameters(("id" = "$response.body#/batch_id")),
+                )),
+            ),
         ),
         NotAccepted,
     ),
