@@ -22,7 +22,7 @@ use crate::id::{ConnectionId, ConnectionTag, fresh};
 use crate::job::Owner;
 
 /// What may be in a request for one.
-const KNOWN: &[&str] =
+pub(super) const KNOWN: &[&str] =
     &["kind", "name", "endpoint", "region", "access_key_id", "secret_access_key"];
 
 /// What a server that is not Amazon's is usually told.

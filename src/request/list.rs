@@ -178,9 +178,9 @@ pub(super) fn answer<T: Serialize>(
     Ok(response)
 }
 
-const BATCH_PARAMETERS: &[&str] = &["input", "limit", "after", "before", "order"];
+pub(super) const BATCH_PARAMETERS: &[&str] = &["input", "limit", "after", "before", "order"];
 
-const JOB_PARAMETERS: &[&str] =
+pub(super) const JOB_PARAMETERS: &[&str] =
     &["kind", "status", "input", "batch_id", "limit", "after", "before", "order"];
 
 const ORDERS: [(&str, bool); 2] = [("desc", false), ("asc", true)];
@@ -188,7 +188,7 @@ const ORDERS: [(&str, bool); 2] = [("desc", false), ("asc", true)];
 const DELIVERY_STATES: [DeliveryState; 4] =
     [DeliveryState::Pending, DeliveryState::Delivered, DeliveryState::Failed, DeliveryState::Held];
 
-const DELIVERY_PARAMETERS: &[&str] = &["job_id", "batch_id", "state", "limit"];
+pub(super) const DELIVERY_PARAMETERS: &[&str] = &["job_id", "batch_id", "state", "limit"];
 
 /// Reads the query of `GET /webhooks/deliveries`.
 pub(super) fn deliveries(query: &str) -> Result<DeliveryFilter, Problem> {

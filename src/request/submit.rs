@@ -18,7 +18,7 @@ use crate::job::{InputError, InputUrl, JobSpec, Kind, ObjectUrl, Options, Priori
 const MAX_METADATA_BYTES: usize = 16 << 10;
 
 /// What may be in a request for one job.
-const KNOWN: &[&str] = &[
+pub(super) const KNOWN: &[&str] = &[
     "tasks",
     "input",
     "url",
@@ -36,7 +36,7 @@ const KNOWN_OF_BATCH: &[&str] =
     &["input", "url", "tasks", "metadata", "webhook_url", "priority", "output", "connection_id"];
 
 /// What may be in each of them.
-const KNOWN_OF_TASK: &[&str] = &["kind", "options"];
+pub(super) const KNOWN_OF_TASK: &[&str] = &["kind", "options"];
 
 /// What a request is measured against.
 pub(super) struct Rules<'a> {

@@ -8,6 +8,7 @@ mod crash;
 mod express;
 mod harness;
 mod hostile;
+mod ittybit;
 mod once;
 mod pipeline;
 mod receivers;

@@ -7,7 +7,7 @@ use super::problems::{Row, response};
 use super::webhooks;
 
 /// The methods of a path that are operations.
-const METHODS: [&str; 5] = ["get", "put", "post", "delete", "patch"];
+const METHODS: [&str; 7] = ["get", "head", "options", "put", "post", "delete", "patch"];
 
 /// Every route that asks for a key.
 const NO_KEY: Row = (401, "No key, or one that is not known.", &["token_missing", "token_invalid"]);

@@ -367,6 +367,9 @@ pub(in crate::request) struct DeliveryQuery {
     /// Only deliveries of this job.
     #[param(required = false, value_type = JobTag)]
     job_id: (),
+    /// Only deliveries of this batch's end.
+    #[param(required = false, value_type = BatchTag)]
+    batch_id: (),
     /// Only deliveries that stand so.
     #[param(required = false)]
     state: DeliveryState,
@@ -424,4 +427,58 @@ fn nothing() -> ObjectBuilder {
 
 fn or_null(schema: impl Into<RefOr<Schema>>) -> OneOfBuilder {
     OneOfBuilder::new().item(nothing()).item(schema)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use utoipa::openapi::path::ParameterIn;
+
+    use super::super::super::{connections, list, submit};
+    use super::*;
+
+    fn parameters<T: IntoParams>() -> BTreeSet<String> {
+        T::into_params(|| Some(ParameterIn::Query)).into_iter().map(|one| one.name).collect()
+    }
+
+    fn set(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    /// The names of all fields anywhere in a schema, without those of what it refers to.
+    fn fields(schema: RefOr<Schema>) -> BTreeSet<String> {
+        fn collect(value: &serde_json::Value, found: &mut BTreeSet<String>) {
+            if let Some(properties) = value["properties"].as_object() {
+                found.extend(properties.keys().cloned());
+            }
+            for name in ["allOf", "anyOf", "oneOf"] {
+                value[name].as_array().into_iter().flatten().for_each(|part| collect(part, found));
+            }
+        }
+        let mut found = BTreeSet::new();
+        collect(&serde_json::to_value(schema).expect("JSON"), &mut found);
+        found
+    }
+
+    #[test]
+    fn a_query_has_the_parameters_that_its_reader_knows() {
+        assert_eq!(parameters::<JobQuery>(), set(list::JOB_PARAMETERS));
+        assert_eq!(parameters::<BatchQuery>(), set(list::BATCH_PARAMETERS));
+        assert_eq!(parameters::<DeliveryQuery>(), set(list::DELIVERY_PARAMETERS));
+    }
+
+    #[test]
+    fn a_body_has_the_fields_that_its_reader_knows() {
+        let settings = || fields(JobSettings::schema());
+        let making = || fields(Making::of(Kind::Video, &mut Schemas::new()));
+        let all = |schema| -> BTreeSet<String> {
+            [fields(schema), settings(), making()].into_iter().flatten().collect()
+        };
+        assert_eq!(all(ProcessRequest::schema()), set(submit::KNOWN));
+        let without_tasks = set(submit::KNOWN).into_iter().filter(|name| name != "tasks");
+        assert_eq!(all(JobRequest::schema()), without_tasks.collect());
+        assert_eq!(making(), set(submit::KNOWN_OF_TASK));
+        assert_eq!(fields(ConnectionRequest::schema()), set(connections::KNOWN));
+    }
 }

@@ -3,13 +3,33 @@
 use serde_json::{Value, json};
 
 /// The events, and when they come.
-const EVENTS: [(&str, &str, &str); 3] = [
-    ("job.succeeded", "jobSucceeded", "A job has made its outputs"),
-    ("job.failed", "jobFailed", "A job has failed"),
-    ("job.cancelled", "jobCancelled", "A job was cancelled"),
+const EVENTS: [Event; 4] = [
+    Event::of_job("job.succeeded", "jobSucceeded", "A job has made its outputs"),
+    Event::of_job("job.failed", "jobFailed", "A job has failed"),
+    Event::of_job("job.cancelled", "jobCancelled", "A job was cancelled"),
+    Event {
+        name: "batch.finished",
+        id: "batchFinished",
+        summary: "All jobs of a batch have ended",
+        tells_of: "Batch",
+    },
 ];
 
-const HOW: &str = "POSTed to the job's `webhook_url`, else to the server's default. Any 2xx means \
+struct Event {
+    name: &'static str,
+    id: &'static str,
+    summary: &'static str,
+    /// The schema of what it tells of.
+    tells_of: &'static str,
+}
+
+impl Event {
+    const fn of_job(name: &'static str, id: &'static str, summary: &'static str) -> Self {
+        Self { name, id, summary, tells_of: "Job" }
+    }
+}
+
+const HOW: &str = "POSTed to the `webhook_url` of its jobs, else to the server's default. Any 2xx means \
     that you have it. A redirect is a failure, 410 ends all deliveries to this URL, 429 and 503 are \
     asked again after their `Retry-After`. There are ten attempts over three days; what was not \
     delivered is kept for replay. The same event always has the same `webhook-id`: ignore one that \
@@ -17,22 +37,22 @@ const HOW: &str = "POSTed to the job's `webhook_url`, else to the server's defau
 
 /// Every event.
 pub(super) fn all() -> Value {
-    EVENTS.iter().map(|(name, id, summary)| (*name, event(name, id, summary))).collect()
+    EVENTS.iter().map(|event| (event.name, described(event))).collect()
 }
 
-fn event(name: &str, id: &str, summary: &str) -> Value {
+fn described(event: &Event) -> Value {
     let body = json!({
         "allOf": [
-            {"$ref": "#/components/schemas/Job"},
+            {"$ref": format!("#/components/schemas/{}", event.tells_of)},
             {
                 "type": "object",
                 "required": ["type", "seq"],
                 "properties": {
-                    "type": {"type": "string", "enum": [name]},
+                    "type": {"type": "string", "enum": [event.name]},
                     "seq": {
                         "type": "integer",
                         "minimum": 1,
-                        "description": "Grows with each end of the job: it can be retried."
+                        "description": "Grows with each end: what failed can be retried."
                     }
                 }
             }
@@ -41,8 +61,8 @@ fn event(name: &str, id: &str, summary: &str) -> Value {
     json!({
         "post": {
             "tags": ["Webhooks"],
-            "operationId": id,
-            "summary": summary,
+            "operationId": event.id,
+            "summary": event.summary,
             "description": HOW,
             "security": [{}],
             "parameters": headers(),

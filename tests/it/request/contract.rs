@@ -6,12 +6,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use axum::body::Body;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reelway::clock::Clock as _;
 use reelway::job::{Kind, Options};
 use reelway::request::Auth;
 use reelway::store::Store as _;
 use reelway::webhook::{Message, Secret};
 use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::app::TestApp;
 use crate::contract::Contract;
@@ -390,7 +393,12 @@ async fn what_receivers_get_is_what_the_document_says() {
     app.finish(app.claim().await, b"whole").await;
     submit().await;
     app.fail(app.claim().await).await;
-    let id = submit().await;
+    let body = json!({
+        "url": "https://example.com/a.mp4", "webhook_url": "https://hooks.example.com/",
+        "tasks": [{"kind": "image"}]
+    });
+    let batch = app.post("/process", &body).await.json();
+    let id = batch["tasks"][0]["task_id"].as_str().expect("an id");
     app.post(&format!("/jobs/{id}/cancel"), &json!({})).await;
 
     let secrets = Secret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("a secret").into();
@@ -429,4 +437,27 @@ async fn every_example_in_the_document_is_what_its_schema_says() {
             assert_eq!(contract.errors(schema, example), [""; 0], "{name}: {example}");
         }
     }
+}
+
+#[tokio::test]
+async fn the_page_shows_every_operation_and_loads_nothing() {
+    let app = TestApp::new().await;
+    let page = app.get("/docs").await;
+    let html = String::from_utf8(page.body.to_vec()).expect("UTF-8");
+    for (path, method, operation) in Contract::of(&app.router).await.operations() {
+        let name = operation.value()["operationId"].as_str().expect("a name");
+        assert!(html.contains(&format!("id=\"{name}\"")), "{method} {path}");
+    }
+    let links = html.split("href=\"#").skip(1).filter_map(|rest| rest.split('"').next());
+    for anchor in links {
+        assert!(html.contains(&format!("id=\"{anchor}\"")), "#{anchor} is not there");
+    }
+    for foreign in ["<script", "<img", "@import", "url(", " src=", "href=\"http"] {
+        assert!(!html.contains(foreign), "{foreign}");
+    }
+    let style = html.split("<style>").nth(1).and_then(|rest| rest.split("</style>").next());
+    let digest = STANDARD.encode(Sha256::digest(style.expect("a style sheet")));
+    let policy = page.header("content-security-policy");
+    assert!(policy.starts_with("default-src 'none'"), "{policy}");
+    assert!(policy.contains(&format!("style-src 'sha256-{digest}';")), "{policy}");
 }

@@ -158,7 +158,8 @@ fn webhooks(document: &Value) -> String {
         "<section class=\"group\" id=\"pushes\"><h2>What receivers get</h2>\n\
          <article><div class=\"text\">{how}<h4>Events</h4><table>{names}</table>\
          <h4>Headers</h4>{headers}<h4>Body</h4><p>The <a href=\"#Job\">Job</a> as it was when it \
-         ended, with <code>type</code> (the event) and <code>seq</code>.</p></div>\
+         ended, or the <a href=\"#Batch\">Batch</a>, with <code>type</code> (the event) and \
+         <code>seq</code>.</p></div>\
          <div class=\"code\"><figure><figcaption>Body</figcaption>{sample}</figure></div></article></section>",
         how = prose(first["description"].as_str().unwrap_or_default()),
         headers = operation::parameters(document, first),

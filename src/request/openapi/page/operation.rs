@@ -7,7 +7,7 @@ use super::schema::{self, resolved};
 use super::text::{escaped, inline, prose};
 
 /// The methods, in the order in which one meets them: a thing is made before it is listed.
-const METHODS: [&str; 5] = ["post", "get", "put", "patch", "delete"];
+const METHODS: [&str; 7] = ["post", "get", "head", "put", "patch", "delete", "options"];
 
 /// A method of a path.
 #[derive(Clone, Copy)]
@@ -201,8 +201,12 @@ fn path(path: &str) -> String {
     escaped(path).replace('{', "<var>{").replace('}', "}</var>")
 }
 
-/// A method in four letters at most.
+/// A method in five letters at most.
 fn verb(method: &str) -> String {
-    let verb = if method == "delete" { "del" } else { method };
+    let verb = match method {
+        "delete" => "del",
+        "options" => "opt",
+        other => other,
+    };
     verb.to_uppercase()
 }
