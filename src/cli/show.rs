@@ -125,7 +125,7 @@ fn facts(file: &FileView) -> String {
     if let Some(secs) = file.duration {
         facts.push(span((secs * 1000.0) as i64));
     }
-    facts.push(size(file.filesize));
+    facts.extend(file.filesize.map(size));
     facts.push(clean(&file.url));
     facts.join("  ")
 }

@@ -1,6 +1,7 @@
 //! A file that was made.
 
 use serde::{Deserialize, Serialize};
+use url::Url;
 use utoipa::ToSchema;
 
 use super::ObjectUrl;
@@ -31,7 +32,7 @@ pub struct File {
     pub format: String,
     /// Its media type, from what was made and never from what was sent.
     pub content_type: String,
-    /// Size in bytes.
+    /// Size in bytes; 0 when a provider made it and did not say.
     pub filesize: u64,
     /// Width in pixels.
     pub width: Option<u32>,
@@ -45,11 +46,23 @@ pub struct File {
     pub bitrate: Option<u64>,
     /// What the streams are coded in.
     pub codecs: Option<Codecs>,
-    /// SHA-256 of its bytes in lower-case hex.
+    /// SHA-256 of its bytes in lower-case hex; empty when a provider made it and did not say.
     pub sha256: String,
     /// The object in the user's own bucket that it went to; without it the file is in storage.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub delivered_to: Option<ObjectUrl>,
+    /// Where the provider that made it keeps it; without it the file is in storage.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub remote_url: Option<Url>,
+}
+
+impl File {
+    /// Where it is, unless it is in this server's storage.
+    #[must_use]
+    pub fn url_elsewhere(&self) -> Option<String> {
+        let delivered = self.delivered_to.as_ref().map(ToString::to_string);
+        delivered.or_else(|| self.remote_url.as_ref().map(ToString::to_string))
+    }
 }
 
 /// What the streams of a file are coded in.

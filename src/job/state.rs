@@ -59,7 +59,7 @@ impl Status {
 pub enum JobState {
     /// Accepted; `started_at` is set when an earlier attempt had begun.
     Queued { started_at: Option<Timestamp> },
-    /// In a worker's hands.
+    /// In the hands of a worker, or of a provider.
     Processing { started_at: Timestamp },
     /// Its outputs are there, at least one.
     Succeeded { started_at: Timestamp, finished_at: Timestamp, outputs: Vec<File> },

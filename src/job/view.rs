@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::{Codecs, File, FileKind, Job, Kind, ObjectUrl, Priority, Status};
+use super::{Codecs, File, FileKind, Job, Kind, Priority, Status};
 use crate::clock::Timestamp;
 use crate::id::{BatchId, BatchTag, JobId, JobTag, TaskId, TaskTag};
 use crate::task::{ErrorKind, Failure, Stage, StageKind, StageStatus};
@@ -92,7 +92,8 @@ pub struct FileView {
     /// Its container or image format, as in the options.
     pub format: String,
     /// Size in bytes.
-    pub filesize: u64,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub filesize: Option<u64>,
     /// Width in pixels.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub width: Option<u32>,
@@ -113,7 +114,8 @@ pub struct FileView {
     pub codecs: Option<Codecs>,
     /// SHA-256 of its bytes in lower-case hex.
     #[schema(pattern = "^[0-9a-f]{64}$")]
-    pub sha256: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sha256: Option<String>,
 }
 
 /// A stage that really ran: `import`, `probe`, the encode under its kind's name, `export`.
@@ -209,14 +211,14 @@ impl JobView {
         }
     }
 
-    /// The view with every storage key replaced by the link that `link` makes of it. What went to
-    /// a bucket of the user's own is named by its `s3://` URL and stays so.
+    /// The view with every storage key replaced by the link that `link` makes of it. What is kept
+    /// elsewhere, in a bucket of the user's own or with a provider, is named by its URL and stays so.
     #[must_use]
     pub fn linked(mut self, link: impl Fn(&str) -> String) -> Self {
         let of_tasks = self.tasks.iter_mut().filter_map(|task| task.output.as_mut());
         let files = self.outputs.iter_mut().chain(&mut self.output).chain(of_tasks);
         for url in files.map(|file| &mut file.url).chain(&mut self.output_url) {
-            if url.parse::<ObjectUrl>().is_err() {
+            if !url.contains("://") {
                 *url = link(url);
             }
         }
@@ -228,17 +230,17 @@ impl FileView {
     fn of(file: &File) -> Self {
         Self {
             object: "file".to_owned(),
-            url: file.delivered_to.as_ref().map_or_else(|| file.key.clone(), ToString::to_string),
+            url: file.url_elsewhere().unwrap_or_else(|| file.key.clone()),
             kind: file.kind,
             format: file.format.clone(),
-            filesize: file.filesize,
+            filesize: Some(file.filesize).filter(|size| *size > 0),
             width: file.width,
             height: file.height,
             duration: file.duration,
             fps: file.fps,
             bitrate: file.bitrate,
             codecs: file.codecs.clone(),
-            sha256: file.sha256.clone(),
+            sha256: Some(file.sha256.clone()).filter(|digest| !digest.is_empty()),
         }
     }
 }

@@ -99,6 +99,10 @@ pub(super) async fn serve(
         return Err(Problem::not_found("file_not_found", "this file is not kept here")
             .hint(format!("it was delivered to {object}")));
     }
+    if file.remote_url.is_some() {
+        return Err(Problem::not_found("file_not_found", "this file is not kept here")
+            .hint("the provider that made it keeps it: ask for the job, which names its URL"));
+    }
     let etag: ETag = format!("\"{}\"", file.sha256).parse().map_err(Problem::internal)?;
     let mut response = answer(&state, &file, &etag, request.method(), request.headers()).await?;
     describe(response.headers_mut(), &file)?;

@@ -6,6 +6,7 @@
 
 mod hints;
 mod model;
+mod provider;
 pub mod sql;
 
 use std::time::Duration;
@@ -25,6 +26,7 @@ pub use model::{
     Garbage, Idempotency, JobFilter, JobPage, Lease, Pressure, Published, SettleDelivery, Settled,
     StoreError, StoreResult, Submission, Submitted, Want,
 };
+pub use provider::{Asked, HandOver, Heard, Overdue, Standing, Unwanted, Word};
 
 /// How long a claim is held without a heartbeat (DESIGN.md section 3, decision 3).
 pub const LEASE: Duration = Duration::from_secs(30);
@@ -132,6 +134,33 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// many processes cannot know and does nothing.
     async fn recover(&self) -> StoreResult<usize>;
 
+    // ---- provider: tasks that somebody else makes --------------------------------------------
+
+    /// Gives a task to the provider that calls it `provider_id`: it waits there without a lease,
+    /// and the provider is asked about it after `ask_in` without a word.
+    ///
+    /// A word that came earlier counts at once. A job whose cancellation was asked for is
+    /// cancelled instead, and the provider told.
+    async fn hand_over(
+        &self,
+        lease: &Lease,
+        provider_id: &str,
+        ask_in: Duration,
+    ) -> StoreResult<Settled>;
+
+    /// Takes a provider's word, once and in any order; after it, the provider is asked about the
+    /// job after `ask_in` without another.
+    async fn hear(&self, word: &Word, ask_in: Duration) -> StoreResult<Heard>;
+
+    /// What the provider calls the job of this hand-over, when it spoke of it before it answered.
+    async fn early_word(&self, of: HandOver) -> StoreResult<Option<String>>;
+
+    /// Takes up to `limit` jobs that their provider should be spoken to about, for `lease`.
+    async fn overdue(&self, limit: u32, lease: Duration) -> StoreResult<Vec<Overdue>>;
+
+    /// Writes down what follows after the provider was spoken to and told no end.
+    async fn asked(&self, overdue: &Overdue, asked: Asked) -> StoreResult<()>;
+
     // ---- output: what may be seen -----------------------------------------------------------
 
     /// The published file with this storage key, if any.
@@ -175,7 +204,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// The secret called `name`; keeps `fresh` under that name when there is none yet.
     async fn secret(&self, name: &str, fresh: &str) -> StoreResult<String>;
 
-    /// Forgets idempotency keys older than `keys_before` and deliveries ended before
+    /// Forgets idempotency keys and providers' early words older than `keys_before` and deliveries ended before
     /// `deliveries_before`; returns how many rows went.
     async fn tidy(&self, keys_before: Timestamp, deliveries_before: Timestamp) -> StoreResult<u64>;
 

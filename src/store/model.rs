@@ -183,7 +183,7 @@ pub struct DeletedJob {
 pub struct Pressure {
     /// Tasks that wait for a worker.
     pub queued: u64,
-    /// Tasks in a worker's hands.
+    /// Tasks in the hands of a worker or a provider.
     pub processing: u64,
     /// Deliveries that wait for their time or their receiver.
     pub deliveries_pending: u64,

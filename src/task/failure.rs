@@ -106,6 +106,20 @@ error_kinds! {
     OutputRefused = "output_refused", Destination, FAIL;
     /// The disk is full.
     DiskFull = "disk_full", Ours, RETRY;
+    /// The provider does not know the operator's key, or does not let it do this (401, 403).
+    ProviderUnauthorized = "provider_unauthorized", Ours, FAIL;
+    /// The operator's account at the provider has no credit left (402).
+    ProviderNoCredit = "provider_no_credit", Ours, FAIL;
+    /// The provider does not take the job as it was asked for (400, 422).
+    ProviderRefused = "provider_refused", Input, FAIL;
+    /// The provider could not be reached, or had no time, for as long as is waited for it.
+    ProviderUnavailable = "provider_unavailable", Ours, RETRY;
+    /// The provider's answer says nothing that can be understood.
+    ProviderUnreadable = "provider_unreadable", Ours, RETRY;
+    /// The provider took the job and failed.
+    ProviderFailed = "provider_failed", Input, FAIL;
+    /// The provider took the job and does not know it any more, or never came to an end.
+    ProviderLost = "provider_lost", Ours, FAIL;
     /// The worker was lost with this task in its hands, as often as is allowed.
     Poison = "poison", Ours, FAIL;
     /// Something that should not happen; the server's log says what.
@@ -138,6 +152,14 @@ pub struct Failure {
     /// The last meaningful lines that the tool said; at most [`MAX_LOG_LINES`].
     #[serde(default)]
     pub log: Vec<String>,
+}
+
+impl ErrorKind {
+    /// The kind called `name` on the wire, if there is one.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.name() == name)
+    }
 }
 
 impl Failure {

@@ -12,6 +12,9 @@ pub const MAX_TRIES: u32 = 3;
 pub enum Next {
     /// Back into the queue, to run after this long.
     RetryIn(Duration),
+    /// The same, and the claim does not count: nothing was tried, because a provider was away or
+    /// asked for patience.
+    PostponeBy(Duration),
     /// The task has failed.
     End,
 }

@@ -17,6 +17,8 @@ pub enum TaskState {
     },
     /// In a worker's hands.
     Processing,
+    /// With a provider, which makes it in place of a worker: nobody holds a lease.
+    Away,
     /// Done.
     Succeeded,
     /// Given up.
@@ -32,14 +34,16 @@ pub enum TaskEvent {
     Released,
     /// A worker took it.
     Claimed,
-    /// The worker finished it.
+    /// A provider took it from the worker.
+    HandedOver,
+    /// The worker, or the provider, finished it.
     Finished,
     /// The worker failed, or was lost, and it will be tried again.
     Retried {
         /// Not before this moment.
         run_at: Timestamp,
     },
-    /// The worker failed, or was lost, for good.
+    /// The worker or the provider failed, or was lost, for good.
     Failed,
     /// The worker handed it back untouched.
     HandedBack,
@@ -72,9 +76,10 @@ impl TaskState {
             | (S::Failed | S::Cancelled, E::Reopened) => S::Queued { run_at: at },
             (S::Processing, E::Retried { run_at }) => S::Queued { run_at },
             (S::Queued { run_at }, E::Claimed) if run_at <= at => S::Processing,
-            (S::Processing, E::Finished) => S::Succeeded,
-            (S::Processing, E::Failed) => S::Failed,
-            (S::Waiting | S::Queued { .. } | S::Processing, E::Cancelled) => S::Cancelled,
+            (S::Processing, E::HandedOver) => S::Away,
+            (S::Processing | S::Away, E::Finished) => S::Succeeded,
+            (S::Processing | S::Away, E::Failed) => S::Failed,
+            (S::Waiting | S::Queued { .. } | S::Processing | S::Away, E::Cancelled) => S::Cancelled,
             (state, event) => return Err(InvalidTransition { state, event }),
         })
     }
@@ -83,7 +88,7 @@ impl TaskState {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Waiting => "waiting",
+            Self::Waiting | Self::Away => "waiting",
             Self::Queued { .. } => "queued",
             Self::Processing => "processing",
             Self::Succeeded => "succeeded",
@@ -108,6 +113,7 @@ mod tests {
             TaskState::Queued { run_at: now },
             TaskState::Queued { run_at: later },
             TaskState::Processing,
+            TaskState::Away,
             TaskState::Succeeded,
             TaskState::Failed,
             TaskState::Cancelled,
@@ -115,6 +121,7 @@ mod tests {
         let events = [
             TaskEvent::Released,
             TaskEvent::Claimed,
+            TaskEvent::HandedOver,
             TaskEvent::Finished,
             TaskEvent::Retried { run_at: later },
             TaskEvent::Failed,

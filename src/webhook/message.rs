@@ -115,6 +115,7 @@ mod tests {
             codecs: None,
             sha256: "ab".repeat(32),
             delivered_to: None,
+            remote_url: None,
         }
     }
 

@@ -169,6 +169,7 @@ impl Made {
             }),
             sha256: stored.sha256,
             delivered_to: None,
+            remote_url: None,
         }
     }
 }

@@ -69,6 +69,7 @@ impl TestApp {
             links: links.clone(),
             clock: clock.clone(),
             auth: Auth::default(),
+            provider: None,
             keyring: Keyring::default(),
             limits: RequestLimits::default(),
             default_webhook_url: None,
@@ -200,6 +201,7 @@ impl TestApp {
             codecs: Some(Codecs { video: Some("h264".to_owned()), audio: None }),
             sha256: stored.sha256,
             delivered_to: None,
+            remote_url: None,
         };
         let url = self.links.lasting_link(&key);
         let settled =

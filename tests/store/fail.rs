@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reelway::job::JobState;
+use reelway::job::{JobState, Status};
 use reelway::store::{EventKind, Settled};
 use reelway::task::{ErrorKind, Failure, MAX_LOG_LINES, Next, StageStatus, TaskState};
 
@@ -69,4 +69,21 @@ pub(crate) async fn an_attempt_that_was_cancelled_ends_its_stages_and_its_job(wo
     assert_eq!(last.status, StageStatus::Cancelled);
     assert_eq!(world.due_one().await.kind, EventKind::JobCancelled);
     assert!(world.dooms(&key(&claim.lease, "video.mp4")).await);
+}
+
+pub(crate) async fn a_postponed_task_waits_and_keeps_its_tries(world: World) {
+    let id = world.job().webhook(RECEIVER).submit().await.id;
+    let wait = Duration::from_mins(5);
+    for _ in 0..5 {
+        let mut claims = world.claim(1, 0).await;
+        let claim = claims.pop().expect("a task that is due");
+        assert_eq!(claim.tries, 1);
+        assert_eq!(world.fail(&claim.lease, Next::PostponeBy(wait)).await, Settled::Done);
+        let job = world.read(id).await;
+        assert_eq!((job.state.status(), job.tasks[0].tries), (Status::Queued, 0));
+        world.pass_almost(wait);
+        assert!(world.claim(1, 0).await.is_empty());
+        world.pass(Duration::from_millis(1));
+    }
+    assert!(world.log(id).await.is_empty(), "nobody is told");
 }

@@ -36,6 +36,7 @@ pub(crate) fn made(lease: &Lease, name: &str) -> Published {
         codecs: Some(Codecs { video: Some("h264".to_owned()), audio: None }),
         sha256: "ab".repeat(32),
         delivered_to: None,
+        remote_url: None,
     };
     Published { file, url }
 }

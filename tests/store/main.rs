@@ -37,6 +37,9 @@ mod hand_back;
 mod rescue;
 mod turn;
 
+// provider
+mod provider;
+
 // output
 mod output;
 

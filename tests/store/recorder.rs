@@ -10,9 +10,10 @@ use reelway::connection::Connection;
 use reelway::id::{BatchId, ConnectionId, DeliveryId, JobId, WorkerId};
 use reelway::job::{Batch, File, Job};
 use reelway::store::{
-    BatchFilter, BatchPage, Beat, BeatReply, CancelOutcome, Claim, DeletedJob, Delivery,
-    DeliveryFilter, DueDelivery, Garbage, Hints, Idempotency, JobFilter, JobPage, Lease, Pressure,
-    Published, SettleDelivery, Settled, Store, StoreResult, Submission, Submitted, Want,
+    Asked, BatchFilter, BatchPage, Beat, BeatReply, CancelOutcome, Claim, DeletedJob, Delivery,
+    DeliveryFilter, DueDelivery, Garbage, HandOver, Heard, Hints, Idempotency, JobFilter, JobPage,
+    Lease, Overdue, Pressure, Published, SettleDelivery, Settled, Store, StoreResult, Submission,
+    Submitted, Want, Word,
 };
 use reelway::task::{Failure, Next, RetryPolicy, Stages};
 
@@ -175,6 +176,36 @@ impl Store for Recorder {
     async fn recover(&self) -> StoreResult<usize> {
         self.verbs.note("recover");
         self.store.recover().await
+    }
+
+    async fn hand_over(
+        &self,
+        lease: &Lease,
+        provider_id: &str,
+        ask_in: Duration,
+    ) -> StoreResult<Settled> {
+        self.verbs.note("hand_over");
+        self.store.hand_over(lease, provider_id, ask_in).await
+    }
+
+    async fn hear(&self, word: &Word, ask_in: Duration) -> StoreResult<Heard> {
+        self.verbs.note("hear");
+        self.store.hear(word, ask_in).await
+    }
+
+    async fn early_word(&self, of: HandOver) -> StoreResult<Option<String>> {
+        self.verbs.note("early_word");
+        self.store.early_word(of).await
+    }
+
+    async fn overdue(&self, limit: u32, lease: Duration) -> StoreResult<Vec<Overdue>> {
+        self.verbs.note("overdue");
+        self.store.overdue(limit, lease).await
+    }
+
+    async fn asked(&self, overdue: &Overdue, asked: Asked) -> StoreResult<()> {
+        self.verbs.note("asked");
+        self.store.asked(overdue, asked).await
     }
 
     async fn output(&self, key: &str) -> StoreResult<Option<File>> {

@@ -122,6 +122,7 @@ macro_rules! behaviours {
             }
             fail {
                 a_failure_that_may_pass_is_tried_again_later_and_not_told,
+                a_postponed_task_waits_and_keeps_its_tries,
                 a_failure_for_good_ends_the_job_with_its_reason,
                 what_a_failed_attempt_stored_may_go_and_is_never_seen,
                 an_attempt_that_was_cancelled_ends_its_stages_and_its_job,
@@ -159,6 +160,29 @@ macro_rules! behaviours {
                 no_owner_runs_more_than_its_share,
                 a_share_covers_both_lanes,
                 many_workers_at_once_keep_to_an_owners_share,
+            }
+            provider {
+                a_task_that_was_handed_over_holds_no_lease_and_is_in_no_queue,
+                who_lost_the_lease_hands_nothing_over,
+                a_word_of_the_end_ends_the_job_as_a_worker_would,
+                each_end_that_a_provider_tells_ends_the_job_that_way,
+                a_word_that_comes_twice_or_late_changes_nothing,
+                ten_words_of_the_end_at_once_end_the_job_once,
+                a_word_before_the_answer_counts_when_the_answer_is_there,
+                an_early_end_is_not_taken_back_by_what_came_before_it,
+                a_word_and_a_hand_over_at_once_miss_each_other_never,
+                no_more_early_words_are_kept_than_there_is_room_for,
+                an_early_word_names_the_job_that_it_is_about,
+                a_job_that_a_provider_made_twice_ends_with_the_first_that_is_done,
+                a_name_that_a_provider_gave_to_two_tasks_fails_the_second,
+                a_provider_is_asked_after_a_time_without_a_word,
+                no_more_is_asked_than_there_is_room_for_and_nothing_twice,
+                a_hint_makes_a_job_due_and_changes_nothing_else,
+                a_cancelled_job_ends_at_once_and_its_provider_is_told,
+                a_job_that_was_cancelled_on_its_way_to_the_provider_never_stays_there,
+                a_deleted_job_is_deleted_at_its_provider_whether_it_has_ended_or_not,
+                a_job_that_is_tried_again_is_handed_over_anew,
+                what_a_provider_has_takes_up_its_owners_share,
             }
             output {
                 an_output_is_seen_after_its_job_has_succeeded_and_not_before,

@@ -64,8 +64,11 @@ impl Owners {
         if limit.is_some() {
             let text = "
                 select owner, count(*) as running
-                from tasks
-                where state = 'processing'
+                from (
+                    select owner from tasks where state = 'processing'
+                    union all
+                    select owner from tasks where provider_id is not null
+                ) as running
                 group by owner
                 ";
             for (owner, count) in sql(text).rows::<(String, i64)>(tx).await? {

@@ -158,6 +158,8 @@ pub(super) enum Turn {
     Deliver,
     /// Count what runs for each key, and take more.
     Claim,
+    /// Hand a task over to a provider, or keep a word of it about a job that is not known yet.
+    HandOver,
 }
 
 impl Turn {
@@ -166,6 +168,7 @@ impl Turn {
             Self::Migrate => 0x7265_656c_0001,
             Self::Deliver => 0x7265_656c_0002,
             Self::Claim => 0x7265_656c_0003,
+            Self::HandOver => 0x7265_656c_0020,
         }
     }
 }

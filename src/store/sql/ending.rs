@@ -22,6 +22,8 @@ pub(super) enum End {
     Finished(Vec<Published>),
     /// Badly, and it is tried again.
     Again { failure: Failure, run_at: Timestamp },
+    /// Badly, and it is tried again as if it had not been tried.
+    Postponed { failure: Failure, run_at: Timestamp },
     /// Badly, for good.
     Failed(Failure),
     /// Because nobody wants it.
@@ -48,6 +50,7 @@ pub(super) async fn fail(
 ) -> StoreResult<Settled> {
     settle(store, lease, Some(stages), |now| match next {
         Next::RetryIn(wait) => End::Again { failure, run_at: now.plus(wait) },
+        Next::PostponeBy(wait) => End::Postponed { failure, run_at: now.plus(wait) },
         Next::End => End::Failed(failure),
     })
     .await
@@ -143,7 +146,7 @@ fn unless_unwanted(held: &Held, end: End) -> End {
 }
 
 /// Changes task and job in memory; returns the outputs that are to be seen.
-fn change(held: &mut Held, end: End, now: Timestamp) -> StoreResult<Vec<Published>> {
+pub(super) fn change(held: &mut Held, end: End, now: Timestamp) -> StoreResult<Vec<Published>> {
     let stages = &mut held.task_mut().stages;
     match end {
         End::Finished(outputs) => {
@@ -158,6 +161,13 @@ fn change(held: &mut Held, end: End, now: Timestamp) -> StoreResult<Vec<Publishe
             stages.fail(&failure, now);
             held.on_task(TaskEvent::Retried { run_at }, now)?;
             held.on_job(JobEvent::Requeued, now)?;
+        }
+        End::Postponed { failure, run_at } => {
+            stages.fail(&failure, now);
+            held.on_task(TaskEvent::Retried { run_at }, now)?;
+            held.on_job(JobEvent::Requeued, now)?;
+            let task = held.task_mut();
+            task.tries = task.tries.saturating_sub(1);
         }
         End::Failed(failure) => {
             stages.fail(&failure, now);
@@ -180,7 +190,11 @@ fn change(held: &mut Held, end: End, now: Timestamp) -> StoreResult<Vec<Publishe
     Ok(Vec::new())
 }
 
-async fn publish(tx: &mut Transaction, job: &Job, outputs: &[Published]) -> StoreResult<()> {
+pub(super) async fn publish(
+    tx: &mut Transaction,
+    job: &Job,
+    outputs: &[Published],
+) -> StoreResult<()> {
     for (position, Published { file, url }) in (0_i64..).zip(outputs) {
         sql("
             insert into outputs (key, job_id, position, file, url)

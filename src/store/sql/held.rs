@@ -98,6 +98,57 @@ impl Held {
         format!("{}/{}", self.stored.job.id, self.task().attempt)
     }
 
+    /// Writes the task as it goes to the provider that calls it `provider_id`. False when it is not
+    /// in its holder's hands any more.
+    pub(super) async fn hand_over(
+        &self,
+        tx: &mut Transaction,
+        provider_id: &str,
+    ) -> StoreResult<bool> {
+        let Some(fence) = &self.fence else { return Ok(false) };
+        let written = sql("
+            update tasks
+            set state = $4, provider_id = $5, stages = $6, lease_owner = null, lease_until = null
+            where id = $1 and attempt = $2 and lease_owner = $3 and state = 'processing'
+            ")
+        .bind(fence.task.clone())
+        .bind(fence.attempt)
+        .bind(fence.owner.clone())
+        .bind(self.task().state.name())
+        .bind(provider_id)
+        .bind(to_json(&self.task().stages)?)
+        .execute(tx)
+        .await?;
+        Ok(written == 1)
+    }
+
+    /// Writes the task as it comes back from its provider: ended.
+    pub(super) async fn come_back(&self, tx: &mut Transaction) -> StoreResult<()> {
+        let task = self.task();
+        sql("
+            update tasks
+            set state = $2, stages = $3, provider_id = null
+            where id = $1 and provider_id is not null
+            ")
+        .bind(task.id.to_string())
+        .bind(task.state.name())
+        .bind(to_json(&task.stages)?)
+        .execute(tx)
+        .await?;
+        Ok(())
+    }
+
+    /// Writes how far the task is that a provider has.
+    pub(super) async fn save_stages(&self, tx: &mut Transaction) -> StoreResult<()> {
+        let task = self.task();
+        sql("update tasks set stages = $2 where id = $1")
+            .bind(task.id.to_string())
+            .bind(to_json(&task.stages)?)
+            .execute(tx)
+            .await?;
+        Ok(())
+    }
+
     /// Writes the task as it leaves its holder's hands. False when it is not in them any more.
     pub(super) async fn let_go(&self, tx: &mut Transaction) -> StoreResult<bool> {
         let Some(fence) = &self.fence else { return Ok(false) };

@@ -77,6 +77,10 @@ pub(super) async fn tidy(
         .bind(keys_before)
         .execute(&mut tx)
         .await?;
+    let words = sql("delete from early_words where created_at < $1")
+        .bind(keys_before)
+        .execute(&mut tx)
+        .await?;
     // Attempts go with their deliveries (`on delete cascade`).
     let deliveries = sql("delete from deliveries where finished_at < $1")
         .bind(deliveries_before)
@@ -101,7 +105,7 @@ pub(super) async fn tidy(
     .execute(&mut tx)
     .await?;
     tx.commit().await?;
-    Ok(keys + deliveries + events + destinations)
+    Ok(keys + words + deliveries + events + destinations)
 }
 
 /// Reads a table, not only the connection.

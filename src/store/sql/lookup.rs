@@ -100,7 +100,8 @@ pub(super) async fn pressure(store: &SqlStore) -> StoreResult<Pressure> {
     let counts: Option<(i64, i64, i64)> = sql("
         select
             (select count(*) from tasks where state = 'queued'),
-            (select count(*) from tasks where state = 'processing'),
+            (select count(*) from tasks where state = 'processing')
+                + (select count(*) from tasks where provider_id is not null),
             (select count(*) from deliveries where state = 'pending')
         ")
     .row(&mut tx)

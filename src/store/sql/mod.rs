@@ -5,6 +5,7 @@
 //! else works. What differs between the databases is in `database`, `sqlite` and `postgres`, and
 //! in the few statements that begin with `Statement::differing`.
 
+mod away;
 mod batch;
 mod claim;
 mod connection;
@@ -33,10 +34,10 @@ use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
 use super::{
-    BatchFilter, BatchPage, Beat, BeatReply, CancelOutcome, Claim, DeletedJob, Delivery,
-    DeliveryFilter, DueDelivery, Garbage, Hints, Idempotency, JobFilter, JobPage, Lease, Pressure,
-    Published, SettleDelivery, Settled, Store, StoreError, StoreResult, Submission, Submitted,
-    Want,
+    Asked, BatchFilter, BatchPage, Beat, BeatReply, CancelOutcome, Claim, DeletedJob, Delivery,
+    DeliveryFilter, DueDelivery, Garbage, HandOver, Heard, Hints, Idempotency, JobFilter, JobPage,
+    Lease, Overdue, Pressure, Published, SettleDelivery, Settled, Store, StoreError, StoreResult,
+    Submission, Submitted, Want, Word,
 };
 use crate::clock::{Clock, Timestamp};
 use crate::connection::Connection;
@@ -241,6 +242,31 @@ impl Store for SqlStore {
 
     async fn recover(&self) -> StoreResult<usize> {
         self.run(|| rescue::recover(self)).await
+    }
+
+    async fn hand_over(
+        &self,
+        lease: &Lease,
+        provider_id: &str,
+        ask_in: Duration,
+    ) -> StoreResult<Settled> {
+        self.run(|| away::hand_over(self, lease, provider_id, ask_in)).await
+    }
+
+    async fn hear(&self, word: &Word, ask_in: Duration) -> StoreResult<Heard> {
+        self.run(|| away::hear(self, word, ask_in)).await
+    }
+
+    async fn early_word(&self, of: HandOver) -> StoreResult<Option<String>> {
+        self.run(|| away::early_word(self, of)).await
+    }
+
+    async fn overdue(&self, limit: u32, lease: Duration) -> StoreResult<Vec<Overdue>> {
+        self.run(|| away::overdue(self, limit, lease)).await
+    }
+
+    async fn asked(&self, overdue: &Overdue, asked: Asked) -> StoreResult<()> {
+        self.run(|| away::asked(self, overdue, asked)).await
     }
 
     async fn output(&self, key: &str) -> StoreResult<Option<File>> {

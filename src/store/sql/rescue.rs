@@ -81,7 +81,7 @@ fn apart(chance: f64) -> impl Iterator<Item = f64> {
 
 fn after_loss(policy: &RetryPolicy, tries: u32, chance: f64, now: Timestamp) -> End {
     match policy.after_loss(tries, chance) {
-        Next::RetryIn(wait) => End::Again {
+        Next::RetryIn(wait) | Next::PostponeBy(wait) => End::Again {
             failure: Failure::new(
                 ErrorKind::InternalError,
                 "the worker was lost during this attempt; the job is tried again",

@@ -57,6 +57,11 @@ pub(super) async fn forget_jobs(
         .values(&mut tx)
         .await?;
     sql("delete from tasks where job_id in list($1)").bind(jobs.clone()).execute(&mut tx).await?;
+    // One that the provider has still to be told of stays until then.
+    sql("delete from dispatches where job_id in list($1) and due_at is null")
+        .bind(jobs.clone())
+        .execute(&mut tx)
+        .await?;
     let batches: Vec<String> = sql("
         select distinct batch_id from jobs where id in list($1) and batch_id is not null
         ")

@@ -57,6 +57,7 @@ struct TaskRow {
     job_id: String,
     lane: String,
     state: String,
+    provider_id: Option<String>,
     run_at: i64,
     attempt: i64,
     tries: i64,
@@ -103,7 +104,8 @@ async fn tasks_of(
     list: Vec<String>,
 ) -> StoreResult<HashMap<String, Vec<Task>>> {
     let rows: Vec<TaskRow> = sql("
-        select id, job_id, lane, state, run_at, attempt, tries, stages, created_at
+        select
+            id, job_id, lane, state, provider_id, run_at, attempt, tries, stages, created_at
         from tasks
         where job_id in list($1)
         order by job_id, position
@@ -226,6 +228,7 @@ impl TaskRow {
 
     fn state(&self) -> StoreResult<TaskState> {
         Ok(match self.state.as_str() {
+            "waiting" if self.provider_id.is_some() => TaskState::Away,
             "waiting" => TaskState::Waiting,
             "queued" => TaskState::Queued { run_at: Timestamp::from_millis(self.run_at) },
             "processing" => TaskState::Processing,

@@ -6,12 +6,12 @@ use super::keep::doom;
 use super::rescue::ZOMBIE;
 use super::row::{Stored, corrupt, load_one, run_at, save_job, to_json};
 use super::statement::sql;
-use super::{SqlStore, event};
+use super::{SqlStore, away, event};
 use crate::clock::Timestamp;
 use crate::id::JobId;
 use crate::job::{Job, JobEvent, Status};
-use crate::store::{CancelOutcome, DeletedJob, Hint, Hints, StoreResult};
-use crate::task::{Stages, Task, TaskEvent};
+use crate::store::{CancelOutcome, DeletedJob, Hint, Hints, StoreResult, Unwanted};
+use crate::task::{Stages, Task, TaskEvent, TaskState};
 
 pub(super) async fn cancel(store: &SqlStore, id: JobId) -> StoreResult<CancelOutcome> {
     let mut tx = store.write().await?;
@@ -27,6 +27,11 @@ pub(super) async fn cancel(store: &SqlStore, id: JobId) -> StoreResult<CancelOut
         }
         Status::Queued => {
             end_unclaimed(&mut tx, &mut stored, now).await?;
+            CancelOutcome::Cancelled(Box::new(stored.job.clone()))
+        }
+        Status::Processing if is_away(&stored) => {
+            end_unclaimed(&mut tx, &mut stored, now).await?;
+            away::unwant(&mut tx, id, Unwanted::Cancel, now).await?;
             CancelOutcome::Cancelled(Box::new(stored.job.clone()))
         }
         Status::Processing => {
@@ -82,6 +87,9 @@ pub(super) async fn delete(store: &SqlStore, id: JobId) -> StoreResult<Option<De
     let mut doomed_at = now;
     match before.state.status() {
         Status::Queued => end_unclaimed(&mut tx, &mut stored, now).await?,
+        Status::Processing if is_away(&stored) => {
+            end_unclaimed(&mut tx, &mut stored, now).await?;
+        }
         Status::Processing => {
             ask(&mut stored, now);
             doomed_at = now.plus(ZOMBIE);
@@ -93,6 +101,7 @@ pub(super) async fn delete(store: &SqlStore, id: JobId) -> StoreResult<Option<De
     save_job(&mut tx, &stored).await?;
     sql("delete from outputs where job_id = $1").bind(id.to_string()).execute(&mut tx).await?;
     doom(&mut tx, &id.to_string(), doomed_at).await?;
+    away::unwant(&mut tx, id, Unwanted::Delete, now).await?;
     tx.commit().await?;
     hint(&store.hints, &stored.job);
     hint_worker(&store.hints, &stored);
@@ -102,6 +111,11 @@ pub(super) async fn delete(store: &SqlStore, id: JobId) -> StoreResult<Option<De
 async fn load_visible(tx: &mut Transaction, id: JobId) -> StoreResult<Option<Stored>> {
     tx.lock_job(&id.to_string()).await?;
     Ok(load_one(tx, id).await?.filter(|stored| stored.deleted_at.is_none()))
+}
+
+/// Whether a provider has it: there is no worker that could be asked to stop.
+fn is_away(stored: &Stored) -> bool {
+    stored.job.tasks.iter().any(|task| task.state == TaskState::Away)
 }
 
 /// Notes that the worker shall stop; it hears of it when it beats.
@@ -118,7 +132,7 @@ fn hint_worker(hints: &Hints, stored: &Stored) {
     }
 }
 
-/// Cancels a job that nobody works on.
+/// Cancels a job that no worker has.
 async fn end_unclaimed(
     tx: &mut Transaction,
     stored: &mut Stored,
@@ -145,7 +159,8 @@ fn on_task(task: &mut Task, event: TaskEvent, now: Timestamp) -> StoreResult<()>
 async fn save_free_task(tx: &mut Transaction, task: &Task) -> StoreResult<()> {
     sql("
         update tasks
-        set state = $2, run_at = coalesce($3, run_at), tries = $4, stages = $5
+        set state = $2, run_at = coalesce($3, run_at), tries = $4, stages = $5,
+            provider_id = null
         where id = $1 and lease_owner is null
         ")
     .bind(task.id.to_string())

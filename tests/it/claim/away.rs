@@ -11,10 +11,10 @@ use reelway::id::{BatchId, ConnectionId, DeliveryId, JobId, WorkerId};
 use reelway::job::{Batch, File, Job};
 use reelway::store::sql::SqlStore;
 use reelway::store::{
-    BatchFilter, BatchPage, Beat, BeatReply, CancelOutcome, Claim, DeletedJob, Delivery,
-    DeliveryFilter, DueDelivery, Garbage, Hints, Idempotency, JobFilter, JobPage, Lease, Pressure,
-    Published, SettleDelivery, Settled, Store, StoreError, StoreResult, Submission, Submitted,
-    Want,
+    Asked, BatchFilter, BatchPage, Beat, BeatReply, CancelOutcome, Claim, DeletedJob, Delivery,
+    DeliveryFilter, DueDelivery, Garbage, HandOver, Heard, Hints, Idempotency, JobFilter, JobPage,
+    Lease, Overdue, Pressure, Published, SettleDelivery, Settled, Store, StoreError, StoreResult,
+    Submission, Submitted, Want, Word,
 };
 use reelway::task::{Failure, Next, RetryPolicy, Stages};
 use tokio::sync::watch;
@@ -170,6 +170,26 @@ impl Store for Away {
     }
     async fn forget_jobs(&self, ended_before: Timestamp, limit: u32) -> StoreResult<u64> {
         self.there()?.forget_jobs(ended_before, limit).await
+    }
+    async fn hand_over(
+        &self,
+        lease: &Lease,
+        provider_id: &str,
+        ask_in: Duration,
+    ) -> StoreResult<Settled> {
+        self.there_to_end()?.hand_over(lease, provider_id, ask_in).await
+    }
+    async fn hear(&self, word: &Word, ask_in: Duration) -> StoreResult<Heard> {
+        self.there()?.hear(word, ask_in).await
+    }
+    async fn early_word(&self, of: HandOver) -> StoreResult<Option<String>> {
+        self.there()?.early_word(of).await
+    }
+    async fn overdue(&self, limit: u32, lease: Duration) -> StoreResult<Vec<Overdue>> {
+        self.there()?.overdue(limit, lease).await
+    }
+    async fn asked(&self, overdue: &Overdue, asked: Asked) -> StoreResult<()> {
+        self.there()?.asked(overdue, asked).await
     }
     async fn output(&self, key: &str) -> StoreResult<Option<File>> {
         self.there()?.output(key).await

@@ -265,6 +265,7 @@ impl Crew {
             codecs: None,
             sha256: stored.sha256,
             delivered_to: None,
+            remote_url: None,
         };
         Published { url: self.perform.links.lasting_link(&file.key), file }
     }

@@ -149,7 +149,7 @@ impl JobModel {
         let next = policy().after_loss(self.tries, 0.0);
         match next {
             _ if self.is_unwanted => self.end(Status::Cancelled, EventKind::JobCancelled),
-            Next::RetryIn(wait) => self.queue(now.plus(wait)),
+            Next::RetryIn(wait) | Next::PostponeBy(wait) => self.queue(now.plus(wait)),
             Next::End => self.end(Status::Failed, EventKind::JobFailed),
         }
     }
