@@ -30,6 +30,9 @@ pub mod output;
 // 9. **webhook**: the end of a job, pushed, signed, retried, replayable.
 pub mod webhook;
 
+// The other engine: jobs are made by a provider that speaks the same API.
+pub mod provider;
+
 // What the route stands on: the one place where state is kept.
 pub mod store;
 

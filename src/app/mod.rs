@@ -7,6 +7,7 @@
 pub mod command;
 mod lock;
 mod once;
+mod provider;
 mod sandbox;
 mod serve;
 mod shutdown;
@@ -58,7 +59,8 @@ pub struct App {
     storage: Storage,
     guard: Guard,
     client: Client,
-    tools: ffmpeg::Tools,
+    /// None where a provider makes the jobs.
+    tools: Option<ffmpeg::Tools>,
     containment: Option<Containment>,
     webhook_secrets: Secrets,
     link_secret: SecretString,
@@ -85,12 +87,14 @@ impl App {
     pub async fn open(config: Config, role: Role) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let data_dir = own_data_dir(&config, role)?;
-        let tools = tools(&config).await?;
-        let containment = if role == Role::Worker || config.worker.with_serve {
+        let works = role == Role::Worker || config.worker.with_serve;
+        let is_local = config.engine == config::Engine::Local;
+        let tools = if is_local { Some(tools(&config).await?) } else { None };
+        let containment = if let Some(tools) = tools.as_ref().filter(|_| works) {
             let scratch = Scratch::open(&config.data_dir.join("scratch"), fresh(clock.now()));
             let scratch = scratch.context(NO_ROOM)?;
             let room = scratch.room(fresh(clock.now()), 0).context(NO_ROOM)?;
-            Some(sandbox::contain(&tools, room.path(), config.tools.sandbox).await?)
+            Some(sandbox::contain(tools, room.path(), config.tools.sandbox).await?)
         } else {
             None
         };
@@ -148,7 +152,7 @@ impl App {
         }
     }
 
-    fn worker(&self, links: Links) -> anyhow::Result<Worker> {
+    fn worker(&self, tools: &ffmpeg::Tools, links: Links) -> anyhow::Result<Worker> {
         let scratch = Scratch::open(&self.config.data_dir.join("scratch"), self.worker_id)
             .context(NO_ROOM)?;
         let scratch = Arc::new(scratch);
@@ -160,7 +164,7 @@ impl App {
         Ok(Worker {
             store: self.store.clone(),
             downloads: Downloads::new(fetcher, inputs, KEEP_INPUTS, self.clock.clone()),
-            engine: Engine::new(self.tools.clone(), engine_settings(&self.config)),
+            engine: Engine::new(tools.clone(), engine_settings(&self.config)),
             storage: self.storage.clone(),
             buckets: self.buckets(),
             links,

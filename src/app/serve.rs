@@ -14,6 +14,7 @@ use super::{App, Shutdown};
 use crate::claim::Rescuer;
 use crate::cli::Terminal;
 use crate::config;
+use crate::provider::Inbox;
 use crate::request::{self, AppState, Auth, MayReach, Readiness, ReadinessProbe, RequestLimits};
 use crate::task::RetryPolicy;
 use crate::worker::Sweeper;
@@ -38,17 +39,24 @@ impl App {
             None => Url::parse(&format!("http://{address}"))?,
         };
         let recovered = self.store.recover().await?;
+        let reconciler = self.reconciler(&public_url)?;
         let workers =
             if self.works() { Some(Workers::start(&self, &public_url, &shutdown)?) } else { None };
-        let agents = self.agents(&public_url, &shutdown);
+        let mut agents = self.agents(&public_url, &shutdown);
+        if let Some(reconciler) = reconciler {
+            let stop = shutdown.soft().clone();
+            agents.spawn(async move { reconciler.run(stop).await });
+        }
         tracing::info!(
-            %address, %public_url, ffmpeg = self.tools.version(), recovered,
+            %address, %public_url, recovered, engine = self.engine_name(),
+            ffmpeg = self.tools.as_ref().map(ffmpeg::Tools::version),
             containment = self.containment.as_ref().map(tracing::field::display),
             slots = self.config.worker.slots, "reelway is ready"
         );
 
         greet(&format!("http://{address}"))?;
-        self.answer(listener, &public_url, &shutdown).await;
+        let state = self.state(&public_url, self.inbox()?, shutdown.soft());
+        self.answer(listener, state, &shutdown).await;
         if let Some(workers) = workers {
             workers.end(&shutdown).await?;
         }
@@ -80,9 +88,9 @@ impl App {
     }
 
     /// Answers requests until the soft end, and lets those under way come to theirs.
-    async fn answer(&self, listener: TcpListener, public_url: &Url, shutdown: &Shutdown) {
+    async fn answer(&self, listener: TcpListener, state: AppState, shutdown: &Shutdown) {
         let soft = shutdown.soft().clone();
-        let router = request::router(self.state(public_url, &soft));
+        let router = request::router(state);
         let served = axum::serve(listener, router)
             .with_graceful_shutdown(soft.clone().cancelled_owned())
             .into_future();
@@ -100,13 +108,19 @@ impl App {
         }
     }
 
-    pub(super) fn state(&self, public_url: &Url, shutdown: &CancellationToken) -> AppState {
+    pub(super) fn state(
+        &self,
+        public_url: &Url,
+        inbox: Option<Inbox>,
+        shutdown: &CancellationToken,
+    ) -> AppState {
         AppState {
             store: self.store.clone(),
             storage: self.storage.clone(),
             links: self.links(public_url),
             clock: self.clock.clone(),
             may_reach: self.may_reach(),
+            provider: inbox,
             auth: Auth::new(&self.config.http.api_keys),
             keyring: self.config.keyring.clone(),
             limits: RequestLimits {
@@ -129,7 +143,7 @@ impl App {
     fn readiness(&self) -> ReadinessProbe {
         let config::Worker { slots, light_slots, .. } = self.config.worker;
         let readiness = Readiness {
-            ffmpeg: Some(self.tools.version().to_owned()),
+            ffmpeg: self.tools.as_ref().map(|tools| tools.version().to_owned()),
             containment: self.containment.as_ref().map(ToString::to_string),
             slots: if self.works() {
                 request::Slots { heavy: slots, light: light_slots }

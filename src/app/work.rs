@@ -13,15 +13,18 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use super::{App, Shutdown};
-use crate::claim::{Claimer, Heart, Interrupt, Rescuer, Slots, Terms};
+use crate::claim::{Claimer, Heart, Interrupt, Perform, Rescuer, Slots, Terms};
 use crate::config;
 use crate::request;
 use crate::task::RetryPolicy;
-use crate::worker::{Scratch, Worker};
+use crate::worker::Scratch;
 
 /// How long work has to come to its end once it was told to stop: SIGTERM, SIGKILL, and the
 /// writing of it.
 const LAST_WORK: Duration = Duration::from_secs(10);
+
+/// How many jobs a process hands to the provider at once.
+const DISPATCHES: u32 = 8;
 
 /// How often is looked for what workers beside this one left behind.
 const SWEEP_SCRATCH: Duration = Duration::from_mins(10);
@@ -41,7 +44,8 @@ impl App {
         let end_of_health = CancellationToken::new();
         let health = self.answer_health(&public_url, &shutdown, &end_of_health).await?;
         tracing::info!(
-            ffmpeg = self.tools.version(),
+            engine = self.engine_name(),
+            ffmpeg = self.tools.as_ref().map(ffmpeg::Tools::version),
             containment = self.containment.as_ref().map(tracing::field::display),
             slots = self.config.worker.slots,
             light_slots = self.config.worker.light_slots,
@@ -72,7 +76,7 @@ impl App {
         let listener = TcpListener::bind(address).await.with_context(|| {
             format!("health checks cannot listen on port {port}; choose another with REELWAY_HEALTH_PORT")
         })?;
-        let router = request::health_router(self.state(public_url, shutdown.soft()));
+        let router = request::health_router(self.state(public_url, None, shutdown.soft()));
         let end = end.clone();
         Ok(Some(tokio::spawn(async move {
             let served =
@@ -106,6 +110,34 @@ fn terms(worker: &config::Worker) -> Terms {
     Terms { kinds: worker.kinds.clone(), per_owner: worker.max_running_per_key }
 }
 
+/// How many jobs are handed to the provider at once, in each lane that has any slots here.
+fn dispatches(worker: &config::Worker) -> Slots {
+    let room = |slots: u32| if slots == 0 { 0 } else { DISPATCHES };
+    Slots::new(room(worker.slots), room(worker.light_slots))
+}
+
+/// Claims for `perform` until the soft end.
+fn claim<P: Perform>(
+    app: &App,
+    perform: P,
+    slots: Slots,
+    heart: &Arc<Heart>,
+    tracker: &TaskTracker,
+    shutdown: &Shutdown,
+) -> JoinHandle<()> {
+    let claimer = Claimer {
+        store: app.store.clone(),
+        worker: app.worker_id,
+        slots,
+        terms: terms(&app.config.worker),
+        heart: heart.clone(),
+        perform: Arc::new(perform),
+        tracker: tracker.clone(),
+    };
+    let soft = shutdown.soft().clone();
+    tokio::spawn(async move { claimer.run(soft).await })
+}
+
 /// The work of this process.
 pub(super) struct Workers {
     heart: Arc<Heart>,
@@ -119,19 +151,18 @@ impl Workers {
     pub(super) fn start(app: &App, public_url: &Url, shutdown: &Shutdown) -> anyhow::Result<Self> {
         let heart = Heart::new(app.store.clone(), app.clock.clone());
         let tracker = TaskTracker::new();
-        let claimer = Claimer::<Worker> {
-            store: app.store.clone(),
-            worker: app.worker_id,
-            slots: Slots::new(app.config.worker.slots, app.config.worker.light_slots),
-            terms: terms(&app.config.worker),
-            heart: heart.clone(),
-            perform: Arc::new(app.worker(app.links(public_url))?),
-            tracker: tracker.clone(),
+        let last_beat = CancellationToken::new();
+        let settings = &app.config.worker;
+        let claiming = if let Some(tools) = &app.tools {
+            let worker = app.worker(tools, app.links(public_url))?;
+            let (scratch, stop) = (worker.scratch.clone(), shutdown.soft().clone());
+            tokio::spawn(async move { sweep_scratch(scratch, stop).await });
+            let slots = Slots::new(settings.slots, settings.light_slots);
+            claim(app, worker, slots, &heart, &tracker, shutdown)
+        } else {
+            let dispatcher = app.dispatcher(public_url)?;
+            claim(app, dispatcher, dispatches(settings), &heart, &tracker, shutdown)
         };
-        let (scratch, stop) = (claimer.perform.scratch.clone(), shutdown.soft().clone());
-        tokio::spawn(async move { sweep_scratch(scratch, stop).await });
-        let (soft, last_beat) = (shutdown.soft().clone(), CancellationToken::new());
-        let claiming = tokio::spawn(async move { claimer.run(soft).await });
         let (beat, end) = (heart.clone(), last_beat.clone());
         let beating = tokio::spawn(async move { beat.run(end).await });
         Ok(Self { heart, tracker, claiming, beating, last_beat })

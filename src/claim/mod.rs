@@ -7,9 +7,11 @@
 mod claimer;
 mod heart;
 mod hold;
+mod persist;
 mod rescuer;
 
 pub use claimer::{Claimer, Perform, Slots, Terms};
 pub use heart::{BEAT, FENCE, Heart};
 pub use hold::{Held, Hold, Interrupt};
+pub use persist::persist;
 pub use rescuer::{RESCUE_EVERY, Rescuer};

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use secrecy::SecretString;
-use url::Url;
+use url::{Host, Url};
 
 use crate::connection::Keyring;
 use crate::output::{BucketSettings, PublicUrls};
@@ -51,6 +51,10 @@ pub struct Config {
     pub keyring: Keyring,
     /// Where ends of jobs go and how they are signed.
     pub webhook: Webhook,
+    /// Who makes the jobs.
+    pub engine: Engine,
+    /// Who can make them in place of this server's workers, when there is somebody.
+    pub provider: Option<Provider>,
     /// Private networks that may be reached.
     pub allow_networks: Vec<IpNet>,
     /// How much is worked on at once.
@@ -121,6 +125,47 @@ pub struct Webhook {
     pub url: Option<Url>,
     /// Empty when the server's own is to be used.
     pub secrets: Vec<SecretString>,
+}
+
+/// Who makes the jobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// Workers with ffmpeg.
+    Local,
+    /// A provider that speaks the API of Ittybit.
+    Ittybit,
+}
+
+/// Somebody who makes jobs in place of workers.
+#[derive(Clone, Debug)]
+pub struct Provider {
+    /// This server's key there.
+    pub api_key: SecretString,
+    /// Where its API begins.
+    pub api_url: Url,
+    /// What its webhooks are signed with; empty when they are not believed.
+    pub webhook_secrets: Vec<SecretString>,
+    /// How long a job may be there without a word.
+    pub ask_after: Duration,
+}
+
+impl Provider {
+    /// Whether the provider could reach a server at `public_url`: one elsewhere does not reach this
+    /// machine's own addresses.
+    #[must_use]
+    pub fn could_reach(&self, public_url: &Url) -> bool {
+        !is_own(public_url) || is_own(&self.api_url)
+    }
+}
+
+/// Whether a URL leads no further than this machine.
+fn is_own(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback() || address.is_unspecified(),
+        Some(Host::Ipv6(address)) => address.is_loopback() || address.is_unspecified(),
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => true,
+    }
 }
 
 /// What is worked on here, and how much at once.

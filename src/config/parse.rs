@@ -16,8 +16,8 @@ use super::Purpose;
 use super::cloud::{self, Place};
 use super::sources::{Source, Sources};
 use super::{
-    Config, Database, Http, Limits, Log, LogFormat, Problem, Problems, Sandbox, Storage, Tools,
-    Webhook, Worker,
+    Config, Database, Engine, Http, Limits, Log, LogFormat, Problem, Problems, Provider, Sandbox,
+    Storage, Tools, Webhook, Worker,
 };
 use crate::connection::Keyring;
 use crate::output::{MAX_LINK_LIFE, PublicUrls};
@@ -44,6 +44,8 @@ pub(super) fn config(
     let public_urls = read.parsed("public_url_template", template);
     let keyring = read.parsed("secret_key", keyring).unwrap_or_default();
     let webhook = read.webhook();
+    let provider = read.provider();
+    let engine = read.engine(provider.is_some());
     let allow_networks = read.list("allow_networks", network);
     let worker = read.worker();
     let limits = read.limits();
@@ -54,6 +56,7 @@ pub(super) fn config(
         ffprobe: read.text("ffprobe").map(PathBuf::from),
         sandbox: read.parsed("sandbox", sandbox).unwrap_or_default(),
     };
+    let http = http.inspect(|http| read.check_reach(engine, provider.as_ref(), http));
     // Only here may a problem end the reading: everything has been looked at.
     Some(Config {
         http: http?,
@@ -64,6 +67,8 @@ pub(super) fn config(
         public_urls,
         keyring,
         webhook,
+        engine,
+        provider,
         allow_networks,
         worker,
         limits,
@@ -131,6 +136,53 @@ impl Reader<'_> {
         Webhook {
             url: self.parsed("webhook_url", http_url),
             secrets: self.list("webhook_secret", secret),
+        }
+    }
+
+    fn provider(&mut self) -> Option<Provider> {
+        let api_url = self.parsed("ittybit_api_url", http_url);
+        let webhook_secrets = self.list("ittybit_webhook_secret", secret);
+        let ask_after = self.parsed("ittybit_ask_after", ask_after);
+        let usual = || Url::parse("https://api.ittybit.com").ok();
+        Some(Provider {
+            api_key: self.parsed("ittybit_api_key", secret)?,
+            api_url: api_url.or_else(usual)?,
+            webhook_secrets,
+            ask_after: ask_after.unwrap_or(Duration::from_secs(30)),
+        })
+    }
+
+    fn engine(&mut self, has_provider: bool) -> Engine {
+        let usual = if has_provider { Engine::Ittybit } else { Engine::Local };
+        let engine = self.parsed("engine", engine).unwrap_or(usual);
+        if engine == Engine::Ittybit && self.sources.said("ittybit_api_key").is_none() {
+            self.problems.add(Problem {
+                subject: "engine".to_owned(),
+                message: "jobs are to be made by a provider, and there is no key for it".to_owned(),
+                hint: Some("set ITTYBIT_API_KEY, or REELWAY_ENGINE=local".to_owned()),
+            });
+        }
+        engine
+    }
+
+    /// A provider elsewhere must find the way back, or every webhook would be lost.
+    fn check_reach(&mut self, engine: Engine, provider: Option<&Provider>, http: &Http) {
+        let Some(provider) = provider.filter(|_| engine == Engine::Ittybit) else { return };
+        let bound = || Url::parse(&format!("http://{}", http.bind)).ok();
+        let Some(public_url) = http.public_url.clone().or_else(bound) else { return };
+        if self.purpose == Purpose::Listen && !provider.could_reach(&public_url) {
+            self.problems.add(Problem {
+                subject: "public_url".to_owned(),
+                message: format!(
+                    "the provider at {} cannot tell of its jobs at {public_url}, which leads no \
+                     further than this machine",
+                    provider.api_url
+                ),
+                hint: Some(
+                    "set REELWAY_PUBLIC_URL to the address at which the internet reaches this server"
+                        .to_owned(),
+                ),
+            });
         }
     }
 
@@ -386,6 +438,21 @@ fn connections(text: &str) -> Result<u32, String> {
 fn keyring(text: &str) -> Result<Keyring, String> {
     let keys = text.split(',').map(str::trim).filter(|key| !key.is_empty());
     Keyring::parse(keys).map_err(|error| format!("{error}; `openssl rand -hex 32` makes one"))
+}
+
+fn engine(text: &str) -> Result<Engine, String> {
+    match text {
+        "local" => Ok(Engine::Local),
+        "ittybit" => Ok(Engine::Ittybit),
+        _ => Err(format!("`{text}` is neither local nor ittybit")),
+    }
+}
+
+fn ask_after(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        wait if wait < Duration::from_secs(1) => Err("at least 1 s is needed".to_owned()),
+        wait => Ok(wait),
+    }
 }
 
 fn sandbox(text: &str) -> Result<Sandbox, String> {

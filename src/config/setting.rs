@@ -65,6 +65,16 @@ settings! {
         "Where the end of a job is pushed to when the job names no webhook_url";
     webhook_secret, ["REELWAY_WEBHOOK_SECRET"], "made at the first start and kept", "SECRET[,SECRET…]",
         "Signs webhooks (whsec_…); several, comma separated, while keys rotate", secret;
+    engine, ["REELWAY_ENGINE"], "local, or ittybit when ITTYBIT_API_KEY is set", "local|ittybit",
+        "Who makes the jobs: this server's workers, or a provider that speaks the API of Ittybit";
+    ittybit_api_key, ["ITTYBIT_API_KEY"], "", "KEY",
+        "This server's key at the provider", secret;
+    ittybit_api_url, ["ITTYBIT_API_URL"], "https://api.ittybit.com", "URL",
+        "Where the provider's API begins; jobs are sent to {ittybit_api_url}/jobs";
+    ittybit_webhook_secret, ["ITTYBIT_WEBHOOK_SECRET"], "", "SECRET[,SECRET…]",
+        "Signs the provider's webhooks to /webhooks/ittybit; without one they are only a reason to ask it", secret;
+    ittybit_ask_after, ["ITTYBIT_ASK_AFTER"], "30s", "DURATION",
+        "How long a job may be at the provider without a word before the provider is asked";
     allow_networks, ["REELWAY_ALLOW_NETWORKS"], "", "CIDR[,CIDR…]",
         "Private networks that inputs and webhooks may reach; for development 127.0.0.0/8,::1/128";
     no_workers, ["REELWAY_NO_WORKERS"], "false", "true|false",

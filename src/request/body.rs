@@ -56,7 +56,7 @@ fn is_json(essence: &str) -> bool {
         || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-async fn read(body: Body, max_bytes: usize) -> Result<Bytes, Problem> {
+pub(super) async fn read(body: Body, max_bytes: usize) -> Result<Bytes, Problem> {
     // An honest length is refused before anything is read.
     if body.size_hint().lower() > max_bytes as u64 {
         return Err(too_large(max_bytes));

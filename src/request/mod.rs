@@ -22,6 +22,7 @@ mod list;
 mod openapi;
 mod problem;
 mod process;
+mod provider;
 mod range;
 mod router;
 mod segment;

@@ -11,7 +11,7 @@ use super::events::Seats;
 use super::openapi::{self, Contract};
 use super::{
     AppState, auth, batches, connections, deliveries, envelope, events, files, health, jobs,
-    process,
+    process, provider,
 };
 
 /// The routes by which a platform asks how a process does that answers nothing else.
@@ -48,6 +48,9 @@ pub fn router(state: AppState) -> Router {
     // Whoever holds a link: players, browsers, other services.
     let holders_of_links = OpenApiRouter::new().routes(routes!(files::serve, files::preflight));
 
+    // The provider that makes jobs in place of the workers; it signs.
+    let providers = OpenApiRouter::new().routes(routes!(provider::take));
+
     // Whoever writes a client.
     let readers =
         OpenApiRouter::new().routes(routes!(openapi::document)).routes(routes!(openapi::page));
@@ -55,6 +58,7 @@ pub fn router(state: AppState) -> Router {
     let (routes, api) = OpenApiRouter::with_openapi(openapi::about())
         .merge(callers)
         .merge(holders_of_links)
+        .merge(providers)
         .merge(platform())
         .merge(readers)
         .split_for_parts();

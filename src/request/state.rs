@@ -13,6 +13,7 @@ use crate::connection::Keyring;
 use crate::job::Job;
 use crate::job::view::JobView;
 use crate::output::{Links, Storage};
+use crate::provider::Inbox;
 use crate::store::Store;
 
 /// Whether inputs and webhooks may be at this address: the guard's answer.
@@ -34,6 +35,8 @@ pub struct AppState {
     pub clock: Arc<dyn Clock>,
     /// Who may call.
     pub auth: Auth,
+    /// Takes webhooks of the provider, where there is one.
+    pub provider: Option<Inbox>,
     /// Seals the secrets of connections.
     pub keyring: Keyring,
     /// How much a caller may ask for.

@@ -16,9 +16,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use tokio::time::{Instant, sleep};
-
-use crate::claim::{BEAT, FENCE, Held, Interrupt, Perform};
+use crate::claim::{Held, Interrupt, Perform, persist};
 use crate::clock::Clock;
 use crate::input::{Downloads, InputFile, Origin};
 use crate::job::{File, Job, ObjectUrl};
@@ -225,23 +223,4 @@ impl Worker {
 /// Where an attempt's outputs lie in storage.
 fn attempt_prefix(lease: &Lease) -> String {
     format!("{}/{}", lease.job, lease.attempt)
-}
-
-/// Tries to write an end for as long as the lease can still be ours: a database that restarts
-/// must not cost an hour's work.
-async fn persist<F, R>(write: F) -> StoreResult<Settled>
-where
-    F: Fn() -> R,
-    R: Future<Output = StoreResult<Settled>>,
-{
-    let give_up = Instant::now() + FENCE;
-    loop {
-        match write().await {
-            Err(error) if Instant::now() < give_up => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "an end is written again");
-                sleep(BEAT / 5).await;
-            }
-            settled => return settled,
-        }
-    }
 }

@@ -51,6 +51,13 @@ problems! {
         415 "The body is not JSON." ["unsupported_media_type"];
         501 "The server has no key to seal secrets with." ["connections_disabled"];
 
+    /// A provider's webhook that is not taken.
+    NotTaken:
+        400 "The body tells of no job." ["invalid_json", "invalid_input"];
+        401 "The signature does not hold." ["signature_invalid"];
+        404 "This server hands its jobs to no provider." ["provider_not_configured"];
+        413 "The body is too large." ["body_too_large"];
+
     /// A query with a wrong value.
     WrongQuery:
         400 "A parameter is wrong; `field` names it." ["invalid_input"];
