@@ -31,6 +31,7 @@ pub(crate) enum Act {
 /// A request as it came in.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
+    pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
@@ -124,7 +125,8 @@ async fn read(stream: &mut TcpStream) -> Option<Request> {
     };
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
     let mut lines = head.lines();
-    let path = lines.next()?.split(' ').nth(1)?.to_owned();
+    let mut request_line = lines.next()?.split(' ').map(str::to_owned);
+    let (method, path) = (request_line.next()?, request_line.next()?);
     let headers: HeaderMap = lines
         .filter_map(|line| line.split_once(": "))
         .map(|(name, value)| {
@@ -139,7 +141,7 @@ async fn read(stream: &mut TcpStream) -> Option<Request> {
             return None;
         }
     }
-    Some(Request { path, headers, body: bytes[end..].to_vec() })
+    Some(Request { method, path, headers, body: bytes[end..].to_vec() })
 }
 
 async fn play(mut stream: TcpStream, acts: Vec<Act>) {

@@ -12,5 +12,6 @@ mod claim;
 mod cli;
 mod docs;
 mod layering;
+mod provider;
 mod request;
 mod webhook;

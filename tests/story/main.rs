@@ -11,6 +11,7 @@ mod hostile;
 mod ittybit;
 mod once;
 mod pipeline;
+mod provider;
 mod receivers;
 #[path = "../storage/server.rs"]
 mod s3;
