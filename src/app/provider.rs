@@ -1,7 +1,6 @@
 //! The parts that speak with a provider, where the settings name one.
 
 use anyhow::{Context as _, bail};
-use secrecy::ExposeSecret as _;
 use url::Url;
 
 use super::App;
@@ -54,7 +53,7 @@ impl App {
             );
             None
         } else {
-            let secrets = Secrets::parse(said.iter().map(|secret| secret.expose_secret()));
+            let secrets = Secrets::parse(said.iter().map(secrecy::ExposeSecret::expose_secret));
             Some(secrets.context("ITTYBIT_WEBHOOK_SECRET cannot be used")?)
         };
         let (store, clock) = (self.store.clone(), self.clock.clone());

@@ -85,7 +85,7 @@ impl Reconciler {
                 (Some(lost("the provider does not know this job any more")), Asked::AgainIn(again))
             }
             Err(Refusal::Missing(_)) => (None, Asked::MissedAgainIn(again)),
-            Err(refusal) => (None, Asked::AgainIn(self.after(&refusal, again))),
+            Err(refusal) => (None, Asked::AgainIn(after(&refusal, again))),
         };
         let standing = match standing {
             // It was asked, and still names no output.
@@ -122,21 +122,9 @@ impl Reconciler {
                 );
                 Asked::Done
             }
-            Err(refusal) => Asked::MissedAgainIn(self.after(&refusal, again)),
+            Err(refusal) => Asked::MissedAgainIn(after(&refusal, again)),
         };
         self.store.asked(overdue, asked).await
-    }
-
-    /// The wait after a refusal: at least as long as the provider asked for.
-    fn after(&self, refusal: &Refusal, again: Duration) -> Duration {
-        match refusal {
-            Refusal::Away { retry_after: Some(asked), .. } => again.max(asked_for(*asked)),
-            Refusal::No(failure) => {
-                tracing::error!(error = %failure, "the provider does not let itself be asked");
-                again
-            }
-            _ => again,
-        }
     }
 }
 
@@ -154,4 +142,16 @@ fn lost(message: &str) -> Standing {
 fn no_output() -> Failure {
     let message = "the provider says that the job has succeeded, and names no output";
     Failure::new(ErrorKind::ProviderUnreadable, message)
+}
+
+/// The wait after a refusal: at least as long as the provider asked for.
+fn after(refusal: &Refusal, again: Duration) -> Duration {
+    match refusal {
+        Refusal::Away { retry_after: Some(asked), .. } => again.max(asked_for(*asked)),
+        Refusal::No(failure) => {
+            tracing::error!(error = %failure, "the provider does not let itself be asked");
+            again
+        }
+        _ => again,
+    }
 }
