@@ -265,6 +265,7 @@ async fn finish(store: &dyn Store, lease: &reelway::store::Lease) {
         codecs: None,
         sha256: "00".repeat(32),
         delivered_to: None,
+        remote_url: None,
     };
     let published = vec![Published { file, url: String::new() }];
     let settled = store.finish(lease, Stages::default(), published).await;

@@ -1,5 +1,7 @@
 //! A file that a provider made and keeps, as the provider told of it.
 
+use serde::de::IntoDeserializer as _;
+use serde::de::value::StrDeserializer;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -47,12 +49,7 @@ impl RemoteFile {
     /// The file as the output of a job of `of` kind, under the `position`-th key below `prefix`.
     #[must_use]
     pub fn file(self, of: Kind, prefix: &str, position: usize) -> File {
-        let kind = self.kind.unwrap_or(match of {
-            Kind::Video => FileKind::Video,
-            Kind::Audio => FileKind::Audio,
-            Kind::Image => FileKind::Image,
-            Kind::Animation => FileKind::Animation,
-        });
+        let kind = self.kind.unwrap_or_else(|| usual_kind(of));
         let said = self.format.filter(|format| is_format(format));
         let format =
             said.or_else(|| extension(&self.url)).unwrap_or_else(|| usual(kind).to_owned());
@@ -75,6 +72,12 @@ impl RemoteFile {
     }
 }
 
+/// What a job of a kind makes is called like the kind.
+fn usual_kind(of: Kind) -> FileKind {
+    let name: StrDeserializer<'_, serde::de::value::Error> = of.name().into_deserializer();
+    FileKind::deserialize(name).unwrap_or(FileKind::Text)
+}
+
 /// A word that can stand in a key.
 fn is_format(word: &str) -> bool {
     (1..=MAX_FORMAT).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_alphanumeric())
@@ -93,6 +96,8 @@ const fn usual(kind: FileKind) -> &'static str {
         FileKind::Audio => "mp3",
         FileKind::Image => "jpeg",
         FileKind::Animation => "gif",
+        FileKind::AdaptiveVideo => "hls",
+        FileKind::Text => "txt",
     }
 }
 
@@ -101,6 +106,7 @@ fn content_type(kind: FileKind, format: &str) -> String {
         FileKind::Video => "video",
         FileKind::Audio => "audio",
         FileKind::Image | FileKind::Animation => "image",
+        FileKind::AdaptiveVideo | FileKind::Text => return "application/octet-stream".to_owned(),
     };
     format!("{family}/{format}")
 }

@@ -259,7 +259,7 @@ pub(crate) async fn a_provider_is_asked_after_a_time_without_a_word(world: World
     world.pass(Duration::from_millis(1));
     let overdue = world.overdue().await;
     assert_eq!((overdue.len(), overdue[0].missed, overdue[0].unwanted), (1, 0, None));
-    assert_eq!(overdue[0].away_for, ASK_IN * 2 - Duration::from_millis(1));
+    assert_eq!(overdue[0].away_for, ASK_IN + Duration::from_millis(29_999));
     assert!(world.overdue().await.is_empty(), "one asks at a time");
     world.asked(&overdue[0], Asked::MissedAgainIn(ASK_IN)).await;
     world.pass(ASK_IN);
