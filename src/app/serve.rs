@@ -145,7 +145,8 @@ impl App {
         let readiness = Readiness {
             ffmpeg: self.tools.as_ref().map(|tools| tools.version().to_owned()),
             containment: self.containment.as_ref().map(ToString::to_string),
-            slots: if self.works() {
+            // Where a provider makes the jobs, this process works on none.
+            slots: if self.works() && self.tools.is_some() {
                 request::Slots { heavy: slots, light: light_slots }
             } else {
                 request::Slots::default()

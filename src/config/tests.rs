@@ -187,3 +187,55 @@ fn the_reference_page_is_the_table() {
         "docs/config.md is not of this version: REELWAY_UPDATE_DOCS=1 cargo test reference_page"
     );
 }
+
+const PROVIDER_KEY: (&str, &str) = ("ITTYBIT_API_KEY", "a-key-of-this-server");
+const PUBLIC: (&str, &str) = ("REELWAY_PUBLIC_URL", "https://media.example.com");
+
+#[test]
+fn a_providers_key_chooses_the_engine_unless_somebody_says_otherwise() {
+    let local = load(&[]).expect("valid");
+    assert_eq!((local.engine, local.provider.is_some()), (Engine::Local, false));
+    let handing = load(&[PROVIDER_KEY, PUBLIC]).expect("valid");
+    assert_eq!(handing.engine, Engine::Ittybit);
+    let provider = handing.provider.expect("a provider");
+    assert_eq!(provider.api_url.as_str(), "https://api.ittybit.com/");
+    assert_eq!(provider.ask_after, Duration::from_secs(30));
+    let back = load(&[PROVIDER_KEY, ("REELWAY_ENGINE", "local")]).expect("valid");
+    assert_eq!((back.engine, back.provider.is_some()), (Engine::Local, true));
+}
+
+#[test]
+fn an_engine_without_its_key_and_a_word_that_is_none_are_told() {
+    let error = load(&[("REELWAY_ENGINE", "ittybit"), PUBLIC]).expect_err("no key");
+    assert!(error.contains("ITTYBIT_API_KEY"), "{error}");
+    let error = load(&[("REELWAY_ENGINE", "cloud")]).expect_err("no engine");
+    assert!(error.contains("neither local nor ittybit"), "{error}");
+    let error = load(&[PROVIDER_KEY, PUBLIC, ("ITTYBIT_ASK_AFTER", "0s")]).expect_err("too often");
+    assert!(error.contains("ITTYBIT_ASK_AFTER"), "{error}");
+}
+
+#[test]
+fn a_provider_elsewhere_must_find_the_way_back() {
+    let error = load(&[PROVIDER_KEY]).expect_err("only loopback");
+    assert!(error.contains("public_url") && error.contains("REELWAY_PUBLIC_URL"), "{error}");
+    for (api, public, is_well) in [
+        ("https://api.ittybit.com", "http://localhost:3000", false),
+        ("https://api.ittybit.com", "http://[::1]:3000", false),
+        ("https://api.ittybit.com", "http://0.0.0.0:3000", false),
+        ("https://api.ittybit.com", "https://media.example.com", true),
+        ("http://127.0.0.1:4000", "http://127.0.0.1:3000", true),
+        ("http://10.0.0.7", "http://10.0.0.8:3000", true),
+    ] {
+        let settings = [PROVIDER_KEY, ("ITTYBIT_API_URL", api), ("REELWAY_PUBLIC_URL", public)];
+        assert_eq!(load(&settings).is_ok(), is_well, "{api} {public}");
+    }
+    let open = [PROVIDER_KEY, ("PORT", "8080"), ("REELWAY_API_KEY", "0123456789")];
+    let error = load(&open).expect_err("bound to all addresses, and which is it?");
+    assert!(error.contains("REELWAY_PUBLIC_URL"), "{error}");
+    let one_shot = Config::load_from(
+        &Flags::default(),
+        &|name| (name == PROVIDER_KEY.0).then(|| PROVIDER_KEY.1.to_owned()),
+        Purpose::Other,
+    );
+    assert!(one_shot.is_ok(), "commands that make one file here ask for nothing");
+}

@@ -173,6 +173,7 @@ async fn the_pipeline_goes_through_two_servers_and_comes_back() {
     let facts: Vec<Value> = batch["jobs"].as_array().expect("jobs").iter().map(facts).collect();
     assert_eq!(facts, [json!(["mp4", 640]), json!(["webp", 320]), json!(["mp4", 240])]);
     assert!(here.scratch_files().is_empty(), "nothing was made here");
+    assert_eq!(here.get("/readyz").await["status"], "ok", "no ffmpeg is missed");
 }
 
 #[tokio::test]

@@ -37,6 +37,8 @@ pub struct DoctorConfig {
     pub ffprobe: Option<PathBuf>,
     /// What happens where they cannot be boxed in.
     pub sandbox: config::Sandbox,
+    /// The provider that makes the jobs, when it is not this machine.
+    pub provider: Option<config::Provider>,
 }
 
 impl From<&Config> for DoctorConfig {
@@ -49,6 +51,10 @@ impl From<&Config> for DoctorConfig {
             ffmpeg: config.tools.ffmpeg.clone(),
             ffprobe: config.tools.ffprobe.clone(),
             sandbox: config.tools.sandbox,
+            provider: match config.engine {
+                config::Engine::Local => None,
+                config::Engine::Ittybit => config.provider.clone(),
+            },
         }
     }
 }
@@ -124,7 +130,13 @@ pub async fn run(config: &DoctorConfig, terminal: &Terminal) -> Result<(), CliEr
             }
         })
     };
-    show(tools::check(config.ffmpeg.as_deref(), config.ffprobe.as_deref(), config.sandbox).await)?;
+    show(match &config.provider {
+        None => {
+            let (ffmpeg, ffprobe) = (config.ffmpeg.as_deref(), config.ffprobe.as_deref());
+            tools::check(ffmpeg, ffprobe, config.sandbox).await
+        }
+        Some(provider) => vec![engine(provider)],
+    })?;
     show(disk::check(&config.data_dir))?;
     show(storage::check(&config.storage).await)?;
     show(vec![net::check_port(config.bind).await])?;
@@ -134,6 +146,17 @@ pub async fn run(config: &DoctorConfig, terminal: &Terminal) -> Result<(), CliEr
         1 => Err(CliError::failed("one check is bad")),
         _ => Err(CliError::failed(format!("{bad} checks are bad"))),
     }
+}
+
+/// Where a provider makes the jobs, no programs are needed.
+fn engine(provider: &config::Provider) -> Check {
+    let found = format!("jobs are made by the provider at {}", provider.api_url);
+    if provider.webhook_secrets.is_empty() {
+        let found = format!("{found}, whose webhooks are not believed");
+        let fix = "set ITTYBIT_WEBHOOK_SECRET to the secret that it signs them with";
+        return Check::doubtful("engine", found, fix);
+    }
+    Check::good("engine", found)
 }
 
 #[cfg(test)]

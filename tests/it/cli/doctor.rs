@@ -83,3 +83,19 @@ async fn a_port_that_another_program_has_is_bad() {
     assert_eq!(said.code, Some(1), "{said:?}");
     assert_eq!(verdict(&checks(&said), "port"), "bad");
 }
+
+#[test]
+fn where_a_provider_makes_the_jobs_no_program_is_missed() {
+    let key = ("ITTYBIT_API_KEY", "a-key-of-this-server");
+    let public = ("REELWAY_PUBLIC_URL", "https://media.example.com");
+    let nowhere = ("REELWAY_FFMPEG", "/nowhere/ffmpeg");
+    let env = [ANY_PORT, LOOPBACK, key, public, nowhere];
+    let said = Desk::new().run_with(&["doctor"], &env);
+    said.assert_well();
+    assert_eq!(verdict(&checks(&said), "engine"), "doubtful", "{said:?}");
+    assert!(said.out.contains("ITTYBIT_WEBHOOK_SECRET"), "{said:?}");
+    let secret = ("ITTYBIT_WEBHOOK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+    let said =
+        Desk::new().run_with(&["doctor"], &[ANY_PORT, LOOPBACK, key, public, nowhere, secret]);
+    assert_eq!(verdict(&checks(&said), "engine"), "good", "{said:?}");
+}
