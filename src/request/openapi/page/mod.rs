@@ -141,17 +141,14 @@ fn webhooks(document: &Value) -> String {
     let Some(first) = events.values().next().map(|item| &item["post"]) else {
         return String::new();
     };
-    let names: String = events
-        .iter()
-        .map(|(name, item)| {
-            let what = item["post"]["summary"].as_str().unwrap_or_default();
-            format!(
-                "<tr><th scope=\"row\"><code>{}</code></th><td>{}</td></tr>",
-                escaped(name),
-                escaped(what)
-            )
-        })
-        .collect();
+    let mut names = String::new();
+    for (name, item) in events {
+        names.push_str(&format!(
+            "<tr><th scope=\"row\"><code>{}</code></th><td>{}</td></tr>",
+            escaped(name),
+            escaped(item["post"]["summary"].as_str().unwrap_or_default())
+        ));
+    }
     let body =
         first.pointer("/requestBody/content/application~1json/schema").unwrap_or(&Value::Null);
     format!(

@@ -96,18 +96,17 @@ impl Operation<'_> {
     /// Every status with what it means, and the kinds of problem that come with it.
     fn answers(&self, document: &Value) -> String {
         let answers = self.value["responses"].as_object().into_iter().flat_map(Map::iter);
-        let rows: String = answers
-            .map(|(status, answer)| {
-                let answer = resolved(document, answer);
-                let what = inline(answer["description"].as_str().unwrap_or_default());
-                let family = if status.starts_with('2') { "fine" } else { "not" };
-                format!(
-                    "<tr class=\"{family}\"><th scope=\"row\">{}</th><td>{what}{}</td></tr>\n",
-                    escaped(status),
-                    carried(document, answer)
-                )
-            })
-            .collect();
+        let mut rows = String::new();
+        for (status, answer) in answers {
+            let answer = resolved(document, answer);
+            let what = inline(answer["description"].as_str().unwrap_or_default());
+            let family = if status.starts_with('2') { "fine" } else { "not" };
+            rows.push_str(&format!(
+                "<tr class=\"{family}\"><th scope=\"row\">{}</th><td>{what}{}</td></tr>\n",
+                escaped(status),
+                carried(document, answer)
+            ));
+        }
         format!("<h4>Answers</h4><table class=\"answers\">{rows}</table>")
     }
 

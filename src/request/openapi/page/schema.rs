@@ -25,14 +25,16 @@ fn schemas(document: &Value) -> impl Iterator<Item = (&String, &Value)> {
 }
 
 /// Whether a schema is shown on its own: it has fields, and is not shown elsewhere.
-fn is_object((name, schema): &(&String, &Value)) -> bool {
+fn is_object(name: &str, schema: &Value) -> bool {
     schema["properties"].is_object() && !name.ends_with("Making")
 }
 
 /// The names of the objects that [`objects`] shows.
 pub(super) fn names(document: &Value) -> Vec<&str> {
-    let mut names: Vec<&str> =
-        schemas(document).filter(is_object).map(|(name, _)| name.as_str()).collect();
+    let mut names: Vec<&str> = schemas(document)
+        .filter(|(name, schema)| is_object(name, schema))
+        .map(|(name, _)| name.as_str())
+        .collect();
     names.sort_unstable();
     names
 }
@@ -90,9 +92,7 @@ fn described(document: &Value, schema: &Value) -> String {
     let of = |schema: &Value| schema["description"].as_str().map(str::to_owned);
     let parts = schema["oneOf"].as_array().into_iter().flatten();
     let what = of(schema)
-        .or_else(|| {
-            parts.filter_map(|part| of(part).or_else(|| of(resolved(document, part)))).next()
-        })
+        .or_else(|| parts.find_map(|part| of(part).or_else(|| of(resolved(document, part)))))
         .or_else(|| of(resolved(document, schema)))
         .unwrap_or_default();
     let default = schema.get("default").map(|value| {
@@ -152,10 +152,9 @@ fn making(document: &Value, schema: &Value) -> String {
 /// The type of a value in a few words.
 pub(super) fn kind(document: &Value, schema: &Value) -> String {
     let target = resolved(document, schema);
-    if let Some(name) = schema["$ref"].as_str().and_then(|reference| reference.rsplit('/').next()) {
-        if target["properties"].is_object() && !name.ends_with("Making") {
-            return format!("<a href=\"#{name}\">{name}</a>");
-        }
+    let name = schema["$ref"].as_str().and_then(|reference| reference.rsplit('/').next());
+    if let Some(name) = name.filter(|name| is_object(name, target)) {
+        return format!("<a href=\"#{name}\">{name}</a>");
     }
     let parts = ["oneOf", "anyOf"].into_iter().filter_map(|name| target[name].as_array()).flatten();
     let parts: Vec<&Value> = parts.collect();

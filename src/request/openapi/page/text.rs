@@ -30,7 +30,9 @@ pub(super) fn inline(text: &str) -> String {
 /// Paragraphs, parted by empty lines.
 pub(super) fn prose(text: &str) -> String {
     let paragraphs = text.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty());
-    paragraphs.map(|paragraph| format!("<p>{}</p>\n", inline(paragraph))).collect()
+    paragraphs
+        .flat_map(|paragraph| ["<p>".to_owned(), inline(paragraph), "</p>\n".to_owned()])
+        .collect()
 }
 
 /// A name as an anchor.
