@@ -90,7 +90,7 @@ pub(super) fn row(name: &str, is_required: bool, kind: &str, what: &str) -> Stri
 /// What a field says of itself, or what its type does.
 fn described(document: &Value, schema: &Value) -> String {
     let of = |schema: &Value| schema["description"].as_str().map(str::to_owned);
-    let parts = schema["oneOf"].as_array().into_iter().flatten();
+    let mut parts = schema["oneOf"].as_array().into_iter().flatten();
     let what = of(schema)
         .or_else(|| parts.find_map(|part| of(part).or_else(|| of(resolved(document, part)))))
         .or_else(|| of(resolved(document, schema)))
