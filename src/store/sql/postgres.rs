@@ -124,7 +124,7 @@ async fn migrate(database: &Database) -> StoreResult<()> {
         // connection that another process gets next, which would choose the same names.
         let forget = if *keeps_prepared { "" } else { "deallocate all" };
         sqlx::raw_sql(forget).execute(&mut **tx).await?;
-        make_schema(&mut **tx).await?;
+        make_schema(tx).await?;
         migrator.run_direct(None, &mut **tx, false).await.map_err(occupied)?;
         sqlx::raw_sql(forget).execute(&mut **tx).await?;
     }
@@ -151,10 +151,10 @@ async fn make_schema(connection: &mut PgConnection) -> StoreResult<()> {
 /// A table of ours that somebody else has already (42P07 `duplicate_table`, in the manual's
 /// Appendix A): the database is an application's own.
 fn occupied(error: MigrateError) -> StoreError {
-    let refused = match &error {
-        MigrateError::Execute(sqlx::Error::Database(refused))
-        | MigrateError::ExecuteMigration(sqlx::Error::Database(refused), _) => refused,
-        _ => return error.into(),
+    let (MigrateError::Execute(sqlx::Error::Database(refused))
+    | MigrateError::ExecuteMigration(sqlx::Error::Database(refused), _)) = &error
+    else {
+        return error.into();
     };
     if refused.code().as_deref() == Some("42P07") {
         StoreError::Occupied { found: refused.message().to_owned() }
