@@ -171,7 +171,7 @@ async fn the_kinds_of_problems_in_the_document_are_those_of_the_code() {
 }
 
 /// The schema of a kind's options.
-fn options_of<'a>(contract: &'a Contract, kind: Kind) -> &'a Value {
+fn options_of(contract: &Contract, kind: Kind) -> &Value {
     let schemas = &contract.document()["components"]["schemas"];
     let (first, rest) = kind.name().split_at(1);
     let making = &schemas[format!("{}{rest}Making", first.to_uppercase())];
