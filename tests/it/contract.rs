@@ -96,7 +96,7 @@ impl Contract {
     }
 
     /// Follows a reference within the document.
-    fn resolved<'a>(&'a self, value: &'a Value) -> &'a Value {
+    pub(crate) fn resolved<'a>(&'a self, value: &'a Value) -> &'a Value {
         match value["$ref"].as_str().and_then(|reference| reference.strip_prefix('#')) {
             Some(pointer) => self.0.pointer(pointer).expect(pointer),
             None => value,

@@ -22,6 +22,9 @@ async fn server(data_dir: &Path) -> Server {
         ("REELWAY_API_KEY", KEY),
         ("REELWAY_NO_WORKERS", "true"),
         ("REELWAY_SECRET_KEY", &"07".repeat(32)),
+        // So that it has an ear for a provider's webhooks.
+        ("ITTYBIT_API_KEY", "the-key-of-a-provider"),
+        ("ITTYBIT_API_URL", "http://127.0.0.1:9"),
     ];
     Server::start_with(data_dir, &env).await
 }
@@ -46,7 +49,7 @@ async fn run(program: &Path, server: &Server, arguments: &[&str]) {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
     let cases =
-        said.split_once(" generated").and_then(|(before, _)| before.split_whitespace().last());
+        said.split_once(" generated,").and_then(|(before, _)| before.split_whitespace().last());
     let cases: u32 = cases.and_then(|cases| cases.parse().ok()).unwrap_or_default();
     assert!(cases > 1000, "it asked for too little: {said}");
 }
