@@ -1,4 +1,4 @@
-//! The client that PyPI has for the Ittybit API, call by call, against what our page says of it.
+//! The client that Python has for the Ittybit API, call by call, against what our page says of it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
