@@ -46,7 +46,8 @@ async fn a_job_under_way_is_asked_about_less_and_less_often_and_not_for_ever() {
     let gaps: Vec<f64> = asked.windows(2).map(|pair| pair[1] - pair[0]).collect();
     assert!(gaps[0] < 60.0 / 3600.0, "{gaps:?}");
     let longest = gaps.iter().copied().fold(0.0, f64::max);
-    assert!((longest - 600.0 / 3600.0).abs() < 0.02, "{longest}");
+    // Ten minutes, spread by a fifth, seen through a clock that goes on in steps of five.
+    assert!((480.0..=720.0 + 300.0).contains(&(longest * 3600.0)), "{longest}");
     assert!((72.0..72.5).contains(&hours), "{hours}");
     assert_eq!(stage.job(&id).await["error"]["kind"], "provider_lost");
 }
