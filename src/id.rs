@@ -56,6 +56,8 @@ ids! {
     RequestId = RequestTag("req");
     /// A bucket of a user's own and the keys to it.
     ConnectionId = ConnectionTag("conn");
+    /// A file that a caller has sent.
+    UploadId = UploadTag("upl");
     /// One worker process, from its start to its end.
     WorkerId = WorkerTag("wrk");
 }

@@ -30,6 +30,9 @@ pub mod output;
 // 9. **webhook**: the end of a job, pushed, signed, retried, replayable.
 pub mod webhook;
 
+// Files that callers send, to be inputs.
+pub mod upload;
+
 // The other engine: jobs are made by a provider that speaks the same API.
 pub mod provider;
 

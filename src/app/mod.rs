@@ -29,6 +29,7 @@ use crate::output::{Bucket, Links, Storage};
 use crate::store::Store;
 use crate::store::sql::SqlStore;
 use crate::task::RetryPolicy;
+use crate::upload::{UploadLimits, Uploads};
 use crate::webhook::{self, Deliverer, Secret, Secrets};
 use crate::worker::{Buckets, Engine, EngineSettings, Headroom, Scratch, Worker};
 
@@ -152,6 +153,19 @@ impl App {
         }
     }
 
+    fn uploads(&self) -> Uploads {
+        Uploads {
+            store: self.store.clone(),
+            storage: self.storage.clone(),
+            clock: self.clock.clone(),
+            limits: UploadLimits {
+                max_bytes: self.config.limits.input_bytes,
+                keep_finished: self.config.keep_uploads,
+                ..UploadLimits::default()
+            },
+        }
+    }
+
     fn worker(&self, tools: &ffmpeg::Tools, links: Links) -> anyhow::Result<Worker> {
         let scratch = Scratch::open(&self.config.data_dir.join("scratch"), self.worker_id)
             .context(NO_ROOM)?;
@@ -166,6 +180,7 @@ impl App {
             downloads: Downloads::new(fetcher, inputs, KEEP_INPUTS, self.clock.clone()),
             engine: Engine::new(tools.clone(), engine_settings(&self.config)),
             storage: self.storage.clone(),
+            uploads: self.uploads(),
             buckets: self.buckets(),
             links,
             scratch,

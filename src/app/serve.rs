@@ -117,6 +117,8 @@ impl App {
         AppState {
             store: self.store.clone(),
             storage: self.storage.clone(),
+            uploads: self.uploads(),
+            public_url: public_url.clone(),
             links: self.links(public_url),
             clock: self.clock.clone(),
             may_reach: self.may_reach(),
@@ -128,6 +130,7 @@ impl App {
                 ..RequestLimits::default()
             },
             default_webhook_url: self.config.webhook.url.clone(),
+            cors_origins: self.config.http.cors_origins.clone(),
             readiness: self.readiness(),
             shutdown: shutdown.clone(),
         }

@@ -73,6 +73,8 @@ pub(super) fn header_text(text: &str) -> Result<String, String> {
 #[derive(Clone, Debug)]
 pub(super) struct Client {
     http: reqwest::Client,
+    /// For bodies that take as long as they take.
+    sender: reqwest::Client,
     server: Url,
     key: Option<SecretString>,
 }
@@ -207,15 +209,11 @@ impl Client {
     /// The machine's certificates cannot be read.
     pub(super) fn new(args: &ServerArgs) -> Result<Self, CliError> {
         let key = args.key.clone().filter(|key| !key.expose_secret().is_empty());
-        let http = build(is_loopback(&args.server))
-            .map_err(|error| CliError::failed("cannot make an HTTP client").because(&error))?;
-        Ok(Self { http, server: args.server.clone(), key })
-    }
-
-    /// Whether the server is on this machine, as far as its address tells.
-    #[must_use]
-    pub(super) fn is_local(&self) -> bool {
-        is_loopback(&self.server)
+        let cannot = |error| CliError::failed("cannot make an HTTP client").because(&error);
+        let local = is_loopback(&args.server);
+        let http = build(local).read_timeout(SILENCE).build().map_err(cannot)?;
+        let sender = build(local).tcp_user_timeout(SILENCE).build().map_err(cannot)?;
+        Ok(Self { http, sender, server: args.server.clone(), key })
     }
 
     /// Whether it answers as a Reelway does.
@@ -256,6 +254,34 @@ impl Client {
         self.answer(request.json(body)).await
     }
 
+    /// Any request, with a body that takes as long as it takes; its answer if that is a good one.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub(super) async fn raw(
+        &self,
+        method: Method,
+        segments: &[&str],
+        headers: &[(&'static str, String)],
+        body: Option<reqwest::Body>,
+    ) -> Result<Response, ClientError> {
+        let mut request = self.authorized(self.sender.request(method, self.url(segments)));
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        request = match body {
+            Some(body) => request.body(body),
+            None => request.timeout(ANSWER_TIMEOUT),
+        };
+        let response = self.send(request).await?;
+        if response.status().is_success() {
+            Ok(response)
+        } else {
+            Err(self.refusal(response).await)
+        }
+    }
+
     /// A stream of Server-Sent Events; it breaks off when it is silent for a minute.
     ///
     /// # Errors
@@ -283,14 +309,23 @@ impl Client {
         segments: &[&str],
         query: &[(&str, String)],
     ) -> RequestBuilder {
+        let mut url = self.url(segments);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        self.authorized(self.http.request(method, url))
+    }
+
+    /// The URL of the path made of `segments`.
+    pub(super) fn url(&self, segments: &[&str]) -> Url {
         let mut url = self.server.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(segments);
         }
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
-        let request = self.http.request(method, url);
+        url
+    }
+
+    fn authorized(&self, request: RequestBuilder) -> RequestBuilder {
         match &self.key {
             Some(key) => request.bearer_auth(key.expose_secret()),
             None => request,
@@ -345,14 +380,13 @@ impl Client {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the operator's own server, not a stranger's URL")]
-fn build(local: bool) -> reqwest::Result<reqwest::Client> {
+fn build(local: bool) -> reqwest::ClientBuilder {
     let builder = reqwest::Client::builder()
         .user_agent(concat!("reelway-cli/", env!("CARGO_PKG_VERSION")))
         .redirect(redirect::Policy::none())
-        .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(SILENCE);
+        .connect_timeout(CONNECT_TIMEOUT);
     // A proxy cannot know this machine's loopback.
-    if local { builder.no_proxy().build() } else { builder.build() }
+    if local { builder.no_proxy() } else { builder }
 }
 
 pub(super) fn is_loopback(url: &Url) -> bool {

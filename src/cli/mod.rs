@@ -18,6 +18,7 @@ mod listen;
 mod once;
 mod output;
 mod probe;
+mod send;
 mod share;
 mod show;
 mod sketch;

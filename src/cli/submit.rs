@@ -1,9 +1,8 @@
 //! `reelway submit`: a job, or several of one input, given to a running server.
 //!
-//! A URL is passed on as it stands. A file of this machine is shared on a loopback port for as
-//! long as its jobs run, so the command waits for their ends.
+//! A URL is passed on as it stands. A file of this machine is sent to the server first.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -12,18 +11,16 @@ use url::Url;
 use super::client::{Client, ClientError, ServerArgs, header_text};
 use super::flags::{OfAny, OptionFlags};
 use super::output::clean;
-use super::share::Shared;
-use super::{CliError, Terminal, kind, watch};
+use super::{CliError, Terminal, interrupt, kind, send, watch};
 use crate::task::{ErrorKind, Kind};
 
 /// What makes a server on this machine fetch from this machine.
-const ALLOW_LOOPBACK: &str =
-    "start the server with REELWAY_ALLOW_NETWORKS=127.0.0.0/8,::1/128 to let it fetch local files";
+const ALLOW_LOOPBACK: &str = "start the server with REELWAY_ALLOW_NETWORKS=127.0.0.0/8,::1/128 to let it fetch from this machine";
 
 /// What to submit.
 #[derive(Clone, Debug, Args)]
 pub struct SubmitArgs {
-    /// An http(s) URL, or a file of this machine (shared until its jobs have ended)
+    /// An http(s) URL, or a file of this machine, which is sent to the server first
     #[arg(value_name = "INPUT")]
     pub input: String,
     /// What to make: video, audio, image or animation
@@ -99,46 +96,18 @@ impl Input {
 /// The server refuses or cannot be reached; when waiting, a job did not succeed.
 pub async fn run(args: &SubmitArgs, terminal: &Terminal) -> Result<(), CliError> {
     let client = Client::new(&args.server)?;
-    match Input::typed(&args.input) {
-        Input::Remote(url) => {
-            let answer = send(&client, args, &url).await?;
-            if args.wait { wait(&client, &answer, terminal).await } else { tell(&answer, terminal) }
-        }
-        Input::Local(path) => local(&client, args, &path, terminal).await,
-    }
-}
-
-async fn local(
-    client: &Client,
-    args: &SubmitArgs,
-    path: &Path,
-    terminal: &Terminal,
-) -> Result<(), CliError> {
-    if !client.is_local() {
-        return Err(CliError::usage("a server on another machine cannot fetch a file of this one")
-            .hint("put the file where the server can fetch it and submit its URL"));
-    }
-    let shared = Shared::open(path, 0).await?;
-    let url = shared.url().to_string();
-    let work = async {
-        let answer = send(client, args, &url).await.map_err(not_allowed)?;
-        wait(client, &answer, terminal).await
+    let url = match Input::typed(&args.input) {
+        Input::Remote(url) => url,
+        Input::Local(path) => tokio::select! {
+            sent = send::send(&client, &path, terminal) => sent?.into(),
+            () = interrupt::asked() => return Err(CliError::interrupted()),
+        },
     };
-    tokio::select! {
-        ended = work => ended,
-        error = shared.serve() => Err(error),
-    }
+    let answer = submit(&client, args, &url).await?;
+    if args.wait { wait(&client, &answer, terminal).await } else { tell(&answer, terminal) }
 }
 
-/// A literal private address is refused at once, in words about the input.
-fn not_allowed(error: ClientError) -> CliError {
-    let about_input = matches!(&error, ClientError::Refused { problem, .. }
-        if matches!(problem.field.as_deref(), Some("input" | "url")));
-    let error = CliError::from(error);
-    if about_input { error.hint(ALLOW_LOOPBACK) } else { error }
-}
-
-async fn send(client: &Client, args: &SubmitArgs, url: &str) -> Result<Value, ClientError> {
+async fn submit(client: &Client, args: &SubmitArgs, url: &str) -> Result<Value, ClientError> {
     let (route, body) = request(args, url);
     let key = args.idempotency_key.iter().map(|key| ("idempotency-key", key.clone()));
     client.post(&[route], &[], &key.collect::<Vec<_>>(), &body).await

@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use axum::http::HeaderValue;
 use ipnet::IpNet;
 use secrecy::SecretString;
 use url::{Host, Url};
@@ -63,6 +64,8 @@ pub struct Config {
     pub limits: Limits,
     /// How long things are kept.
     pub retention: Retention,
+    /// How long an uploaded file is kept after its last use.
+    pub keep_uploads: Duration,
     /// The programs.
     pub tools: Tools,
     /// What is logged and how.
@@ -116,6 +119,8 @@ pub struct Http {
     pub public_url: Option<Url>,
     /// Tasks that may wait before new ones are refused.
     pub max_queued: u64,
+    /// Whose pages may call from a browser.
+    pub cors_origins: Vec<HeaderValue>,
 }
 
 /// Where ends of jobs go and how they are signed.

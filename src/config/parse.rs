@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use axum::http::HeaderValue;
 use bytesize::ByteSize;
 use ipnet::IpNet;
 use secrecy::SecretString;
@@ -50,6 +51,8 @@ pub(super) fn config(
     let worker = read.worker();
     let limits = read.limits();
     let retention = read.retention();
+    let keep_uploads =
+        read.parsed("keep_uploads", duration).unwrap_or(Duration::from_hours(7 * 24));
     let log = read.log();
     let tools = Tools {
         ffmpeg: read.text("ffmpeg").map(PathBuf::from),
@@ -73,6 +76,7 @@ pub(super) fn config(
         worker,
         limits,
         retention,
+        keep_uploads,
         tools,
         log,
     })
@@ -252,7 +256,8 @@ impl Reader<'_> {
             .parsed("public_url", http_url)
             .or_else(|| platform.and_then(|domain| Url::parse(&format!("https://{domain}")).ok()));
         let max_queued = self.parsed("max_queued", number).unwrap_or(10_000);
-        Some(Http { bind, api_keys, public_url, max_queued })
+        let cors_origins = self.list("cors_origins", origin);
+        Some(Http { bind, api_keys, public_url, max_queued, cors_origins })
     }
 
     /// A `PORT` in the environment is how platforms say "be reachable": it opens the bind.
@@ -365,6 +370,22 @@ fn secret(text: &str) -> Result<SecretString, String> {
     } else {
         Ok(text.into())
     }
+}
+
+/// What a browser sends as `Origin`, and nothing else: `*` would be a key in everybody's pages.
+fn origin(text: &str) -> Result<HeaderValue, String> {
+    let shape = "it is a scheme and a host such as https://app.example.com, without a path";
+    let url = Url::parse(text).map_err(|_| shape)?;
+    let is_bare = matches!(url.scheme(), "http" | "https")
+        && url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty();
+    let origin = url.origin();
+    if !is_bare || !origin.is_tuple() {
+        return Err(shape.to_owned());
+    }
+    HeaderValue::try_from(origin.ascii_serialization()).map_err(|_| shape.to_owned())
 }
 
 fn network(text: &str) -> Result<IpNet, String> {

@@ -45,6 +45,8 @@ settings! {
         "Keys that clients send as `Authorization: Bearer KEY`; without one only loopback is served", secret;
     public_url, ["REELWAY_PUBLIC_URL"], "https://$RAILWAY_PUBLIC_DOMAIN, or the address listened on", "URL",
         "How clients reach this server: the beginning of links to outputs";
+    cors_origins, ["REELWAY_CORS_ORIGINS"], "", "ORIGIN[,ORIGIN…]",
+        "Whose pages may call this server from a browser, such as https://app.example.com; none when not said";
     data_dir, ["REELWAY_DATA_DIR", "RAILWAY_VOLUME_MOUNT_PATH"], "./data", "FOLDER",
         "Where the database, local outputs and work in progress are kept";
     database_url, ["DATABASE_URL"], "sqlite://{data_dir}/reelway.db", "URL",
@@ -98,7 +100,7 @@ settings! {
     max_ffmpeg_memory, ["REELWAY_MAX_FFMPEG_MEMORY"], "4GiB", "SIZE",
         "How much memory one ffmpeg may use; one that takes more is killed, and its task fails";
     max_input_size, ["REELWAY_MAX_INPUT_SIZE"], "10GiB", "SIZE",
-        "The largest input that is fetched";
+        "The largest input that is fetched, and the largest file that is uploaded";
     max_input_duration, ["REELWAY_MAX_INPUT_DURATION"], "24h", "DURATION",
         "The longest input that is taken";
     max_queued, ["REELWAY_MAX_QUEUED"], "10000", "NUMBER",
@@ -107,6 +109,8 @@ settings! {
         "How long a job that has ended and has no outputs is kept";
     keep_outputs, ["REELWAY_KEEP_OUTPUTS"], "forever", "DURATION|forever",
         "How long outputs are kept after their job has ended";
+    keep_uploads, ["REELWAY_KEEP_UPLOADS"], "7days", "DURATION",
+        "How long an uploaded file is kept after a job last used it; one that is not whole goes after a day";
     keep_deliveries, ["REELWAY_KEEP_DELIVERIES"], "30days", "DURATION",
         "How long webhooks that were delivered or given up are kept for replay";
     min_free_disk, ["REELWAY_MIN_FREE_DISK"], "1GiB", "SIZE",

@@ -258,7 +258,10 @@ impl Shared {
             news.send_replace(News::Bytes { received, total });
         };
         let ended = match self.make_folder().await {
-            Ok(()) => self.fetcher.fetch(origin.url(), &path, on_bytes, &stop).await,
+            Ok(()) => match origin.supply() {
+                Some(supply) => self.fetcher.copy(supply, &path, on_bytes, &stop).await,
+                None => self.fetcher.fetch(origin.url(), &path, on_bytes, &stop).await,
+            },
             Err(failure) => Err(failure.into()),
         };
         let ended = ended.map(|fetched| {

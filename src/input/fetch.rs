@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderValue, IF_RANGE, RANGE};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::answer;
 use super::part::PartFile;
+use super::{Supplied, Supply, answer};
 use crate::job::InputUrl;
 use crate::outbound::{Client, OutboundError, Response};
 use crate::task::{ErrorKind, Failure};
@@ -125,6 +126,46 @@ impl Fetcher {
             Some(Err(_)) => Err(too_slow("the download took too long").into()),
             Some(Ok(done)) => Ok(Fetched { size_bytes: done? }),
         }
+    }
+
+    /// Copies what is had without the network into a new file at `path`, within the same limits.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::fetch`].
+    pub async fn copy(
+        &self,
+        supply: &dyn Supply,
+        path: &Path,
+        mut on_bytes: impl FnMut(u64, Option<u64>) + Send,
+        stop: &CancellationToken,
+    ) -> Result<Fetched, FetchError> {
+        let whole = timeout(self.limits.deadline, self.copy_whole(supply, path, &mut on_bytes));
+        match stop.run_until_cancelled(whole).await {
+            None => Err(FetchError::Stopped),
+            Some(Err(_)) => Err(too_slow("reading the file took too long").into()),
+            Some(Ok(done)) => Ok(Fetched { size_bytes: done? }),
+        }
+    }
+
+    async fn copy_whole(
+        &self,
+        supply: &dyn Supply,
+        path: &Path,
+        on_bytes: &mut (impl FnMut(u64, Option<u64>) + Send),
+    ) -> Result<u64, Failure> {
+        let mut part = PartFile::create(path, self.limits.reserve_bytes)?;
+        let Supplied { size_bytes, mut bytes } = supply.open().await?;
+        self.check_size(size_bytes)?;
+        part.check_space(size_bytes)?;
+        while let Some(piece) = bytes.next().await {
+            part.write(&piece?).await?;
+            on_bytes(part.size_bytes(), Some(size_bytes));
+        }
+        if part.size_bytes() != size_bytes {
+            return Err(cut_short());
+        }
+        part.keep().await
     }
 
     async fn fetch_whole(

@@ -19,5 +19,5 @@ mod tests;
 pub use download::Downloads;
 pub use fetch::{FetchError, FetchLimits, Fetched, Fetcher};
 pub use file::{InputFile, Known};
-pub use origin::Origin;
+pub use origin::{Origin, Supplied, Supply};
 pub use sniff::{HEAD_BYTES, Sniff, sniff};

@@ -24,7 +24,7 @@ pub use file::{Codecs, File, FileKind};
 pub use object::{ObjectError, ObjectUrl, Via};
 pub use options::{OptionError, Options};
 pub use remote::RemoteFile;
-pub use spec::{InputError, InputUrl, JobSpec};
+pub use spec::{InputError, InputUrl, JobSpec, Kept};
 pub use state::{InvalidTransition, JobEvent, JobState, Status};
 pub use turn::{Owner, Priority};
 

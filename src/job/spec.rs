@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::{ObjectUrl, Options, Priority, Via};
+use crate::id::UploadId;
 
 /// What was asked, with nothing left that could be wrong in itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +32,16 @@ pub struct JobSpec {
 pub struct InputUrl {
     text: String,
     url: Url,
+    kept: Option<Kept>,
+}
+
+/// A file that is here already: its URL is only its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// Uploaded by who sends the job.
+    Upload(UploadId),
+    /// The output of another job, by its key in storage.
+    Output(String),
 }
 
 /// Why a text cannot be an input.
@@ -80,7 +91,7 @@ impl InputUrl {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(InputError::UserInfo);
         }
-        Ok(Self { text: text.to_owned(), url })
+        Ok(Self { text: text.to_owned(), url, kept: None })
     }
 
     /// The key of an object is taken as it is; the URL beside it only has its scheme for use.
@@ -90,13 +101,25 @@ impl InputUrl {
             return Err(InputError::Object);
         }
         let url = Url::parse(text).map_err(|_| InputError::NotAUrl)?;
-        Ok(Self { text: text.to_owned(), url })
+        Ok(Self { text: text.to_owned(), url, kept: None })
     }
 
     /// The object in a bucket that it names, if it does.
     #[must_use]
     pub fn object(&self) -> Option<ObjectUrl> {
         self.text.parse().ok()
+    }
+
+    /// The same, known to name a file that is here already.
+    #[must_use]
+    pub fn keeping(self, kept: Kept) -> Self {
+        Self { kept: Some(kept), ..self }
+    }
+
+    /// The file that is here already, if it names one.
+    #[must_use]
+    pub const fn kept(&self) -> Option<&Kept> {
+        self.kept.as_ref()
     }
 
     /// The text as it was sent.

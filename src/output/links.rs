@@ -175,6 +175,12 @@ impl Links {
         self.link_for(key, MAX_LINK_LIFE)
     }
 
+    /// A link that leads to this server, wherever others lead.
+    #[must_use]
+    pub fn own_link(&self, key: &str) -> String {
+        self.link_until(key, self.clock.now().plus(self.life))
+    }
+
     fn link_for(&self, key: &str, life: Duration) -> String {
         let elsewhere = match &self.leads_to {
             LeadsTo::Public(public, storage) => Some(public.url(&storage.full_key(key))),

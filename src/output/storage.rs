@@ -18,7 +18,7 @@ use url::Url;
 
 use super::abandoned::Abandoned;
 use super::bucket::Bucket;
-use super::upload::{Stored, upload};
+use super::upload::{Stored, put_whole, upload};
 
 /// A place for objects: a folder when one machine is enough, a bucket when it is not.
 #[derive(Clone, Debug)]
@@ -97,6 +97,35 @@ impl Storage {
     /// As of [`Self::put`].
     pub async fn replace(&self, key: &str, path: &Path) -> Result<Stored, StorageError> {
         upload(self.objects(), &self.object(key)?, path, PutMode::Overwrite).await
+    }
+
+    /// Puts a few bytes where nothing is yet; they are there whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// The store does not take them.
+    pub async fn put_bytes(&self, key: &str, bytes: Bytes) -> Result<(), StorageError> {
+        put_whole(self.objects(), &self.object(key)?, bytes, PutMode::Create).await
+    }
+
+    /// Removes one object, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be reached.
+    pub async fn delete(&self, key: &str) -> Result<(), StorageError> {
+        match self.objects().delete(&self.object(key)?).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// How many bytes are free, where the place is a disk of this machine.
+    #[must_use]
+    pub fn free_bytes(&self) -> Option<u64> {
+        let Place::Folder { root, .. } = &self.place else { return None };
+        let space = rustix::fs::statvfs(root.as_path()).ok()?;
+        Some(space.f_bavail.saturating_mul(space.f_frsize))
     }
 
     /// The bytes of an object, or of a `range` of it.

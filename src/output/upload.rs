@@ -63,7 +63,7 @@ pub(super) async fn upload(
     Ok(stored)
 }
 
-async fn put_whole(
+pub(super) async fn put_whole(
     objects: &dyn ObjectStore,
     key: &Key,
     bytes: Bytes,

@@ -92,7 +92,7 @@ pub(super) fn panicked(panic: Box<dyn Any + Send>) -> Response {
 /// There is no such route.
 pub(super) async fn no_route() -> Problem {
     Problem::not_found("not_found", "there is no such route")
-        .hint("the routes begin with /process, /jobs, /batches, /connections, /files, /webhooks")
+        .hint("the routes begin with /process, /jobs, /tasks, /batches, /connections, /files, /uploads, /webhooks")
 }
 
 /// There is such a route, but not for this method.

@@ -11,7 +11,7 @@ use super::body::Sent;
 use super::fields::Fields;
 use super::openapi::{IdempotencyKey, NotAccepted, ProcessAnswer, ProcessRequest};
 use super::submit::{self, Rules};
-use super::{AppState, Problem};
+use super::{AppState, Problem, kept};
 use crate::id::{BatchId, JobId, fresh};
 use crate::job::{Job, Kind, Owner};
 
@@ -53,13 +53,14 @@ pub(super) async fn process(
     headers: HeaderMap,
     sent: Sent,
 ) -> Result<Response, Problem> {
-    let rules = Rules::from(&state);
+    let rules = Rules::of(&state, &headers);
     let (jobs, answer) = if Fields::new("", &sent.object).has("tasks") {
         batch(&state, &sent, &rules)?
     } else {
         single(&state, &sent, &rules)?
     };
     submit::check_connection(&state, jobs.iter().map(|job| &job.spec)).await?;
+    kept::check_input(&state, &owner, jobs.iter().map(|job| &job.spec)).await?;
     let acceptance = Acceptance {
         route: "/process",
         owner,

@@ -1,7 +1,7 @@
 //! Every route, grouped by who calls it. Where it is and what it answers stands beside its
 //! handler; what is added here is in the API's document too.
 
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::{Extension, Router};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
@@ -10,8 +10,8 @@ use utoipa_axum::routes;
 use super::events::Seats;
 use super::openapi::{self, Contract};
 use super::{
-    AppState, auth, batches, connections, deliveries, envelope, events, files, health, jobs,
-    process, provider,
+    AppState, auth, batches, connections, cors, deliveries, envelope, events, files, health, jobs,
+    process, provider, tasks, tus, upload,
 };
 
 /// The routes by which a platform asks how a process does that answers nothing else.
@@ -36,6 +36,8 @@ pub fn router(state: AppState) -> Router {
         .routes(routes!(jobs::retry))
         .routes(routes!(events::watch).layer(Extension(seats)))
         .routes(routes!(process::process))
+        .routes(routes!(tasks::create))
+        .routes(routes!(tasks::show))
         .routes(routes!(batches::list))
         .routes(routes!(batches::show))
         .routes(routes!(connections::create, connections::list))
@@ -44,6 +46,18 @@ pub fn router(state: AppState) -> Router {
         .routes(routes!(deliveries::replay_failed))
         .routes(routes!(deliveries::replay))
         .route_layer(from_fn_with_state(state.clone(), auth::require));
+
+    // Files that callers send. They take as long as they take; the bytes themselves must not stop.
+    let senders = OpenApiRouter::new()
+        .routes(routes!(upload::create))
+        .routes(routes!(tus::create))
+        .routes(routes!(tus::create_in_folder))
+        .routes(routes!(tus::show, tus::append, tus::delete))
+        .route_layer(from_fn_with_state(state.clone(), auth::require))
+        .routes(routes!(tus::options))
+        .routes(routes!(tus::options_of_folder))
+        .routes(routes!(tus::options_of_one))
+        .layer(from_fn(tus::speak));
 
     // Whoever holds a link: players, browsers, other services.
     let holders_of_links = OpenApiRouter::new().routes(routes!(files::serve, files::preflight));
@@ -55,21 +69,23 @@ pub fn router(state: AppState) -> Router {
     let readers =
         OpenApiRouter::new().routes(routes!(openapi::document)).routes(routes!(openapi::page));
 
+    // The time limit ends when an answer begins: it cuts no download and no event stream.
     let (routes, api) = OpenApiRouter::with_openapi(openapi::about())
         .merge(callers)
         .merge(holders_of_links)
         .merge(providers)
         .merge(platform())
         .merge(readers)
+        .layer(from_fn_with_state(state.clone(), envelope::limit_time))
+        .merge(senders)
         .split_for_parts();
 
-    // The time limit ends when an answer begins: it cuts no download and no event stream.
     routes
         .layer(Extension(Contract::of(&api)))
         .method_not_allowed_fallback(envelope::no_method)
         .fallback(envelope::no_route)
-        .layer(from_fn_with_state(state.clone(), envelope::limit_time))
         .layer(CatchPanicLayer::custom(envelope::panicked))
+        .layer(from_fn_with_state(state.clone(), cors::allow))
         .layer(from_fn_with_state(state.clone(), envelope::wrap))
         .with_state(state)
 }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::HeaderValue;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -15,6 +16,7 @@ use crate::job::view::JobView;
 use crate::output::{Links, Storage};
 use crate::provider::Inbox;
 use crate::store::Store;
+use crate::upload::Uploads;
 
 /// Whether inputs and webhooks may be at this address: the guard's answer.
 pub type MayReach = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
@@ -29,6 +31,10 @@ pub struct AppState {
     pub store: Arc<dyn Store>,
     /// Where outputs are kept.
     pub storage: Storage,
+    /// Takes in files that callers send.
+    pub uploads: Uploads,
+    /// How callers reach this server.
+    pub public_url: Url,
     /// Makes and checks links to outputs.
     pub links: Links,
     /// The time.
@@ -43,6 +49,8 @@ pub struct AppState {
     pub limits: RequestLimits,
     /// Where pushes go when a job names no `webhook_url` of its own.
     pub default_webhook_url: Option<Url>,
+    /// Whose pages may call from a browser: origins such as `https://app.example.com`.
+    pub cors_origins: Vec<HeaderValue>,
     /// Refuses literal private addresses when a job is submitted, not only when it runs.
     pub may_reach: MayReach,
     /// What `/readyz` says about this process.

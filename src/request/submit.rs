@@ -5,11 +5,13 @@
 
 use std::net::IpAddr;
 
-use axum::http::StatusCode;
+use axum::http::header::HOST;
+use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};
 use url::{Host, Url};
 
 use super::fields::Fields;
+use super::kept::{self, Here};
 use super::{AppState, Problem};
 use crate::job::options::closest;
 use crate::job::{InputError, InputUrl, JobSpec, Kind, ObjectUrl, Options, Priority, Via};
@@ -46,14 +48,22 @@ pub(super) struct Rules<'a> {
     pub(super) default_webhook_url: Option<&'a Url>,
     /// The most tasks in a batch.
     pub(super) max_tasks: usize,
+    /// Which URLs are this server's own.
+    pub(super) here: Here<'a>,
 }
 
-impl<'a> From<&'a AppState> for Rules<'a> {
-    fn from(state: &'a AppState) -> Self {
+impl<'a> Rules<'a> {
+    /// What a request with these headers is measured against.
+    pub(super) fn of(state: &'a AppState, headers: &'a HeaderMap) -> Self {
         Self {
             may_reach: &*state.may_reach,
             default_webhook_url: state.default_webhook_url.as_ref(),
             max_tasks: state.limits.max_tasks,
+            here: Here {
+                public_url: &state.public_url,
+                host: headers.get(HOST).and_then(|host| host.to_str().ok()),
+                links: &state.links,
+            },
         }
     }
 }
@@ -174,6 +184,12 @@ fn reachable(
     rules: &Rules<'_>,
 ) -> Result<InputUrl, Problem> {
     let url = InputUrl::parse(text).map_err(|error| refused(name, error, what))?;
+    if name != "webhook_url"
+        && let Some(kept) =
+            rules.here.named_by(url.url()).map_err(|error| kept::bad_link(name, error))?
+    {
+        return Ok(url.keeping(kept));
+    }
     if url.object().is_some() {
         return if name == "webhook_url" {
             Err(refused(name, InputError::Scheme, what))
@@ -331,12 +347,25 @@ fn unknown_connection() -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use serde_json::json;
 
     use super::*;
+    use crate::output::Links;
+
+    static PUBLIC_URL: LazyLock<Url> =
+        LazyLock::new(|| Url::parse("https://media.example.com").expect("a URL"));
+
+    static LINKS: LazyLock<Links> = LazyLock::new(|| {
+        let life = std::time::Duration::from_hours(1);
+        let clock = std::sync::Arc::new(crate::clock::SystemClock);
+        Links::new(PUBLIC_URL.clone(), "secret".into(), life, clock)
+    });
 
     fn rules() -> Rules<'static> {
         Rules {
+            here: Here { public_url: &PUBLIC_URL, host: None, links: &LINKS },
             may_reach: &|address| !address.is_loopback() && address != IpAddr::from([10, 0, 0, 1]),
             default_webhook_url: None,
             max_tasks: 3,

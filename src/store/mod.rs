@@ -5,9 +5,11 @@
 //! together. `tests/store` runs one conformance suite over every implementation.
 
 mod hints;
+mod list;
 mod model;
 mod provider;
 pub mod sql;
+mod upload;
 
 use std::time::Duration;
 
@@ -15,18 +17,20 @@ use async_trait::async_trait;
 
 use crate::clock::Timestamp;
 use crate::connection::Connection;
-use crate::id::{BatchId, ConnectionId, DeliveryId, JobId, WorkerId};
-use crate::job::{Batch, File, Job};
+use crate::id::{BatchId, ConnectionId, DeliveryId, JobId, TaskId, UploadId, WorkerId};
+use crate::job::{Batch, File, Job, Owner};
 use crate::task::{Failure, Next, RetryPolicy, Stages};
 
 pub use hints::{Hint, Hints};
+pub use list::{BatchFilter, BatchPage};
 pub use model::{
-    AttemptOutcome, AttemptRecord, BatchFilter, BatchPage, Beat, BeatReply, CancelOutcome, Claim,
-    DeletedJob, Delivery, DeliveryFilter, DeliveryState, DueDelivery, EventBody, EventKind,
-    Garbage, Idempotency, JobFilter, JobPage, Lease, Pressure, Published, SettleDelivery, Settled,
-    StoreError, StoreResult, Submission, Submitted, Want,
+    AttemptOutcome, AttemptRecord, Beat, BeatReply, CancelOutcome, Claim, DeletedJob, Delivery,
+    DeliveryFilter, DeliveryState, DueDelivery, EventBody, EventKind, Garbage, Idempotency,
+    JobFilter, JobPage, Lease, Pressure, Published, SettleDelivery, Settled, StoreError,
+    StoreResult, Submission, Submitted, Want,
 };
 pub use provider::{Asked, HandOver, Heard, Overdue, Standing, Unwanted, Word};
+pub use upload::{AppendUpload, Appended, Upload, UploadPart};
 
 /// How long a claim is held without a heartbeat (DESIGN.md section 3, decision 3).
 pub const LEASE: Duration = Duration::from_secs(30);
@@ -43,6 +47,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// The job, unless it is unknown or deleted.
     async fn job(&self, id: JobId) -> StoreResult<Option<Job>>;
+
+    /// The job that has the task, unless that is unknown or the job deleted.
+    async fn task(&self, id: TaskId) -> StoreResult<Option<Job>>;
 
     /// A page of jobs, newest first unless the filter says otherwise.
     async fn jobs(&self, filter: &JobFilter) -> StoreResult<JobPage>;
@@ -84,6 +91,37 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// Forgets a connection and its secret; returns whether there was one. Jobs that need it fail.
     async fn delete_connection(&self, id: ConnectionId) -> StoreResult<bool>;
+
+    // ---- upload: files that callers send -----------------------------------------------------
+
+    /// Writes down an upload that begins, with nothing in it.
+    async fn begin_upload(&self, upload: &Upload) -> StoreResult<()>;
+
+    /// The upload, if it is this owner's and its time is not over.
+    async fn upload(&self, id: UploadId, owner: &Owner) -> StoreResult<Option<Upload>>;
+
+    /// The parts of an upload, first to last.
+    async fn upload_parts(&self, id: UploadId) -> StoreResult<Vec<UploadPart>>;
+
+    /// Makes parts count, if the upload ends where they begin: of two who send the same bytes
+    /// one does.
+    async fn append_upload(&self, append: &AppendUpload) -> StoreResult<Appended>;
+
+    /// The upload, if it is this owner's and whole; it is kept for `keep` from now on at least. One
+    /// whose time is over is still there while a job waits for it.
+    async fn use_upload(
+        &self,
+        id: UploadId,
+        owner: &Owner,
+        keep: Duration,
+    ) -> StoreResult<Option<Upload>>;
+
+    /// Forgets an upload and dooms its bytes; returns whether there was one.
+    async fn remove_upload(&self, id: UploadId, owner: &Owner) -> StoreResult<bool>;
+
+    /// Forgets up to `limit` uploads whose time is over and that no job waits for, and dooms
+    /// their bytes; returns how many.
+    async fn expire_uploads(&self, limit: u32) -> StoreResult<u64>;
 
     // ---- claim: tasks on leases -------------------------------------------------------------
 

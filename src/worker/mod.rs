@@ -7,6 +7,7 @@ mod buckets;
 mod engine;
 mod failure;
 mod headroom;
+mod here;
 mod made;
 mod scratch;
 mod sweeper;
@@ -19,10 +20,12 @@ use std::sync::Arc;
 use crate::claim::{Held, Interrupt, Perform, persist};
 use crate::clock::Clock;
 use crate::input::{Downloads, InputFile, Origin};
-use crate::job::{File, Job, ObjectUrl};
+use crate::job::{File, Job, Kept, ObjectUrl};
 use crate::output::{Links, Storage};
 use crate::store::{Claim, Lease, Published, Settled, Store, StoreResult};
 use crate::task::{Failure, RetryPolicy, StageKind};
+use crate::upload::Uploads;
+use here::Here;
 
 pub use buckets::Buckets;
 pub use engine::{Engine, EngineSettings};
@@ -43,6 +46,8 @@ pub struct Worker {
     pub engine: Engine,
     /// Where outputs go.
     pub storage: Storage,
+    /// Where inputs are that callers have sent.
+    pub uploads: Uploads,
     /// Where inputs and outputs are that stay with their owners.
     pub buckets: Buckets,
     /// How outputs are reached.
@@ -120,11 +125,11 @@ impl Worker {
                 held.advance(bytes as f32 / total as f32 * 100.0);
             }
         };
-        let origin = match &job.spec.via {
-            Some(via) if job.spec.input.object().is_some() => {
-                self.buckets.origin(via, &job.spec.input).await?
-            }
-            _ => Origin::of(&job.spec.input),
+        let url = &job.spec.input;
+        let origin = match (url.kept(), &job.spec.via) {
+            (Some(kept), _) => self.supply(kept, job).origin(url),
+            (None, Some(via)) if url.object().is_some() => self.buckets.origin(via, url).await?,
+            _ => Origin::of(url),
         };
         let input = self.downloads.get_from(&origin, job.created_at, report, held.stop()).await?;
         Ok(input)
@@ -145,6 +150,13 @@ impl Worker {
         }
         published.reverse();
         Ok(published)
+    }
+
+    fn supply(&self, kept: &Kept, job: &Job) -> Here {
+        let (kept, owner) = (kept.clone(), job.owner.clone());
+        let (uploads, store, storage) =
+            (self.uploads.clone(), self.store.clone(), self.storage.clone());
+        Here { kept, owner, uploads, store, storage }
     }
 
     /// Under a key that no other attempt writes: it is seen only when the store says so. A bucket

@@ -93,6 +93,8 @@ impl Sweeper {
             let gone = again(|| self.store.expire_outputs(now.minus(keep), BATCH)).await?;
             told(gone, "outputs have had their time");
         }
+        let gone = again(|| self.store.expire_uploads(BATCH)).await?;
+        told(gone, "uploads have had their time");
         let removed = self.remove_garbage().await;
         self.store.tidy(now.minus(KEEP_KEYS), now.minus(self.retention.deliveries)).await?;
         if let Some(keep) = self.retention.jobs {

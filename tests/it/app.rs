@@ -19,6 +19,7 @@ use reelway::request::{AppState, Auth, Readiness, RequestLimits, Slots, router};
 use reelway::store::sql::SqlStore;
 use reelway::store::{Claim, Published, Settled, Store as _, Want};
 use reelway::task::{ErrorKind, Failure, Next, StageKind, Stages};
+use reelway::upload::{UploadLimits, Uploads};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -61,11 +62,18 @@ impl TestApp {
         let store = Arc::new(store);
         let storage = Storage::local(&folder.path().join("files")).expect("a storage");
         let public_url = Url::parse("https://media.example.com").expect("a URL");
-        let links = Links::new(public_url, "link secret".into(), LINK_LIFE, clock.clone());
+        let links = Links::new(public_url.clone(), "link secret".into(), LINK_LIFE, clock.clone());
         let shutdown = CancellationToken::new();
         let mut state = AppState {
             store: store.clone(),
             storage: storage.clone(),
+            uploads: Uploads {
+                store: store.clone(),
+                storage: storage.clone(),
+                clock: clock.clone(),
+                limits: UploadLimits { part_bytes: 1 << 10, ..UploadLimits::default() },
+            },
+            public_url: public_url.clone(),
             links: links.clone(),
             clock: clock.clone(),
             auth: Auth::default(),
@@ -73,6 +81,7 @@ impl TestApp {
             keyring: Keyring::default(),
             limits: RequestLimits::default(),
             default_webhook_url: None,
+            cors_origins: Vec::new(),
             may_reach: Arc::new(is_public),
             readiness: Arc::new(readiness),
             shutdown: shutdown.clone(),
@@ -86,6 +95,11 @@ impl TestApp {
     /// Where the database is.
     pub(crate) fn database(&self) -> PathBuf {
         self.folder.path().join("reelway.db")
+    }
+
+    /// Where storage is.
+    pub(crate) fn files(&self) -> PathBuf {
+        self.folder.path().join("files")
     }
 
     /// Calls with a key from now on.

@@ -27,6 +27,9 @@ mod submit;
 // connection
 mod connection;
 
+// upload
+mod upload;
+
 // claim
 mod beat;
 mod claim;

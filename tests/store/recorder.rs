@@ -7,13 +7,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reelway::clock::Timestamp;
 use reelway::connection::Connection;
-use reelway::id::{BatchId, ConnectionId, DeliveryId, JobId, WorkerId};
-use reelway::job::{Batch, File, Job};
+use reelway::id::{BatchId, ConnectionId, DeliveryId, JobId, TaskId, UploadId, WorkerId};
+use reelway::job::{Batch, File, Job, Owner};
 use reelway::store::{
-    Asked, BatchFilter, BatchPage, Beat, BeatReply, CancelOutcome, Claim, DeletedJob, Delivery,
-    DeliveryFilter, DueDelivery, Garbage, HandOver, Heard, Hints, Idempotency, JobFilter, JobPage,
-    Lease, Overdue, Pressure, Published, SettleDelivery, Settled, Store, StoreResult, Submission,
-    Submitted, Want, Word,
+    AppendUpload, Appended, Asked, BatchFilter, BatchPage, Beat, BeatReply, CancelOutcome, Claim,
+    DeletedJob, Delivery, DeliveryFilter, DueDelivery, Garbage, HandOver, Heard, Hints,
+    Idempotency, JobFilter, JobPage, Lease, Overdue, Pressure, Published, SettleDelivery, Settled,
+    Store, StoreResult, Submission, Submitted, Upload, UploadPart, Want, Word,
 };
 use reelway::task::{Failure, Next, RetryPolicy, Stages};
 
@@ -66,6 +66,11 @@ impl Store for Recorder {
     async fn job(&self, id: JobId) -> StoreResult<Option<Job>> {
         self.verbs.note("job");
         self.store.job(id).await
+    }
+
+    async fn task(&self, id: TaskId) -> StoreResult<Option<Job>> {
+        self.verbs.note("task");
+        self.store.task(id).await
     }
 
     async fn jobs(&self, filter: &JobFilter) -> StoreResult<JobPage> {
@@ -125,6 +130,46 @@ impl Store for Recorder {
     async fn delete_connection(&self, id: ConnectionId) -> StoreResult<bool> {
         self.verbs.note("delete_connection");
         self.store.delete_connection(id).await
+    }
+
+    async fn begin_upload(&self, upload: &Upload) -> StoreResult<()> {
+        self.verbs.note("begin_upload");
+        self.store.begin_upload(upload).await
+    }
+
+    async fn upload(&self, id: UploadId, owner: &Owner) -> StoreResult<Option<Upload>> {
+        self.verbs.note("upload");
+        self.store.upload(id, owner).await
+    }
+
+    async fn upload_parts(&self, id: UploadId) -> StoreResult<Vec<UploadPart>> {
+        self.verbs.note("upload_parts");
+        self.store.upload_parts(id).await
+    }
+
+    async fn append_upload(&self, append: &AppendUpload) -> StoreResult<Appended> {
+        self.verbs.note("append_upload");
+        self.store.append_upload(append).await
+    }
+
+    async fn use_upload(
+        &self,
+        id: UploadId,
+        owner: &Owner,
+        keep: Duration,
+    ) -> StoreResult<Option<Upload>> {
+        self.verbs.note("use_upload");
+        self.store.use_upload(id, owner, keep).await
+    }
+
+    async fn remove_upload(&self, id: UploadId, owner: &Owner) -> StoreResult<bool> {
+        self.verbs.note("remove_upload");
+        self.store.remove_upload(id, owner).await
+    }
+
+    async fn expire_uploads(&self, limit: u32) -> StoreResult<u64> {
+        self.verbs.note("expire_uploads");
+        self.store.expire_uploads(limit).await
     }
 
     async fn claim(&self, worker: WorkerId, want: Want) -> StoreResult<Vec<Claim>> {

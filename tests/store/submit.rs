@@ -1,7 +1,7 @@
 //! Jobs come in.
 
 use reelway::id::{JobId, fresh};
-use reelway::job::{Job, Kind};
+use reelway::job::{Job, Kept, Kind};
 use reelway::store::{Pressure, Submission, Submitted};
 use serde_json::json;
 
@@ -33,6 +33,24 @@ pub(crate) async fn a_job_reads_back_as_it_was_sent(world: World) {
         };
         assert_eq!(texts(&read), texts(&sent), "the order of the caller's words is kept too");
     }
+}
+
+pub(crate) async fn a_job_is_found_by_the_name_of_its_task(world: World) {
+    let (job, other) = (world.job().submit().await, world.job().submit().await);
+    let find = async |id| world.store.task(id).await.expect("an answer");
+    assert_eq!(find(job.tasks[0].id).await.as_ref(), Some(&job));
+    assert_eq!(find(other.tasks[0].id).await.as_ref(), Some(&other));
+    assert_eq!(find(fresh(NOW)).await, None);
+    world.delete(job.id).await;
+    assert_eq!(find(job.tasks[0].id).await, None);
+}
+
+pub(crate) async fn a_job_keeps_which_output_is_its_input(world: World) {
+    let mut job = world.job().build();
+    let key = "job_1/1/vidéo.mp4".to_owned();
+    job.spec.input = job.spec.input.keeping(Kept::Output(key));
+    world.store.submit(together([job.clone()])).await.expect("an answer");
+    assert_eq!(world.read(job.id).await, job);
 }
 
 pub(crate) async fn a_job_that_was_never_sent_is_not_there(world: World) {

@@ -9,6 +9,8 @@ macro_rules! behaviours {
             [$($given)*]
             submit {
                 a_job_reads_back_as_it_was_sent,
+                a_job_is_found_by_the_name_of_its_task,
+                a_job_keeps_which_output_is_its_input,
                 a_job_that_was_never_sent_is_not_there,
                 a_submission_is_written_whole_or_not_at_all,
                 a_full_queue_refuses_the_whole_submission,
@@ -86,6 +88,17 @@ macro_rules! behaviours {
                 a_named_request_makes_one_connection,
                 many_named_requests_at_once_make_one_connection,
                 a_job_keeps_the_way_through_its_connection,
+            }
+            upload {
+                an_upload_grows_part_by_part_until_it_is_whole,
+                an_upload_of_unknown_size_is_whole_when_it_is_said_to_be,
+                a_part_counts_only_where_the_upload_ends,
+                an_upload_is_its_owners_alone,
+                of_many_who_send_the_same_bytes_one_counts,
+                an_upload_that_is_used_is_kept_longer_and_never_shorter,
+                an_upload_that_is_removed_dooms_its_bytes,
+                an_upload_whose_time_is_over_goes,
+                an_upload_that_a_job_waits_for_stays,
             }
             claim {
                 a_claim_is_the_job_as_it_is_from_now_on,

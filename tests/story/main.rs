@@ -16,3 +16,4 @@ mod receivers;
 #[path = "../storage/server.rs"]
 mod s3;
 mod settings;
+mod uploads;

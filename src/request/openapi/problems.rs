@@ -86,6 +86,42 @@ problems! {
     NoSeat:
         429 "Too many event streams are open." ["rate_limited"];
 
+    /// No such task.
+    NoTask:
+        404 "There is no task with this id." ["task_not_found", "not_found"];
+
+    /// A task that is not accepted.
+    TaskNotAccepted:
+        400 "Something in the request is wrong; `field` names it, and nothing was accepted."
+            ["invalid_json", "invalid_input", "invalid_kind", "invalid_option"];
+        409 "The task that is named has no output yet, or the `Idempotency-Key` was used for another request."
+            ["task_unfinished", "idempotency_conflict"];
+        413 "The body is too large." ["body_too_large"];
+        415 "The body is not JSON." ["unsupported_media_type"];
+        429 "Too many tasks wait; nothing was accepted." ["queue_full"];
+
+    /// A file that is not taken in.
+    NotUploaded:
+        400 "A header or the form is wrong, or the body did not arrive whole."
+            ["invalid_input", "too_many_pieces"];
+        409 "The upload ends elsewhere." ["upload_conflict"];
+        412 "The tus protocol is spoken in version 1.0.0." ["unsupported_version"];
+        413 "The file is larger than the server takes, or than was said." ["body_too_large"];
+        415 "The file is no media, or the body is no piece of one." ["unsupported_media_type"];
+        460 "The bytes are not those of the checksum." ["checksum_mismatch"];
+        503 "The server is stopping; go on in a moment." ["server_stopping"];
+        507 "There is no room for the file." ["disk_full"];
+
+    /// No such upload.
+    NoUpload:
+        404 "There is no such upload of this key." ["upload_not_found", "not_found"];
+
+    /// An upload that is not given out.
+    NoUploadYet:
+        404 "There is no such upload of this key." ["upload_not_found", "not_found"];
+        409 "The file is not whole." ["upload_unfinished"];
+        412 "The tus protocol is spoken in version 1.0.0 (HEAD)." ["unsupported_version"];
+
     /// A file that is not given out.
     NoFile:
         401 "Neither a key nor a link that is good for this file."
@@ -115,7 +151,7 @@ pub(super) fn response((status, what, kinds): &Row) -> Response {
         .content("application/json", ContentBuilder::new().schema(Some(schema)).build());
     let response = match status {
         401 => response.header("WWW-Authenticate", header(text(), "`Bearer`.")),
-        429 => response
+        429 | 503 => response
             .header("Retry-After", header(seconds(), "Seconds until it is worth trying again.")),
         416 => response.header("Content-Range", header(text(), "How many bytes the file has.")),
         _ => response,

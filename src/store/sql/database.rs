@@ -116,6 +116,11 @@ impl Transaction {
         self.lock(sql("select 1::bigint from batches where id = $1 for update"), batch).await
     }
 
+    /// Takes an upload for this transaction alone.
+    pub(super) async fn lock_upload(&mut self, upload: &str) -> StoreResult<()> {
+        self.lock(sql("select 1::bigint from uploads where id = $1 for update"), upload).await
+    }
+
     /// Takes a delivery's destination for this transaction alone.
     pub(super) async fn lock_destination(&mut self, destination: &str) -> StoreResult<()> {
         let lock = sql("select 1::bigint from destinations where id = $1 for update");

@@ -3,13 +3,21 @@
 use super::SqlStore;
 use super::row::{from_json, load, load_one, parse};
 use super::statement::{Statement, sql};
-use crate::id::JobId;
+use crate::id::{JobId, TaskId};
 use crate::job::{File, Job};
 use crate::store::{JobFilter, JobPage, Pressure, StoreResult};
 
 pub(super) async fn job(store: &SqlStore, id: JobId) -> StoreResult<Option<Job>> {
     let mut tx = store.read().await?;
     let stored = load_one(&mut tx, id).await?;
+    Ok(stored.filter(|stored| stored.deleted_at.is_none()).map(|stored| stored.job))
+}
+
+pub(super) async fn task(store: &SqlStore, id: TaskId) -> StoreResult<Option<Job>> {
+    let mut tx = store.read().await?;
+    let of = sql("select job_id from tasks where id = $1").bind(id.to_string());
+    let Some(row) = of.value::<String>(&mut tx).await? else { return Ok(None) };
+    let stored = load_one(&mut tx, parse(&row, "tasks", "job_id", &row)?).await?;
     Ok(stored.filter(|stored| stored.deleted_at.is_none()).map(|stored| stored.job))
 }
 

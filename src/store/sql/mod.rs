@@ -23,6 +23,7 @@ mod row;
 mod sqlite;
 mod statement;
 mod submit;
+mod upload;
 mod wish;
 
 use std::path::Path;
@@ -34,15 +35,15 @@ use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
 use super::{
-    Asked, BatchFilter, BatchPage, Beat, BeatReply, CancelOutcome, Claim, DeletedJob, Delivery,
-    DeliveryFilter, DueDelivery, Garbage, HandOver, Heard, Hints, Idempotency, JobFilter, JobPage,
-    Lease, Overdue, Pressure, Published, SettleDelivery, Settled, Store, StoreError, StoreResult,
-    Submission, Submitted, Want, Word,
+    AppendUpload, Appended, Asked, BatchFilter, BatchPage, Beat, BeatReply, CancelOutcome, Claim,
+    DeletedJob, Delivery, DeliveryFilter, DueDelivery, Garbage, HandOver, Heard, Hints,
+    Idempotency, JobFilter, JobPage, Lease, Overdue, Pressure, Published, SettleDelivery, Settled,
+    Store, StoreError, StoreResult, Submission, Submitted, Upload, UploadPart, Want, Word,
 };
 use crate::clock::{Clock, Timestamp};
 use crate::connection::Connection;
-use crate::id::{BatchId, ConnectionId, DeliveryId, JobId, WorkerId};
-use crate::job::{Batch, File, Job};
+use crate::id::{BatchId, ConnectionId, DeliveryId, JobId, TaskId, UploadId, WorkerId};
+use crate::job::{Batch, File, Job, Owner};
 use crate::task::{Failure, Next, RetryPolicy, Stages};
 use database::{Database, StoreClock, Transaction};
 
@@ -153,6 +154,10 @@ impl Store for SqlStore {
         self.run(|| lookup::job(self, id)).await
     }
 
+    async fn task(&self, id: TaskId) -> StoreResult<Option<Job>> {
+        self.run(|| lookup::task(self, id)).await
+    }
+
     async fn jobs(&self, filter: &JobFilter) -> StoreResult<JobPage> {
         self.run(|| lookup::jobs(self, filter)).await
     }
@@ -199,6 +204,39 @@ impl Store for SqlStore {
 
     async fn delete_connection(&self, id: ConnectionId) -> StoreResult<bool> {
         self.run(|| connection::delete(self, id)).await
+    }
+
+    async fn begin_upload(&self, upload: &Upload) -> StoreResult<()> {
+        self.run(|| upload::begin(self, upload)).await
+    }
+
+    async fn upload(&self, id: UploadId, owner: &Owner) -> StoreResult<Option<Upload>> {
+        self.run(|| upload::one(self, id, owner)).await
+    }
+
+    async fn upload_parts(&self, id: UploadId) -> StoreResult<Vec<UploadPart>> {
+        self.run(|| upload::parts(self, id)).await
+    }
+
+    async fn append_upload(&self, append: &AppendUpload) -> StoreResult<Appended> {
+        self.run(|| upload::append(self, append)).await
+    }
+
+    async fn use_upload(
+        &self,
+        id: UploadId,
+        owner: &Owner,
+        keep: Duration,
+    ) -> StoreResult<Option<Upload>> {
+        self.run(|| upload::make_use_of(self, id, owner, keep)).await
+    }
+
+    async fn remove_upload(&self, id: UploadId, owner: &Owner) -> StoreResult<bool> {
+        self.run(|| upload::remove(self, id, owner)).await
+    }
+
+    async fn expire_uploads(&self, limit: u32) -> StoreResult<u64> {
+        self.run(|| upload::expire(self, limit)).await
     }
 
     async fn claim(&self, worker: WorkerId, want: Want) -> StoreResult<Vec<Claim>> {

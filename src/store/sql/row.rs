@@ -15,7 +15,9 @@ use super::database::Transaction;
 use super::statement::sql;
 use crate::clock::Timestamp;
 use crate::id::JobId;
-use crate::job::{File, InputUrl, Job, JobSpec, JobState, Kind, Options, Owner, Priority, Status};
+use crate::job::{
+    File, InputUrl, Job, JobSpec, JobState, Kept, Kind, Options, Owner, Priority, Status,
+};
 use crate::store::{StoreError, StoreResult};
 use crate::task::{Lane, Task, TaskState};
 
@@ -37,6 +39,8 @@ struct JobRow {
     metadata: String,
     webhook_url: Option<String>,
     via: Option<String>,
+    upload_id: Option<String>,
+    input_key: Option<String>,
     state: String,
     progress: f64,
     failure: Option<String>,
@@ -82,7 +86,7 @@ pub(super) async fn load(tx: &mut Transaction, ids: &[JobId]) -> StoreResult<Vec
         select
             id, batch_id, kind, input, options, metadata, webhook_url, via, state, progress,
             failure, seq, cancel_asked_at, created_at, updated_at, started_at, finished_at,
-            deleted_at, owner, priority
+            deleted_at, owner, priority, upload_id, input_key
         from jobs
         where id in list($1)
         ")
@@ -172,8 +176,7 @@ impl JobRow {
         let webhook_url = self.webhook_url.as_deref().map(Url::parse).transpose();
         let via = self.via.as_deref().map(|via| from_json(via, "jobs", "via", &self.id));
         Ok(JobSpec {
-            input: InputUrl::parse(&self.input)
-                .map_err(|error| corrupt("jobs", "input", &self.id, error))?,
+            input: self.input()?,
             options: Options::decode(kind, &raw_options)
                 .map_err(|error| corrupt("jobs", "options", &self.id, error))?,
             raw_options,
@@ -183,6 +186,18 @@ impl JobRow {
             priority: Priority::try_from(self.priority)
                 .map_err(|error| corrupt("jobs", "priority", &self.id, error))?,
             via: via.transpose()?,
+        })
+    }
+
+    fn input(&self) -> StoreResult<InputUrl> {
+        let input = InputUrl::parse(&self.input)
+            .map_err(|error| corrupt("jobs", "input", &self.id, error))?;
+        Ok(match (self.upload_id.as_deref(), &self.input_key) {
+            (Some(upload), _) => {
+                input.keeping(Kept::Upload(parse(upload, "jobs", "upload_id", &self.id)?))
+            }
+            (None, Some(key)) => input.keeping(Kept::Output(key.clone())),
+            (None, None) => input,
         })
     }
 

@@ -7,7 +7,7 @@ use super::database::Transaction;
 use super::row::{run_at, to_json};
 use super::statement::sql;
 use crate::clock::Timestamp;
-use crate::job::Job;
+use crate::job::{Job, Kept};
 use crate::store::{Hint, Idempotency, StoreResult, Submission, Submitted};
 use crate::task::{Lane, Task, TaskState};
 
@@ -112,14 +112,20 @@ async fn insert_batches(tx: &mut Transaction, jobs: &[Job]) -> StoreResult<()> {
 }
 
 async fn insert_job(tx: &mut Transaction, job: &Job, position: i64) -> StoreResult<()> {
+    let (upload, output) = match job.spec.input.kept() {
+        Some(Kept::Upload(id)) => (Some(id), None),
+        Some(Kept::Output(key)) => (None, Some(key)),
+        None => (None, None),
+    };
     sql("
         insert into jobs (
             id, batch_id, batch_position, kind, input, options, metadata, webhook_url,
             state, progress, failure, seq, created_at, updated_at, started_at, finished_at,
-            owner, priority, via
+            owner, priority, via, upload_id, input_key
         )
         values (
-            $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19
+            $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+            $20, $21
         )
         ")
     .bind(job.id.to_string())
@@ -141,6 +147,8 @@ async fn insert_job(tx: &mut Transaction, job: &Job, position: i64) -> StoreResu
     .bind(job.owner.as_str())
     .bind(i64::from(job.spec.priority.get()))
     .bind(job.spec.via.as_ref().map(to_json).transpose()?)
+    .bind(upload.map(ToString::to_string))
+    .bind(output.cloned())
     .execute(tx)
     .await?;
     Ok(())

@@ -7,14 +7,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reelway::clock::Timestamp;
 use reelway::connection::Connection;
-use reelway::id::{BatchId, ConnectionId, DeliveryId, JobId, WorkerId};
-use reelway::job::{Batch, File, Job};
+use reelway::id::{BatchId, ConnectionId, DeliveryId, JobId, TaskId, UploadId, WorkerId};
+use reelway::job::{Batch, File, Job, Owner};
 use reelway::store::sql::SqlStore;
 use reelway::store::{
-    Asked, BatchFilter, BatchPage, Beat, BeatReply, CancelOutcome, Claim, DeletedJob, Delivery,
-    DeliveryFilter, DueDelivery, Garbage, HandOver, Heard, Hints, Idempotency, JobFilter, JobPage,
-    Lease, Overdue, Pressure, Published, SettleDelivery, Settled, Store, StoreError, StoreResult,
-    Submission, Submitted, Want, Word,
+    AppendUpload, Appended, Asked, BatchFilter, BatchPage, Beat, BeatReply, CancelOutcome, Claim,
+    DeletedJob, Delivery, DeliveryFilter, DueDelivery, Garbage, HandOver, Heard, Hints,
+    Idempotency, JobFilter, JobPage, Lease, Overdue, Pressure, Published, SettleDelivery, Settled,
+    Store, StoreError, StoreResult, Submission, Submitted, Upload, UploadPart, Want, Word,
 };
 use reelway::task::{Failure, Next, RetryPolicy, Stages};
 use tokio::sync::watch;
@@ -91,6 +91,9 @@ impl Store for Away {
     async fn job(&self, id: JobId) -> StoreResult<Option<Job>> {
         self.there()?.job(id).await
     }
+    async fn task(&self, id: TaskId) -> StoreResult<Option<Job>> {
+        self.there()?.task(id).await
+    }
     async fn jobs(&self, filter: &JobFilter) -> StoreResult<JobPage> {
         self.there()?.jobs(filter).await
     }
@@ -127,6 +130,32 @@ impl Store for Away {
     }
     async fn delete_connection(&self, id: ConnectionId) -> StoreResult<bool> {
         self.there()?.delete_connection(id).await
+    }
+    async fn begin_upload(&self, upload: &Upload) -> StoreResult<()> {
+        self.there()?.begin_upload(upload).await
+    }
+    async fn upload(&self, id: UploadId, owner: &Owner) -> StoreResult<Option<Upload>> {
+        self.there()?.upload(id, owner).await
+    }
+    async fn upload_parts(&self, id: UploadId) -> StoreResult<Vec<UploadPart>> {
+        self.there()?.upload_parts(id).await
+    }
+    async fn append_upload(&self, append: &AppendUpload) -> StoreResult<Appended> {
+        self.there()?.append_upload(append).await
+    }
+    async fn use_upload(
+        &self,
+        id: UploadId,
+        owner: &Owner,
+        keep: Duration,
+    ) -> StoreResult<Option<Upload>> {
+        self.there()?.use_upload(id, owner, keep).await
+    }
+    async fn remove_upload(&self, id: UploadId, owner: &Owner) -> StoreResult<bool> {
+        self.there()?.remove_upload(id, owner).await
+    }
+    async fn expire_uploads(&self, limit: u32) -> StoreResult<u64> {
+        self.there()?.expire_uploads(limit).await
     }
     async fn claim(&self, worker: WorkerId, want: Want) -> StoreResult<Vec<Claim>> {
         self.there()?.claim(worker, want).await

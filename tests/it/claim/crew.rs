@@ -19,6 +19,7 @@ use reelway::output::{Links, Storage};
 use reelway::store::sql::SqlStore;
 use reelway::store::{Claim, Published, Store, Submission, Submitted, Want};
 use reelway::task::{Kind, RetryPolicy};
+use reelway::upload::{UploadLimits, Uploads};
 use reelway::worker::{Buckets, Engine, EngineSettings, Headroom, Scratch, Worker};
 use serde_json::{Map, Value};
 use tempfile::TempDir;
@@ -315,11 +316,19 @@ async fn perform(
     let inputs = scratch.inputs().expect("a folder");
     let public_url = Url::parse("https://media.example.com").expect("a URL");
     let links = Links::new(public_url, "secret".into(), Duration::from_hours(1), clock.clone());
+    let storage = Storage::local(&folder.join("files")).expect("a storage");
+    let uploads = Uploads {
+        store: store.clone(),
+        storage: storage.clone(),
+        clock: clock.clone(),
+        limits: UploadLimits::default(),
+    };
     Worker {
         store,
         downloads: Downloads::new(fetcher, inputs, Duration::ZERO, clock.clone()),
         engine: Engine::new(tools, EngineSettings::default()),
-        storage: Storage::local(&folder.join("files")).expect("a storage"),
+        storage,
+        uploads,
         buckets,
         links,
         scratch: Arc::new(scratch),

@@ -13,7 +13,7 @@ const POST: Method = Method::POST;
 const DELETE: Method = Method::DELETE;
 
 /// Every route that needs a key.
-const LOCKED: [(Method, &str); 15] = [
+const LOCKED: [(Method, &str); 23] = [
     (POST, "/process"),
     (POST, "/jobs"),
     (GET, "/jobs"),
@@ -24,6 +24,14 @@ const LOCKED: [(Method, &str); 15] = [
     (GET, "/jobs/job_1/events"),
     (GET, "/batches"),
     (GET, "/batches/batch_1"),
+    (POST, "/tasks"),
+    (GET, "/tasks/task_1"),
+    (POST, "/files"),
+    (POST, "/uploads"),
+    (GET, "/uploads/upl_1"),
+    (Method::HEAD, "/uploads/upl_1"),
+    (Method::PATCH, "/uploads/upl_1"),
+    (DELETE, "/uploads/upl_1"),
     (GET, "/files/a/b.mp4"),
     (Method::HEAD, "/files/a/b.mp4"),
     (GET, "/webhooks/deliveries"),

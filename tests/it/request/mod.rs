@@ -11,3 +11,5 @@ mod jobs;
 mod listing;
 mod operations;
 mod submit;
+mod tasks;
+mod uploads;
