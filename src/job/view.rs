@@ -84,14 +84,14 @@ pub struct FileView {
     /// Always `file`.
     #[schema(pattern = "^file$")]
     pub object: String,
-    /// Where it is: a link that is fresh in every answer, or the `s3://` URL in a bucket of the
-    /// user's own.
+    /// Where it is: a link that is fresh in every answer, the `s3://` URL in a bucket of the user's
+    /// own, or the URL at the provider that made it.
     pub url: String,
     /// What it is.
     pub kind: FileKind,
     /// Its container or image format, as in the options.
     pub format: String,
-    /// Size in bytes.
+    /// Size in bytes; absent when a provider made it and did not say.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub filesize: Option<u64>,
     /// Width in pixels.
@@ -112,7 +112,7 @@ pub struct FileView {
     /// What the streams are coded in.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub codecs: Option<Codecs>,
-    /// SHA-256 of its bytes in lower-case hex.
+    /// SHA-256 of its bytes in lower-case hex; absent when a provider made it and did not say.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sha256: Option<String>,
