@@ -6,11 +6,38 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::openapi::NotTaken;
 use super::{AppState, Problem, body};
 use crate::provider::InboxError;
+
+/// A provider's word about a job, as far as it is read. Older shapes are understood as well:
+/// `job_id` or `task_id` in the place of `id`, and all of it inside `data`.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the schema of what `provider::word` reads by hand")]
+pub(super) struct ProviderJob {
+    /// What the provider calls the job.
+    #[schema(min_length = 1, max_length = 128)]
+    id: String,
+    /// `succeeded` or `completed`, `failed` or `error`, `cancelled`; with anything else it goes on.
+    status: Option<String>,
+    /// Per cent.
+    progress: Option<f64>,
+    /// A URL, a File with its `url`, or a list of either.
+    output: Option<Value>,
+    /// Every output, when there are several.
+    outputs: Option<Vec<Value>>,
+    /// The output's URL, when `output` does not say it.
+    output_url: Option<String>,
+    /// Why it failed: words, or `{kind, message}`.
+    error: Option<Value>,
+    /// What was sent along with the job.
+    metadata: Option<Value>,
+    /// When it was so: milliseconds or seconds since 1970, or a date. What is older changes nothing.
+    updated_at: Option<Value>,
+}
 
 /// The answer to a provider.
 #[derive(Debug, Serialize, ToSchema)]
@@ -30,7 +57,7 @@ pub(super) struct Taken {
                    (`REELWAY_ENGINE=ittybit`): the provider tells of a job. Signed as Standard \
                    Webhooks or with `Ittybit-Signature` where ITTYBIT_WEBHOOK_SECRET is set.",
     security(()),
-    request_body(content = Object, description = "A job, in any of the shapes that Ittybit has had."),
+    request_body(content = ProviderJob, description = "A job, in any of the shapes that Ittybit has had."),
     responses(
         (status = 200, description = "It is on disk.", body = Taken),
         NotTaken,
