@@ -14,7 +14,7 @@ use crate::policy;
 /// One ffmpeg process: what it reads, what it makes of it, where it writes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Command {
-    arguments: Vec<OsString>,
+    pub(crate) arguments: Vec<OsString>,
     /// How long the output will be in seconds, for progress in per cent; if it is known.
     pub expected_secs: Option<f64>,
     /// The files it reads.
@@ -34,7 +34,7 @@ impl Command {
 }
 
 /// A time base in which every usual frame rate is a whole number.
-const FINE_TIME: &str = "1/90000";
+pub(crate) const FINE_TIME: &str = "1/90000";
 
 /// From inputs through at most one filter graph to one output.
 #[derive(Clone, Debug, PartialEq)]
@@ -188,7 +188,7 @@ impl Conversion {
 }
 
 impl Input {
-    fn write(&self, args: &mut Arguments, threads: Option<u32>) {
+    pub(crate) fn write(&self, args: &mut Arguments, threads: Option<u32>) {
         args.list.extend(policy::before_input());
         if let Some(threads) = threads {
             args.pair("-threads", threads);
@@ -228,14 +228,7 @@ impl Output {
             }
         }
         if let Some(audio) = &self.audio {
-            args.pair("-map", format!("{}:{}", audio.source.input, audio.source.stream));
-            audio.encoder.write(args);
-            if let Some(channels) = audio.channels {
-                args.pair("-ac", channels);
-            }
-            if let Some(rate) = audio.sample_rate {
-                args.pair("-ar", rate);
-            }
+            audio.write(args);
         }
         if let Some(threads) = threads {
             args.pair("-threads", threads);
@@ -254,10 +247,23 @@ impl Output {
     }
 }
 
+impl Audio {
+    pub(crate) fn write(&self, args: &mut Arguments) {
+        args.pair("-map", format!("{}:{}", self.source.input, self.source.stream));
+        self.encoder.write(args);
+        if let Some(channels) = self.channels {
+            args.pair("-ac", channels);
+        }
+        if let Some(rate) = self.sample_rate {
+            args.pair("-ar", rate);
+        }
+    }
+}
+
 /// Arguments being collected: names are this crate's constants.
 #[derive(Debug, Default)]
 pub(crate) struct Arguments {
-    list: Vec<OsString>,
+    pub(crate) list: Vec<OsString>,
 }
 
 impl Arguments {
@@ -271,10 +277,15 @@ impl Arguments {
     }
 
     /// `file:` keeps a path from being read as a protocol, an option or a device.
-    fn file(&mut self, path: &Path) {
+    pub(crate) fn file(&mut self, path: &Path) {
         let mut argument = OsString::from("file:");
         argument.push(path);
         self.list.push(argument);
+    }
+
+    pub(crate) fn named_file(&mut self, name: &'static str, path: &Path) {
+        self.flag(name);
+        self.file(path);
     }
 }
 

@@ -12,7 +12,17 @@ pub enum Rate {
     Quality(u8),
     /// Bits a second on average.
     Bits(u64),
+    /// A constant quality, as long as it costs no more than so many bits in any second.
+    Capped {
+        /// On the encoder's own scale; less is better.
+        quality: u8,
+        /// Bits a second at most.
+        bits: u64,
+    },
 }
+
+/// A number of pictures that lies behind the next forced keyframe, whatever the source's clock.
+const NO_OTHER_KEYFRAMES: u32 = 100_000;
 
 /// How hard libx264 or libx265 tries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +110,23 @@ pub enum VideoEncoder {
 }
 
 impl VideoEncoder {
+    /// The same with keyframes where they are forced and nowhere else, each of which can be
+    /// begun at.
+    pub(crate) fn write_segmented(self, args: &mut Arguments, threads: Option<u32>) {
+        self.write(args, threads);
+        args.pair("-g", NO_OTHER_KEYFRAMES);
+        match self {
+            Self::X264 { .. } => args.pair("-sc_threshold", 0),
+            Self::X265 { .. } => {
+                let params = x265_params(threads);
+                // The last one counts; a keyframe that is forced is open unless told otherwise.
+                args.pair("-x265-params", format!("{params}:scenecut=0:open-gop=0"));
+                args.pair("-forced-idr", 1);
+            }
+            _ => {}
+        }
+    }
+
     pub(crate) fn write(self, args: &mut Arguments, threads: Option<u32>) {
         match self {
             Self::X264 { preset, rate } => {
@@ -169,6 +196,11 @@ fn crf_or_bits(args: &mut Arguments, rate: Rate) {
     match rate {
         Rate::Quality(crf) => args.pair("-crf", crf),
         Rate::Bits(bits) => capped_bits(args, bits),
+        Rate::Capped { quality, bits } => {
+            args.pair("-crf", quality);
+            args.pair("-maxrate", bits);
+            args.pair("-bufsize", bits);
+        }
     }
 }
 
@@ -180,6 +212,11 @@ fn open_crf_or_bits(args: &mut Arguments, rate: Rate) {
             args.pair("-b:v", 0);
         }
         Rate::Bits(bits) => capped_bits(args, bits),
+        // To them a bit rate beside a quality is its upper limit.
+        Rate::Capped { quality, bits } => {
+            args.pair("-crf", quality);
+            args.pair("-b:v", bits);
+        }
     }
 }
 
@@ -197,6 +234,10 @@ fn write_svt(args: &mut Arguments, preset: u8, rate: Rate, threads: Option<u32>)
     match rate {
         Rate::Quality(crf) => args.pair("-crf", crf),
         Rate::Bits(bits) => args.pair("-b:v", bits),
+        Rate::Capped { quality, bits } => {
+            args.pair("-crf", quality);
+            args.pair("-maxrate", bits);
+        }
     }
     if let Some(threads) = threads {
         args.pair("-svtav1-params", format!("lp={threads}"));

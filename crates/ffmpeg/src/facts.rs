@@ -106,6 +106,9 @@ pub struct OtherStream {
     pub kind: String,
     /// The codec's name, empty when there is none.
     pub codec: String,
+    /// The language in three letters, such as `deu`, where the file says one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub language: Option<String>,
 }
 
 /// A turn clockwise in quarter circles.

@@ -374,6 +374,21 @@ impl Graph {
         self
     }
 
+    /// The graph with its pictures handed to several chains, each of which ends at a pad of its
+    /// own.
+    #[must_use]
+    pub fn fan_out(mut self, chains: Vec<Vec<Filter>>) -> FanOut {
+        let from: Vec<String> = chains.iter().map(|_| self.pad()).collect();
+        let pads = format!("[{}]", from.join("]["));
+        self.close(&format!("split={}{pads}", chains.len()));
+        for (n, (pad, filters)) in from.iter().zip(&chains).enumerate() {
+            let filters: Vec<String> = filters.iter().map(Filter::to_string).collect();
+            let filters = if filters.is_empty() { "null".to_owned() } else { filters.join(",") };
+            self.chains.push(format!("[{pad}]{filters}[{}]", FanOut::output(n)));
+        }
+        FanOut { chains: self.chains }
+    }
+
     /// The graph with its pictures in the colours of a palette, a picture of another input.
     #[must_use]
     pub fn in_palette(mut self, palette: Source, dither: Dither) -> Self {
@@ -404,6 +419,25 @@ impl Graph {
             chain.push(',');
         }
         self.chains.push(chain + last);
+    }
+}
+
+/// Chains of filters from a stream to several results.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FanOut {
+    chains: Vec<String>,
+}
+
+impl FanOut {
+    /// The pad that a result stands at, counted from 0.
+    pub(crate) fn output(number: usize) -> String {
+        format!("{}{number}", Graph::OUTPUT)
+    }
+}
+
+impl fmt::Display for FanOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.chains.join(";"))
     }
 }
 

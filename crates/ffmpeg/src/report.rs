@@ -136,6 +136,7 @@ struct Disposition {
 #[serde(default)]
 struct Tags {
     rotate: Loose,
+    language: Loose,
     #[serde(rename = "DURATION")]
     duration: Loose,
 }
@@ -149,6 +150,7 @@ impl Raw {
                 index: self.index.u32(),
                 kind: if kind.is_empty() { "unknown".to_owned() } else { kind.to_owned() },
                 codec: self.codec_name.0.clone(),
+                language: language(&self.tags.language.0),
             }),
         }
     }
@@ -232,6 +234,12 @@ fn clock(text: &str) -> Option<f64> {
     let minutes: u32 = parts.next()?.parse().ok()?;
     let secs: f64 = parts.next()?.parse().ok()?;
     sane_secs(f64::from(hours) * 3600.0 + f64::from(minutes) * 60.0 + secs)
+}
+
+/// A code of ISO 639-2. Whatever else stands there is its author's own text.
+fn language(text: &str) -> Option<String> {
+    let is_code = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_lowercase());
+    (is_code && text != "und").then(|| text.to_owned())
 }
 
 /// What ffprobe calls unknown is not said.
