@@ -24,6 +24,9 @@ pub mod input;
 // 7. **ffmpeg**: one process, boxed in.
 pub use ffmpeg;
 
+// Renditions into a package for players: playlists and manifests, read from the files.
+pub mod package;
+
 // 8. **output**: into storage under the attempt's own key, linked when it is read.
 pub mod output;
 

@@ -16,6 +16,7 @@ async fn main() -> ExitCode {
         Command::Audio(it) => command::once(&it, &terminal).await,
         Command::Image(it) => command::once(&it, &terminal).await,
         Command::Animation(it) => command::once(&it, &terminal).await,
+        Command::Adaptive(it) => command::once(&it, &terminal).await,
         Command::Probe(it) => command::probe(&it, &terminal).await,
         Command::Submit(args) => run::submit(&args, &terminal).await,
         Command::Jobs(args) => run::jobs(&args, &terminal).await,

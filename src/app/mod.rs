@@ -131,7 +131,15 @@ impl App {
             || self.storage.link("any", Duration::from_secs(1)).is_some();
         match &self.config.http.public_url {
             Some(url) => Ok(url.clone()),
-            None if links_lead_elsewhere => Ok(Url::parse("http://localhost/")?),
+            None if links_lead_elsewhere => {
+                if self.config.public_urls.is_none() {
+                    tracing::warn!(
+                        "REELWAY_PUBLIC_URL is not set: links to playlists in media_jobs will not \
+                         lead to the server"
+                    );
+                }
+                Ok(Url::parse("http://localhost/")?)
+            }
             None => anyhow::bail!(
                 "this storage makes no links of its own, so that a worker must know how clients \
                  reach the server; set REELWAY_PUBLIC_URL to the server's address"

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::input::{Downloads, InputFile};
 use crate::job::plan::Step;
 use crate::output::Stored;
+use crate::package::{KEY_BYTES, KEY_FILE};
 use crate::task::StageKind;
 use crate::worker::{Engine, WorkError};
 
@@ -69,6 +70,10 @@ impl Once {
         report(StageKind::Probe, 0.0);
         let facts = self.engine.probe(&input, stop).await?;
         let scratch = scratch.canonicalize().map_err(WorkError::from)?;
+        if let Some(url) = options.key_url() {
+            let key = self.downloads.key::<KEY_BYTES>(url, stop).await.map_err(WorkError::from)?;
+            std::fs::write(scratch.join(KEY_FILE), key).map_err(WorkError::from)?;
+        }
         let on_progress = |percent| report(encode, percent);
         let made = self.engine.make(options, &facts, &input, &scratch, on_progress, stop).await?;
         let told = made.into_iter().map(|made| {
@@ -93,16 +98,26 @@ impl Once {
         let facts = self.engine.probe(&input, stop).await?;
         let folder = std::env::temp_dir();
         let plan = self.engine.plan(options, &facts, &input, &folder).map_err(WorkError::from)?;
-        let planned = plan.main_path().map(|path| argument(&path));
-        let wanted = argument(&output);
+        let planned = plan.main_path();
         let named = |step: &Step| {
             let argv = self.engine.tools().command_line(step.command()?).into_iter();
-            let is_planned = |word: &OsString| planned.as_ref() == Some(word);
-            Some(argv.map(|word| if is_planned(&word) { wanted.clone() } else { word }).collect())
+            let renamed = |word: OsString| {
+                let Some(path) = word.to_str().and_then(|word| word.strip_prefix("file:")) else {
+                    return word;
+                };
+                match Path::new(path).strip_prefix(&folder) {
+                    // A package is a folder; what is between two steps stays where it is.
+                    Ok(name) if options.makes_folder() => argument(&output.join(name)),
+                    _ if planned.as_deref() == Some(Path::new(path)) => argument(&output),
+                    _ => word,
+                }
+            };
+            Some(argv.map(renamed).collect())
         };
         Ok(Commands {
             steps: plan.steps.iter().filter_map(named).collect(),
             fallback: plan.fallback.iter().flatten().filter_map(named).collect(),
+            is_finished_here: plan.steps.iter().any(|step| step.command().is_none()),
         })
     }
 

@@ -21,6 +21,8 @@ enum Wire {
     Bits,
     /// Pixels as a number, a share such as `50%` as text.
     Length,
+    /// What it says; text that is no JSON is passed on, so that the error names it.
+    Json,
 }
 
 /// An option as a flag.
@@ -57,6 +59,7 @@ const FLAGS: &[Flag] = &[
             (Kind::Audio, "mp3, aac, ogg, opus, wav or flac; default: what OUT is called"),
             (Kind::Image, "jpeg, png, webp or avif; default: what OUT is called"),
             (Kind::Animation, "gif or webp; default: what OUT is called"),
+            (Kind::AdaptiveVideo, "Which of the playlists comes first: hls (default) or dash"),
         ],
         any: "The format, such as mp4, webm, mp3, jpeg, webp or gif",
     },
@@ -64,8 +67,28 @@ const FLAGS: &[Flag] = &[
         name: "codec",
         value: "NAME",
         wire: Wire::Text,
-        kinds: &[(Kind::Video, "h264, h265, vp9 or av1; default: the format's usual one")],
-        any: "h264, h265, vp9 or av1 (video)",
+        kinds: &[
+            (Kind::Video, "h264, h265, vp9 or av1; default: the format's usual one"),
+            (Kind::AdaptiveVideo, "h264 (default) or h265"),
+        ],
+        any: "h264, h265, vp9 or av1 (video, adaptive_video)",
+    },
+    Flag {
+        name: "segment_type",
+        value: "NAME",
+        wire: Wire::Text,
+        kinds: &[(Kind::AdaptiveVideo, "fmp4 (default) or ts, for old players of HLS")],
+        any: "fmp4 or ts (adaptive_video)",
+    },
+    Flag {
+        name: "encryption",
+        value: "JSON",
+        wire: Wire::Json,
+        kinds: &[(
+            Kind::AdaptiveVideo,
+            "Encrypt the segments: {\"method\": \"aes-128\", \"key_url\": \"https://…\"}",
+        )],
+        any: "Encrypt the segments, as JSON (adaptive_video)",
     },
     Flag {
         name: "quality",
@@ -76,6 +99,7 @@ const FLAGS: &[Flag] = &[
             (Kind::Audio, QUALITY),
             (Kind::Image, QUALITY),
             (Kind::Animation, QUALITY),
+            (Kind::AdaptiveVideo, QUALITY),
         ],
         any: QUALITY,
     },
@@ -83,21 +107,36 @@ const FLAGS: &[Flag] = &[
         name: "width",
         value: "PX|%",
         wire: Wire::Length,
-        kinds: &[(Kind::Video, WIDTH), (Kind::Image, WIDTH), (Kind::Animation, WIDTH)],
+        kinds: &[
+            (Kind::Video, WIDTH),
+            (Kind::Image, WIDTH),
+            (Kind::Animation, WIDTH),
+            (Kind::AdaptiveVideo, WIDTH),
+        ],
         any: WIDTH,
     },
     Flag {
         name: "height",
         value: "PX|%",
         wire: Wire::Length,
-        kinds: &[(Kind::Video, HEIGHT), (Kind::Image, HEIGHT), (Kind::Animation, HEIGHT)],
+        kinds: &[
+            (Kind::Video, HEIGHT),
+            (Kind::Image, HEIGHT),
+            (Kind::Animation, HEIGHT),
+            (Kind::AdaptiveVideo, HEIGHT),
+        ],
         any: HEIGHT,
     },
     Flag {
         name: "fit",
         value: "HOW",
         wire: Wire::Text,
-        kinds: &[(Kind::Video, FIT), (Kind::Image, FIT), (Kind::Animation, FIT)],
+        kinds: &[
+            (Kind::Video, FIT),
+            (Kind::Image, FIT),
+            (Kind::Animation, FIT),
+            (Kind::AdaptiveVideo, FIT),
+        ],
         any: FIT,
     },
     Flag {
@@ -147,6 +186,7 @@ const FLAGS: &[Flag] = &[
             (Kind::Audio, START),
             (Kind::Image, "Which moment of a video, in seconds; default: 0"),
             (Kind::Animation, START),
+            (Kind::AdaptiveVideo, START),
         ],
         any: START,
     },
@@ -158,8 +198,9 @@ const FLAGS: &[Flag] = &[
             (Kind::Video, END),
             (Kind::Audio, END),
             (Kind::Animation, "Where to end, in seconds: at most 60 after the start (required)"),
+            (Kind::AdaptiveVideo, END),
         ],
-        any: "Where to end, in seconds (video, audio, animation)",
+        any: "Where to end, in seconds (all but image)",
     },
 ];
 
@@ -182,6 +223,7 @@ impl Flag {
 impl Wire {
     fn value(self, text: &str) -> Value {
         let number = match self {
+            Self::Json => return serde_json::from_str(text).unwrap_or_else(|_| text.into()),
             Self::Text => None,
             Self::Number => number(text),
             Self::Bits => bits(text).or_else(|| number(text)),
@@ -237,6 +279,8 @@ flags_of! {
     OfImage = Some(Kind::Image);
     /// The options of an animation.
     OfAnimation = Some(Kind::Animation);
+    /// The options of a package for adaptive playback.
+    OfAdaptive = Some(Kind::AdaptiveVideo);
     /// The options of all kinds.
     OfAny = None;
 }
@@ -337,7 +381,8 @@ mod tests {
         let error = Options::decode(kind, options.as_object().expect("an object"))
             .expect_err("there is no such option");
         let (_, names) = error.message.split_once("there are ").expect("a list of names");
-        let mut names: Vec<String> = names.split(", ").map(str::to_owned).collect();
+        let names = names.split(", ").filter(|name| *name != "none");
+        let mut names: Vec<String> = names.map(str::to_owned).collect();
         names.sort();
         names
     }
@@ -354,6 +399,7 @@ mod tests {
         assert_eq!(flags::<OfAudio>(), known(Kind::Audio));
         assert_eq!(flags::<OfImage>(), known(Kind::Image));
         assert_eq!(flags::<OfAnimation>(), known(Kind::Animation));
+        assert_eq!(flags::<OfAdaptive>(), known(Kind::AdaptiveVideo));
         let mut all: Vec<String> = Kind::ALL.into_iter().flat_map(known).collect();
         all.sort();
         all.dedup();

@@ -38,7 +38,7 @@ pub use act::{Act, ActArgs};
 pub use deliveries::{DeliveriesArgs, ReplayArgs};
 pub use doctor::DoctorConfig;
 pub use error::{CliError, Exit};
-pub use flags::{OfAnimation, OfAudio, OfImage, OfKind, OfVideo};
+pub use flags::{OfAdaptive, OfAnimation, OfAudio, OfImage, OfKind, OfVideo};
 pub use jobs::JobsArgs;
 pub use listen::ListenArgs;
 pub use once::{Made, NotMade, OneShot, Order, Source};
@@ -92,6 +92,8 @@ pub enum Command {
     Image(Settled<OneShot<OfImage>>),
     /// Make an animation here and now
     Animation(Settled<OneShot<OfAnimation>>),
+    /// Make a folder of renditions and playlists for adaptive playback
+    Adaptive(Settled<OneShot<OfAdaptive>>),
     /// Tell what a media file is
     Probe(Settled<ProbeArgs>),
     /// Send a job to a server

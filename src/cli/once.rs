@@ -24,7 +24,7 @@ pub struct OneShot<K: OfKind> {
     /// The input: a file or an http(s) URL
     #[arg(short, long, value_name = "IN")]
     pub input: String,
-    /// The file to write; its ending chooses the format unless --format does
+    /// The file to write; its ending chooses the format unless --format does (adaptive: the folder)
     #[arg(short, long, value_name = "OUT")]
     pub output: PathBuf,
     /// Write over OUT if it is there
@@ -128,7 +128,7 @@ pub async fn run<K: OfKind>(
 ) -> Result<(), CliError> {
     let options = options(args)?;
     let source = Source::typed(&args.input)?;
-    let folder = check_output(&args.output, args.force)?;
+    let folder = check_output(&options, &args.output, args.force)?;
     let scratch = tempfile::Builder::new()
         .prefix(".reelway-")
         .tempdir_in(folder)
@@ -147,23 +147,33 @@ pub async fn run<K: OfKind>(
     };
     let made = stopped_by_interrupt(make(order), &stop).await?;
     drop(bar);
-    let places: Vec<PathBuf> = (0_usize..)
-        .zip(&made)
-        .map(|(n, made)| if n == 0 { args.output.clone() } else { folder.join(&made.name) })
-        .collect();
-    if !args.force
-        && let Some(there) = places.iter().find(|place| place.symlink_metadata().is_ok())
-    {
-        return Err(taken(there));
+    let places = places(&options, &made, &args.output, folder);
+    if options.makes_folder() {
+        publish_folder(&made, &places, scratch.path(), &args.output)?;
+    } else {
+        publish_files(&made, &places, args.force)?;
     }
-    // From the last to the first, so that what a file names is there before it.
-    for (made, place) in made.iter().zip(&places).rev() {
-        publish(&made.path, place, args.force)?;
-    }
-    for (made, place) in made.iter().zip(&places) {
+    // A person who asked for a folder is told of it, a program of every file.
+    let told =
+        if terminal.is_read_by_a_person() && options.makes_folder() { 1 } else { made.len() };
+    for (made, place) in made.iter().zip(&places).take(told) {
         tell(&made.file, place, begun.elapsed(), terminal)?;
     }
     Ok(())
+}
+
+/// Where the files go: into OUT, or the first to OUT and the others beside it.
+fn places(options: &Options, made: &[Made], output: &Path, folder: &Path) -> Vec<PathBuf> {
+    let place = |(n, made): (usize, &Made)| {
+        if options.makes_folder() {
+            output.join(&made.name)
+        } else if n == 0 {
+            output.to_owned()
+        } else {
+            folder.join(&made.name)
+        }
+    };
+    made.iter().enumerate().map(place).collect()
 }
 
 /// Waits for the engine even after Ctrl-C: it has processes to end.
@@ -187,12 +197,15 @@ pub(super) fn options<K: OfKind>(args: &OneShot<K>) -> Result<Options, CliError>
         return Err(CliError::usage("the output cannot be a pipe")
             .hint("most formats are finished by going back in the file: give a file name to -o"));
     }
+    let mut options = args.flags.options.clone();
+    if kind == Kind::AdaptiveVideo {
+        return Ok(Options::decode(kind, &options)?);
+    }
     // Before the format is looked for: most folders have no ending.
     if args.output.is_dir() {
         return Err(CliError::usage(format!("{} is a folder", args.output.display()))
             .hint("give -o the name of a file"));
     }
-    let mut options = args.flags.options.clone();
     set_format(kind, &args.output, &mut options)?;
     Ok(Options::decode(kind, &options)?)
 }
@@ -221,6 +234,8 @@ const fn endings(kind: Kind) -> &'static [(&'static str, &'static str)] {
             &[("jpg", "jpeg"), ("jpeg", "jpeg"), ("png", "png"), ("webp", "webp"), ("avif", "avif")]
         }
         Kind::Animation => &[("gif", "gif"), ("webp", "webp")],
+        // A folder has no ending, and an answer is no file.
+        Kind::AdaptiveVideo | Kind::Probe => &[],
     }
 }
 
@@ -245,9 +260,22 @@ fn format_of(kind: Kind, path: &Path) -> Result<&'static str, CliError> {
 }
 
 /// The folder that the output goes into.
-pub(super) fn check_output(output: &Path, force: bool) -> Result<&Path, CliError> {
-    if !force && output.symlink_metadata().is_ok() {
+pub(super) fn check_output<'a>(
+    options: &Options,
+    output: &'a Path,
+    force: bool,
+) -> Result<&'a Path, CliError> {
+    let is_free = if options.makes_folder() && output.is_dir() {
+        output.read_dir().is_ok_and(|mut files| files.next().is_none())
+    } else {
+        output.symlink_metadata().is_err()
+    };
+    if !force && !is_free {
         return Err(taken(output));
+    }
+    if options.makes_folder() && output.is_file() {
+        return Err(CliError::failed(format!("{} is a file", output.display()))
+            .hint("give -o the name of a folder"));
     }
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
@@ -266,6 +294,33 @@ fn taken(output: &Path) -> CliError {
 
 fn unwritable(output: &Path, error: &dyn std::error::Error) -> CliError {
     CliError::failed(format!("cannot write {}", output.display())).because(error)
+}
+
+/// From the last to the first, so that what a file names is there before it.
+fn publish_files(made: &[Made], places: &[PathBuf], force: bool) -> Result<(), CliError> {
+    if !force && let Some(there) = places.iter().find(|place| place.symlink_metadata().is_ok()) {
+        return Err(taken(there));
+    }
+    let files = made.iter().zip(places).rev();
+    files.into_iter().try_for_each(|(made, place)| publish(&made.path, place, force))
+}
+
+/// A folder appears with everything in it. One that is there already gets its files from the last
+/// to the first.
+fn publish_folder(
+    made: &[Made],
+    places: &[PathBuf],
+    scratch: &Path,
+    output: &Path,
+) -> Result<(), CliError> {
+    if output.is_dir() {
+        return publish_files(made, places, true);
+    }
+    let whole = scratch.join("whole");
+    let moved = std::fs::create_dir(&whole).and_then(|()| {
+        made.iter().try_for_each(|made| std::fs::rename(&made.path, whole.join(&made.name)))
+    });
+    moved.and_then(|()| std::fs::rename(&whole, output)).map_err(|error| unwritable(output, &error))
 }
 
 /// Renames what was made. Without `force` a file that has appeared meanwhile is kept.

@@ -32,6 +32,8 @@ pub struct Commands {
     pub steps: Vec<Vec<OsString>>,
     /// Run when the steps end well and write nothing.
     pub fallback: Vec<Vec<OsString>>,
+    /// Whether something is done afterwards that no command does.
+    pub is_finished_here: bool,
 }
 
 /// Prints what `plan` would run.
@@ -49,7 +51,7 @@ pub async fn run<K: OfKind>(
         return Err(CliError::usage("a command can be printed for a file only")
             .hint("ffmpeg is never given a URL: download it first"));
     };
-    check_output(&args.output, args.force)?;
+    check_output(&options, &args.output, args.force)?;
     let stop = CancellationToken::new();
     let sketch = Sketch { options: &options, input: &input, output: &args.output, stop: &stop };
     let commands = stopped_by_interrupt(plan(sketch), &stop).await?;
@@ -64,6 +66,9 @@ fn text(commands: &Commands) -> Result<String, CliError> {
         for step in &commands.fallback {
             lines.push(format!("# {}", line(step)?));
         }
+    }
+    if commands.is_finished_here {
+        lines.push("# reelway itself then writes the texts that belong to it".to_owned());
     }
     Ok(lines.join("\n"))
 }
@@ -92,6 +97,7 @@ mod tests {
         let commands = Commands {
             steps: vec![step(&["/usr/bin/ffmpeg", "-i", "file:/my films/it's $HOME.mp4"])],
             fallback: vec![step(&["/usr/bin/ffmpeg", "-filter_complex", "[0:0]scale=2:2[out]"])],
+            is_finished_here: false,
         };
         let text = text(&commands).expect("text");
         insta::assert_snapshot!(text, @r#"
@@ -107,7 +113,8 @@ mod tests {
     #[test]
     fn a_name_that_is_no_text_is_told() {
         let steps = vec![vec![OsString::from_vec(vec![b'a', 0xff])]];
-        let error = text(&Commands { steps, fallback: vec![] }).expect_err("no text");
+        let error = text(&Commands { steps, fallback: vec![], is_finished_here: true })
+            .expect_err("no text");
         assert!(error.to_string().contains("UTF-8"), "{error}");
     }
 }

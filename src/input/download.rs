@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use super::file::{Known, Stored};
 use super::{FetchError, Fetcher, InputFile, Origin};
@@ -118,6 +119,20 @@ impl Downloads {
             end: CancellationToken::new(),
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// The few bytes at `url`: a key that an output is encrypted with, never shared or kept.
+    ///
+    /// # Errors
+    ///
+    /// The URL cannot be reached or is refused, there are not `N` bytes, or the work was stopped.
+    pub async fn key<const N: usize>(
+        &self,
+        url: &Url,
+        stop: &CancellationToken,
+    ) -> Result<[u8; N], FetchError> {
+        let key = stop.run_until_cancelled(self.shared.fetcher.key(url)).await;
+        key.ok_or(FetchError::Stopped)?.map_err(FetchError::Failed)
     }
 
     /// The file behind `url`: from a download that began after `wanted_since`, or from a new one.

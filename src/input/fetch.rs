@@ -7,12 +7,19 @@ use futures::StreamExt as _;
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderValue, IF_RANGE, RANGE};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use super::part::PartFile;
 use super::{Supplied, Supply, answer};
 use crate::job::InputUrl;
 use crate::outbound::{Client, OutboundError, Response};
 use crate::task::{ErrorKind, Failure};
+
+/// The same failure, said of a key.
+fn of_key(failure: Failure) -> Failure {
+    let message = format!("`encryption.key_url`: {}", failure.message);
+    Failure { message, ..failure }
+}
 
 /// What a download may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -228,6 +235,35 @@ impl Fetcher {
         self.check_size(total.unwrap_or(0))?;
         part.check_space(total.unwrap_or(0).saturating_sub(part.size_bytes()))?;
         self.receive(response, part, total, on_bytes).await
+    }
+
+    /// The few bytes at `url`: a key that an output is encrypted with.
+    ///
+    /// # Errors
+    ///
+    /// The URL cannot be reached or is refused, or there are not `N` bytes.
+    pub(super) async fn key<const N: usize>(&self, url: &Url) -> Result<[u8; N], Failure> {
+        let asked = async {
+            let mut response = self.client.get(url, HeaderMap::new()).await?;
+            let (status, mut bytes) = (response.status(), Vec::new());
+            while bytes.len() <= N
+                && let Some(chunk) = response.chunk().await?
+            {
+                bytes.extend_from_slice(&chunk);
+            }
+            Ok((status, bytes))
+        };
+        let asked = timeout(self.limits.headers, asked).await;
+        let (status, bytes) = asked
+            .map_err(|_| OutboundError::Timeout)
+            .flatten()
+            .map_err(|error| of_key(answer::failure_of(&error)))?;
+        answer::check_status(status).map_err(of_key)?;
+        bytes.try_into().map_err(|_| {
+            let message = format!("what is behind `encryption.key_url` is no key of {N} bytes");
+            Failure::new(ErrorKind::InputUnsupported, message)
+                .hint("the URL answers with the bytes of the key and nothing else")
+        })
     }
 
     async fn receive(

@@ -88,8 +88,8 @@ impl JobSpec {
     #[must_use]
     pub const fn lane(&self) -> Lane {
         match self.options.kind() {
-            Kind::Image => Lane::Light,
-            Kind::Video | Kind::Audio | Kind::Animation => Lane::Heavy,
+            Kind::Image | Kind::Probe => Lane::Light,
+            Kind::Video | Kind::Audio | Kind::Animation | Kind::AdaptiveVideo => Lane::Heavy,
         }
     }
 }

@@ -15,11 +15,16 @@ pub enum Kind {
     Image,
     /// A short silent loop.
     Animation,
+    /// Renditions of a video, and playlists to choose from them.
+    AdaptiveVideo,
+    /// Nothing: the facts of the input.
+    Probe,
 }
 
 impl Kind {
     /// Every kind, in the order in which they are named to users.
-    pub const ALL: [Self; 4] = [Self::Video, Self::Audio, Self::Image, Self::Animation];
+    pub const ALL: [Self; 6] =
+        [Self::Video, Self::Audio, Self::Image, Self::Animation, Self::AdaptiveVideo, Self::Probe];
 
     /// The kind's name on the wire.
     #[must_use]
@@ -29,6 +34,8 @@ impl Kind {
             Self::Audio => "audio",
             Self::Image => "image",
             Self::Animation => "animation",
+            Self::AdaptiveVideo => "adaptive_video",
+            Self::Probe => "probe",
         }
     }
 

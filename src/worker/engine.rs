@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use ffmpeg::{Cause, Facts, Ran, RunError, Tools};
+use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use super::WorkError;
-use super::made::{Made, collect};
+use super::made::{Known, Made, collect, known};
 use crate::input::InputFile;
 use crate::job::Options;
 use crate::job::plan::{self, Av1Encoder, Plan, Step, Work, Workspace};
@@ -101,13 +102,13 @@ impl Engine {
     ) -> Result<Vec<Made>, WorkError> {
         let plan = self.plan(options, facts, input, folder)?;
         let first = self.follow(&plan, &plan.steps, &report, stop).await;
-        let ran = match (first, &plan.fallback) {
+        let (ran, known) = match (first, &plan.fallback) {
             (Err(StepError::Run(error)), Some(steps)) if is_nothing(&error) => {
                 self.follow(&plan, steps, &report, stop).await?
             }
             (outcome, _) => outcome?,
         };
-        let made = collect(&self.tools, &plan, stop).await?;
+        let made = collect(&self.tools, &plan, known, stop).await?;
         plan.check_size(made.iter().map(|made| made.size_bytes).sum())?;
         plan.check_whole(&ran, made.first().and_then(|main| main.facts.duration))?;
         Ok(made)
@@ -119,8 +120,8 @@ impl Engine {
         steps: &[Step],
         report: &(impl Fn(f32) + Send + Sync),
         stop: &CancellationToken,
-    ) -> Result<Ran, StepError> {
-        let (mut before, mut last) = (0.0, Ran::default());
+    ) -> Result<(Ran, Option<Known>), StepError> {
+        let (mut before, mut last, mut facts) = (0.0, Ran::default(), None);
         for Step { work, share } in steps {
             match work {
                 Work::Run(command) => {
@@ -137,11 +138,22 @@ impl Engine {
                     let path = plan.folder.join(name);
                     tokio::fs::write(path, text).await.map_err(WorkError::from)?;
                 }
+                Work::Package(package) => {
+                    // Now: what is encrypted tells nobody what it is.
+                    facts = Some(known(&self.tools, plan, stop).await?);
+                    let (package, folder) = (package.clone(), plan.folder.clone());
+                    let written = spawn_blocking(move || package.write(&folder)).await;
+                    written.map_err(lost)?.map_err(WorkError::from)?;
+                }
             }
             before += share;
         }
-        Ok(last)
+        Ok((last, facts))
     }
+}
+
+fn lost(error: tokio::task::JoinError) -> WorkError {
+    std::io::Error::other(error).into()
 }
 
 /// Why a step of a plan failed.

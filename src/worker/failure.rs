@@ -6,6 +6,7 @@ use ffmpeg::{Cause, RunError};
 
 use crate::input::FetchError;
 use crate::output::StorageError;
+use crate::package::PackageError;
 use crate::task::{ErrorKind, Failure};
 
 /// Why work ended without outputs.
@@ -58,6 +59,21 @@ impl From<StorageError> for WorkError {
         let refused = "the storage did not take the output";
         let failure = Failure::new(ErrorKind::OutputFailed, refused);
         Self::Failed(failure.hint("the server's log says why"))
+    }
+}
+
+impl From<PackageError> for WorkError {
+    fn from(error: PackageError) -> Self {
+        match error {
+            PackageError::Io(error) => error.into(),
+            PackageError::Malformed(_) => {
+                tracing::error!(%error, "a package cannot be made");
+                Self::Failed(Failure::new(
+                    ErrorKind::InternalError,
+                    "the renditions cannot be put together",
+                ))
+            }
+        }
     }
 }
 

@@ -26,7 +26,31 @@ pub struct Made {
     content_type: &'static str,
 }
 
-/// The files of a plan, in its order.
+/// Facts of files, by the names that the plan has for them.
+pub(super) type Known = HashMap<String, Facts>;
+
+/// The facts that files tell of themselves: from what was made, never from what was asked.
+///
+/// # Errors
+///
+/// One is missing or empty or cannot be read, or the work was stopped.
+pub(super) async fn known(
+    tools: &Tools,
+    plan: &Plan,
+    stop: &CancellationToken,
+) -> Result<Known, WorkError> {
+    let mut known = Known::new();
+    for planned in &plan.outputs {
+        if let (FactsFrom::Itself, Place::File(name)) = (&planned.facts, &planned.place) {
+            let path = plan.folder.join(name);
+            size_of(&path).await?;
+            known.insert(name.clone(), tools.probe(&path, stop).await?);
+        }
+    }
+    Ok(known)
+}
+
+/// The files of a plan, in its order, with the facts that were read before.
 ///
 /// # Errors
 ///
@@ -34,27 +58,21 @@ pub struct Made {
 pub(super) async fn collect(
     tools: &Tools,
     plan: &Plan,
+    facts: Option<Known>,
     stop: &CancellationToken,
 ) -> Result<Vec<Made>, WorkError> {
-    // What others tell of themselves is asked first: those whose facts are theirs come before
-    // them in the plan.
-    let mut known: HashMap<&str, Facts> = HashMap::new();
-    for planned in &plan.outputs {
-        if let (FactsFrom::Itself, Place::File(name)) = (&planned.facts, &planned.place) {
-            let path = plan.folder.join(name);
-            size_of(&path).await?;
-            // Facts come from the file that was made, never from what was asked.
-            known.insert(name, tools.probe(&path, stop).await?);
-        }
-    }
+    let known = match facts {
+        Some(known) => known,
+        None => known(tools, plan, stop).await?,
+    };
     let mut made = Vec::new();
     for planned in &plan.outputs {
         match &planned.place {
             Place::File(name) => {
                 let facts = match &planned.facts {
-                    FactsFrom::Itself => known.get(&**name).cloned().unwrap_or_default(),
+                    FactsFrom::Itself => known.get(name).cloned().unwrap_or_default(),
                     FactsFrom::Others(names) => {
-                        together(names.iter().filter_map(|name| known.get(&**name)))
+                        together(names.iter().filter_map(|name| known.get(name)))
                     }
                     FactsFrom::Nobody => Facts::default(),
                 };

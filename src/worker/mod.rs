@@ -11,6 +11,7 @@ mod here;
 mod made;
 mod scratch;
 mod sweeper;
+mod told;
 
 #[cfg(test)]
 mod tests;
@@ -20,12 +21,15 @@ use std::sync::Arc;
 use crate::claim::{Held, Interrupt, Perform, persist};
 use crate::clock::Clock;
 use crate::input::{Downloads, InputFile, Origin};
-use crate::job::{File, Job, Kept, ObjectUrl};
+use crate::job::{File, Job, Kept, ObjectUrl, Options};
 use crate::output::{Links, Storage};
+use crate::package::{KEY_BYTES, KEY_FILE};
 use crate::store::{Claim, Lease, Published, Settled, Store, StoreResult};
 use crate::task::{Failure, RetryPolicy, StageKind};
 use crate::upload::Uploads;
 use here::Here;
+
+use told::told;
 
 pub use buckets::Buckets;
 pub use engine::{Engine, EngineSettings};
@@ -104,9 +108,20 @@ impl Worker {
 
         held.begin(StageKind::Probe);
         let facts = self.engine.probe(&input, held.stop()).await?;
+        if matches!(options, Options::Probe(_)) {
+            let url = &job.spec.input;
+            let key = format!("{}/input", attempt_prefix(lease));
+            let file = told(url, key, input.path(), &facts).await?;
+            held.succeed();
+            return Ok(vec![Published { file, url: url.to_string() }]);
+        }
 
         held.begin(StageKind::Encode(options.kind()));
         let room = self.scratch.room(lease.task, lease.attempt)?;
+        if let Some(url) = options.key_url() {
+            let key = self.downloads.key::<KEY_BYTES>(url, held.stop()).await?;
+            tokio::fs::write(room.path().join(KEY_FILE), key).await?;
+        }
         let report = |percent| held.advance(percent);
         let made =
             self.engine.make(options, &facts, &input, room.path(), report, held.stop()).await?;

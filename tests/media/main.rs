@@ -10,6 +10,7 @@ mod harness;
 
 mod clips;
 
+mod adaptive;
 mod animation;
 mod audio;
 mod image;

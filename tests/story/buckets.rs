@@ -7,7 +7,7 @@ use crate::harness::{Receiver, Server, Source, client, short_clip};
 use crate::s3::{ACCESS_KEY_ID, S3Server, SECRET_ACCESS_KEY};
 
 /// The variables with which a server keeps its outputs in the bucket.
-fn outputs_in(bucket: &S3Server) -> [(&'static str, &str); 5] {
+pub(crate) fn outputs_in(bucket: &S3Server) -> [(&'static str, &str); 5] {
     [
         ("REELWAY_STORAGE", "s3://media/made"),
         ("AWS_ENDPOINT_URL", &bucket.url),
@@ -62,7 +62,7 @@ async fn the_server_hands_it_out_too(server: &Server, id: &str, output: &Value) 
     assert_eq!(&range.bytes().await.expect("bytes")[..], b"\xff\xd8");
 }
 
-async fn connection(server: &Server, endpoint: &str, secret: &str) -> String {
+pub(crate) async fn connection(server: &Server, endpoint: &str, secret: &str) -> String {
     let body = json!({
         "kind": "s3", "endpoint": endpoint, "access_key_id": ACCESS_KEY_ID,
         "secret_access_key": secret,
@@ -71,7 +71,7 @@ async fn connection(server: &Server, endpoint: &str, secret: &str) -> String {
     made["id"].as_str().expect("an id").to_owned()
 }
 
-const SEALING: [(&str, &str); 1] =
+pub(crate) const SEALING: [(&str, &str); 1] =
     [("REELWAY_SECRET_KEY", "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f")];
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "a story that cannot go on has failed")]
 
+mod adaptive;
 mod buckets;
 mod contract;
 mod crash;

@@ -49,6 +49,44 @@ fn a_job_is_done_in_the_folder_where_it_is_typed() {
 }
 
 #[test]
+fn a_package_is_a_folder_that_was_not_there_or_was_empty() {
+    let folder = tempfile::tempdir().expect("a folder");
+    short_clip(folder.path());
+    let make = ["adaptive", "-i", "short.mp4", "-o", "film"];
+    let printed = succeeds(reelway(folder.path(), &[&make[..], &["--print-command"]].concat()));
+    let inside = folder.path().join("film/video_360p.mp4");
+    assert!(printed.contains(&format!("file:{}", inside.display())), "{printed}");
+    assert!(!folder.path().join("film").exists(), "printing makes nothing");
+
+    let names = |folder: &Path| {
+        let entries = std::fs::read_dir(folder).expect("a folder");
+        let names = entries.map(|entry| entry.expect("an entry").file_name());
+        let mut names: Vec<_> = names.filter_map(|name| name.into_string().ok()).collect();
+        names.sort();
+        names
+    };
+    let lines = succeeds(reelway(folder.path(), &make));
+    let told: Vec<Value> =
+        lines.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect();
+    assert_eq!(told[0]["path"], "film/master.m3u8");
+    let mut paths: Vec<_> = told.iter().filter_map(|line| line["path"].as_str()).collect();
+    paths.sort_unstable();
+    let there = names(&folder.path().join("film"));
+    let there: Vec<String> = there.iter().map(|name| format!("film/{name}")).collect();
+    assert_eq!(paths, there);
+    assert_eq!(names(folder.path()), ["film", "short.mp4"]);
+
+    let refused = reelway(folder.path(), &make);
+    assert!(!refused.status.success());
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("film is already there") && said.contains("--force"), "{said}");
+    std::fs::create_dir(folder.path().join("empty")).expect("a folder");
+    let make = ["adaptive", "-i", "short.mp4", "-o", "empty", "--width", "160"];
+    succeeds(reelway(folder.path(), &make));
+    assert!(folder.path().join("empty/video_90p.mp4").exists());
+}
+
+#[test]
 fn the_printed_command_makes_what_the_job_makes() {
     let folder = tempfile::tempdir().expect("a folder");
     short_clip(folder.path());

@@ -324,3 +324,24 @@ async fn a_file_that_is_there_already_is_left_alone() {
     assert!(fetcher(limits()).fetch(&url, &path, |_, _| {}, &stop).await.is_err());
     assert_eq!(std::fs::read(&path).expect("the file"), b"mine");
 }
+
+#[tokio::test]
+async fn a_key_is_sixteen_bytes_behind_the_guard_and_nothing_else() {
+    let key = |bytes: &'static [u8]| async move {
+        let server = Server::start(move |_, _| ok(bytes)).await;
+        fetcher(limits()).key::<16>(input_url(&server, "/key").url()).await
+    };
+    assert_eq!(key(b"sixteen bytes...").await, Ok(*b"sixteen bytes..."));
+    for wrong in [&b""[..], b"fifteen bytes..", b"seventeen bytes..", b"<html>no key</html>"] {
+        let failure = key(wrong).await.expect_err("no key");
+        assert_eq!(failure.kind, ErrorKind::InputUnsupported, "{failure:?}");
+        assert!(failure.message.contains("encryption.key_url"), "{failure:?}");
+    }
+    let gone = Server::start(|_, _| vec![Act::Send(answer("404 Not Found", "", b""))]).await;
+    let failure = fetcher(limits()).key::<16>(input_url(&gone, "/key").url()).await;
+    assert_eq!(failure.expect_err("no key").kind, ErrorKind::InputNotFound);
+    let private = Server::start_at("127.0.0.1:0", |_, _| ok(b"sixteen bytes...")).await;
+    let failure = fetcher(limits()).key::<16>(&private.named("http", "127.0.0.1", "/key")).await;
+    assert_eq!(failure.expect_err("no key").kind, ErrorKind::InputForbidden);
+    assert!(private.requests().await.is_empty());
+}

@@ -4,20 +4,28 @@
 //! depends on two of them; after [`Options::decode`] nothing is "maybe valid". The command
 //! line's flags go through the same function, so both speak of the same errors.
 
+mod adaptive;
 mod animation;
 mod audio;
 mod image;
+mod probe;
 mod value;
 mod video;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Number, Value};
+use url::Url;
 
 use crate::task::Kind;
 
+pub use adaptive::{
+    AdaptiveCodec, AdaptiveFormat, AdaptiveOptions, Encryption, EncryptionMethod, KeyUrl,
+    SegmentType,
+};
 pub use animation::{AnimationFormat, AnimationOptions};
 pub use audio::{AudioBitrate, AudioFormat, AudioOptions};
 pub use image::{ImageFormat, ImageOptions};
+pub use probe::ProbeOptions;
 pub use value::{Color, Fit, FrameRate, Length, MAX_SIDE, Position, Quality, Seconds};
 pub use video::{VideoBitrate, VideoCodec, VideoFormat, VideoOptions};
 
@@ -32,6 +40,10 @@ pub enum Options {
     Image(ImageOptions),
     /// A short silent loop.
     Animation(AnimationOptions),
+    /// Renditions of a video, and playlists to choose from them.
+    AdaptiveVideo(AdaptiveOptions),
+    /// The facts of the input.
+    Probe(ProbeOptions),
 }
 
 impl Options {
@@ -48,6 +60,10 @@ impl Options {
             Kind::Animation => {
                 read::<AnimationOptions>(options, AnimationOptions::validate).map(Self::Animation)
             }
+            Kind::AdaptiveVideo => {
+                read::<AdaptiveOptions>(options, AdaptiveOptions::validate).map(Self::AdaptiveVideo)
+            }
+            Kind::Probe => read::<ProbeOptions>(options, |_| Ok(())).map(Self::Probe),
         }
     }
 
@@ -59,6 +75,25 @@ impl Options {
             Self::Audio(_) => Kind::Audio,
             Self::Image(_) => Kind::Image,
             Self::Animation(_) => Kind::Animation,
+            Self::AdaptiveVideo(_) => Kind::AdaptiveVideo,
+            Self::Probe(_) => Kind::Probe,
+        }
+    }
+
+    /// Whether what is made is a folder of files that name each other.
+    #[must_use]
+    pub const fn makes_folder(&self) -> bool {
+        matches!(self, Self::AdaptiveVideo(_))
+    }
+
+    /// Where the key is that the output is encrypted with, if it is.
+    #[must_use]
+    pub fn key_url(&self) -> Option<&Url> {
+        match self {
+            Self::AdaptiveVideo(options) => {
+                options.encryption.as_ref().map(|encryption| encryption.key_url.get())
+            }
+            _ => None,
         }
     }
 }
@@ -126,26 +161,31 @@ impl OptionError {
     ) -> Self {
         let field = error.path().to_string();
         let message = error.inner().to_string();
-        match options.get(&field) {
+        match at(&field, options) {
             Some(value) if !message.starts_with("unknown field") => {
                 let reason = reason(&message);
                 Self::new(&field, format!("`{field}` cannot be {}: {reason}", shown(value)))
             }
-            _ => Self::unknown_or_missing(&field, &message, options),
+            _ => Self::unknown_or_missing(&field, &message),
         }
     }
 
     /// serde tells an unknown or a missing field only in its message, between backquotes.
-    fn unknown_or_missing(field: &str, message: &str, options: &Map<String, Value>) -> Self {
+    fn unknown_or_missing(field: &str, message: &str) -> Self {
+        let is_missing = message.starts_with("missing field");
         let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
         let Some((&name, known)) = quoted.split_first() else {
             return Self::new(field, message);
         };
-        if !options.contains_key(name) {
+        if is_missing {
             return Self::new(name, format!("`{name}` is required"));
         }
+        let path = if field.ends_with(name) { field } else { name };
+        if known.is_empty() {
+            return Self::new(path, format!("there is no option `{name}`; there are none"));
+        }
         let unknown =
-            Self::new(name, format!("there is no option `{name}`; there are {}", known.join(", ")));
+            Self::new(path, format!("there is no option `{name}`; there are {}", known.join(", ")));
         match closest(name, known.iter().copied()) {
             Some(meant) => unknown.hint(format!("did you mean `{meant}`?")),
             None => unknown,
@@ -153,10 +193,19 @@ impl OptionError {
     }
 }
 
+/// The value of an option, or of a field of one: `sprite.columns`.
+fn at<'a>(path: &str, options: &'a Map<String, Value>) -> Option<&'a Value> {
+    let (option, fields) = path.split_once('.').map_or((path, None), |(o, f)| (o, Some(f)));
+    let value = options.get(option)?;
+    fields.into_iter().flat_map(|fields| fields.split('.')).try_fold(value, Value::get)
+}
+
 /// serde's words about a value, in ours.
 fn reason(message: &str) -> String {
     if let Some((_, names)) = message.split_once(", expected one of ") {
         format!("it is one of {}", names.replace('`', ""))
+    } else if let Some((_, names)) = message.split_once(", expected `") {
+        format!("it is {}", names.replace('`', ""))
     } else if message.ends_with("expected string or map") {
         "it is a name in quotes".to_owned()
     } else {

@@ -44,6 +44,29 @@ fn every_error_names_the_field_the_value_and_what_is_allowed() {
         (Kind::Image, json!({"format": "bmp"})),
         (Kind::Animation, json!({})),
         (Kind::Animation, json!({"end": 90})),
+        (Kind::AdaptiveVideo, json!({"format": "mp4"})),
+        (Kind::AdaptiveVideo, json!({"format": "dash", "segment_type": "ts"})),
+        (Kind::AdaptiveVideo, json!({"codec": "h265", "segment_type": "ts"})),
+        (Kind::AdaptiveVideo, json!({"codec": "av1"})),
+        (Kind::AdaptiveVideo, json!({"encryption": {"method": "aes-128"}})),
+        (
+            Kind::AdaptiveVideo,
+            json!({"encryption": {"method": "rot13", "key_url": "https://a.b/k"}}),
+        ),
+        (
+            Kind::AdaptiveVideo,
+            json!({"encryption": {"method": "aes-128", "key_url": "ftp://a.b/k"}}),
+        ),
+        (Kind::AdaptiveVideo, json!({"encryption": {"method": "aes-128", "key_url": "s3://b/k"}})),
+        (
+            Kind::AdaptiveVideo,
+            json!({"encryption": {"metod": "aes-128", "key_url": "https://a.b/k"}}),
+        ),
+        (
+            Kind::AdaptiveVideo,
+            json!({"format": "dash", "encryption": {"method": "aes-128", "key_url": "https://a.b/k"}}),
+        ),
+        (Kind::Probe, json!({"width": 5})),
     ];
     let lines: Vec<String> = cases
         .iter()

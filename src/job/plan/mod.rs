@@ -5,6 +5,7 @@
 //! answer, and no file is touched. What costs too much is refused by `gate` before anything
 //! else is asked, and nothing that a user wrote reaches an argument as text.
 
+mod adaptive;
 mod animation;
 mod audio;
 mod color;
@@ -23,7 +24,8 @@ use std::path::PathBuf;
 use ffmpeg::{Command, Facts};
 
 use super::{FileKind, Options};
-use crate::task::Failure;
+use crate::package::Package;
+use crate::task::{ErrorKind, Failure};
 
 pub use output::{FactsFrom, Place, Planned};
 
@@ -76,6 +78,8 @@ pub enum Work {
         /// What is in it.
         text: String,
     },
+    /// Makes a package of renditions in the plan's folder.
+    Package(Package),
 }
 
 impl Step {
@@ -88,7 +92,7 @@ impl Step {
     pub const fn command(&self) -> Option<&Command> {
         match &self.work {
             Work::Run(command) => Some(command),
-            Work::Write { .. } => None,
+            Work::Write { .. } | Work::Package(_) => None,
         }
     }
 }
@@ -163,6 +167,10 @@ pub fn plan(
         Options::Audio(options) => audio::plan(options, given),
         Options::Image(options) => image::plan(options, given),
         Options::Animation(options) => animation::plan(options, given),
+        Options::AdaptiveVideo(options) => adaptive::plan(options, given),
+        Options::Probe(_) => {
+            Err(Failure::new(ErrorKind::InternalError, "nothing is made of a probed input"))
+        }
     }
 }
 

@@ -95,7 +95,11 @@ fn keeps_light(options: &VideoOptions, video: &VideoStream) -> bool {
     holds && video.bit_depth > 8 && !video.alpha
 }
 
-fn sound(format: VideoFormat, level: Quality, facts: &Facts) -> Result<Option<Audio>, Failure> {
+pub(super) fn sound(
+    format: VideoFormat,
+    level: Quality,
+    facts: &Facts,
+) -> Result<Option<Audio>, Failure> {
     let Some(audio) = gate::sound(facts)? else { return Ok(None) };
     let channels = audio.channels.clamp(1, MAX_CHANNELS);
     let (encoder, sample_rate) = match format {

@@ -15,7 +15,9 @@ use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::super::RequestLimits;
 use crate::id::{BatchTag, ConnectionTag, JobTag};
-use crate::job::options::{AnimationOptions, AudioOptions, ImageOptions, VideoOptions};
+use crate::job::options::{
+    AdaptiveOptions, AnimationOptions, AudioOptions, ImageOptions, ProbeOptions, VideoOptions,
+};
 use crate::job::{InputUrl, Kind, Priority, Status};
 use crate::store::DeliveryState;
 
@@ -53,8 +55,11 @@ pub(in crate::request) struct ProcessRequest;
 impl Making {
     /// The schema's name for one kind: `VideoMaking`.
     fn name_of(kind: Kind) -> String {
-        let (first, rest) = kind.name().split_at(1);
-        format!("{}{rest}Making", first.to_uppercase())
+        let words = kind.name().split('_').map(|word| {
+            let (first, rest) = word.split_at(1);
+            first.to_uppercase() + rest
+        });
+        words.collect::<String>() + "Making"
     }
 
     /// The options of a kind, by name, with whether they can be left out.
@@ -64,6 +69,8 @@ impl Making {
             Kind::Audio => register::<AudioOptions>(schemas),
             Kind::Image => register::<ImageOptions>(schemas),
             Kind::Animation => register::<AnimationOptions>(schemas),
+            Kind::AdaptiveVideo => register::<AdaptiveOptions>(schemas),
+            Kind::Probe => register::<ProbeOptions>(schemas),
         };
         let can_be_left_out = match schema {
             RefOr::T(Schema::Object(object)) => object.required.is_empty(),

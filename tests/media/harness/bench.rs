@@ -9,6 +9,7 @@ use ffmpeg::{Facts, Limits, Tools};
 use reelway::input::InputFile;
 use reelway::job::{File, Options};
 use reelway::output::Stored;
+use reelway::package::KEY_FILE;
 use reelway::task::{Failure, Kind};
 use reelway::worker::{Engine, EngineSettings, WorkError};
 use serde_json::Value;
@@ -16,6 +17,9 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use super::Seen;
+
+/// The key of everything that is encrypted here, as if it had been fetched.
+pub(crate) const KEY: [u8; 16] = *b"sixteen bytes...";
 
 /// An engine and a folder for what it makes.
 pub(crate) struct Bench {
@@ -80,6 +84,12 @@ impl Bench {
         }
     }
 
+    /// What the product itself reads of a file.
+    pub(crate) async fn probe(&self, input: &Path) -> Facts {
+        let input = InputFile::local(input).await.expect("a file");
+        self.facts(&input, &CancellationToken::new()).await.expect("facts")
+    }
+
     /// Read once however often it is asked for, as on a worker.
     async fn facts(&self, input: &InputFile, stop: &CancellationToken) -> Result<Facts, WorkError> {
         let known = self.known.lock().expect("a lock").get(input.path()).cloned();
@@ -99,6 +109,9 @@ impl Bench {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
         let folder = self.folder.path().join(number.to_string());
         std::fs::create_dir(&folder)?;
+        if options.key_url().is_some() {
+            std::fs::write(folder.join(KEY_FILE), KEY)?;
+        }
         let made = self.engine.make(options, &facts, &input, &folder, |_| {}, &stop).await?;
         let told = made.into_iter().map(|made| {
             let stored = Stored { size_bytes: made.size_bytes, sha256: String::new() };

@@ -72,3 +72,32 @@ pub(crate) fn tones(layout: &str, sample_rate: u32, secs: u32) -> String {
          aformat=channel_layouts={layout}"
     )
 }
+
+/// The same pictures with a note that they are to be turned by a quarter.
+pub(crate) fn turn(source: &Path, turned: &Path) {
+    let [source, turned] = [source, turned].map(|path| path.to_str().expect("a path in UTF-8"));
+    let copy = ["-v", "error", "-y", "-i", source, "-c", "copy"];
+    let rotate = ["-metadata:s:v:0", "rotate=90", turned];
+    run("ffmpeg", &[&copy[..], &rotate].concat());
+}
+
+/// The same with subtitles, one for each language, that name it.
+pub(crate) fn title(source: &Path, titled: &Path, languages: &[&str]) {
+    let mut arguments: Vec<String> = ["-v", "error", "-y", "-i"].map(str::to_owned).into();
+    arguments.push(source.display().to_string());
+    for (n, language) in languages.iter().enumerate() {
+        let text = titled.with_extension(format!("{n}.srt"));
+        let cues = [("1", "2", "First"), ("3", "4", "Second")].map(|(from, to, words)| {
+            format!("{from}\n00:00:0{from},000 --> 00:00:0{to},000\n{words} {language}\n\n")
+        });
+        std::fs::write(&text, cues.concat()).expect("written");
+        arguments.extend(["-i".to_owned(), text.display().to_string()]);
+    }
+    arguments.extend(["-map", "0", "-c", "copy", "-c:s", "srt"].map(str::to_owned));
+    for (n, language) in languages.iter().enumerate() {
+        arguments.extend(["-map".to_owned(), (n + 1).to_string()]);
+        arguments.extend([format!("-metadata:s:s:{n}"), format!("language={language}")]);
+    }
+    arguments.push(titled.display().to_string());
+    run("ffmpeg", &arguments);
+}

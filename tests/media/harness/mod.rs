@@ -2,14 +2,16 @@
 
 mod bench;
 mod clip;
+mod pack;
 mod pixels;
 mod process;
 mod seen;
 mod shared;
 mod webp;
 
-pub(crate) use bench::{Bench, Output};
-pub(crate) use clip::{Clip, H264, clip, colors, kept, tones};
+pub(crate) use bench::{Bench, KEY, Output};
+pub(crate) use clip::{Clip, H264, clip, colors, kept, title, tones, turn};
+pub(crate) use pack::{Pack, Track, codec, complaints, decoded, keyframes, size};
 pub(crate) use pixels::{Picture, likeness};
 pub(crate) use seen::Seen;
 pub(crate) use shared::{media, photos, security};

@@ -70,6 +70,11 @@ impl Seen {
         self.packet_times("a:0")[0].max(0.0) - self.packet_times("v:0")[0]
     }
 
+    /// The time of the first picture, or of the first sound where there is none.
+    pub(crate) fn begins(&self) -> f64 {
+        self.packet_times(if self.count("video") > 0 { "v:0" } else { "a:0" })[0]
+    }
+
     fn packet_times(&self, stream: &str) -> Vec<f64> {
         let path = self.path.to_str().expect("a path in UTF-8");
         let arguments = [

@@ -10,6 +10,11 @@ pub(crate) fn short_clip(folder: &Path) -> PathBuf {
     make(folder, "short.mp4", "testsrc2=size=640x360:rate=25:duration=2", 2)
 }
 
+/// Six seconds of the same, with half the pictures: longer than a segment, and soon coded.
+pub(crate) fn film_clip(folder: &Path) -> PathBuf {
+    make(folder, "film.mp4", "testsrc2=size=640x360:rate=12:duration=6", 6)
+}
+
 /// A clip whose encoding takes long enough to be interrupted: noise is hard work.
 pub(crate) fn long_clip(folder: &Path) -> PathBuf {
     let noise = "testsrc2=size=1280x720:rate=30:duration=40,noise=alls=40:allf=t";

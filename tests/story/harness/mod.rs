@@ -9,7 +9,7 @@ mod source;
 
 use std::time::Duration;
 
-pub(crate) use clip::{long_clip, phone_clip, short_clip};
+pub(crate) use clip::{film_clip, long_clip, phone_clip, short_clip};
 pub(crate) use postgres::Postgres;
 pub(crate) use program::{Program, example, installed, node_project};
 pub(crate) use receiver::Receiver;

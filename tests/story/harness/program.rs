@@ -56,10 +56,11 @@ pub(crate) fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name)
 }
 
-/// What `scripts/setup clients` has installed for `examples/{client}`, if it has.
+/// What `scripts/setup clients` has installed for `examples/{client}`, or `scripts/setup browser`
+/// for `tests/browser`, if it has.
 pub(crate) fn installed(client: &str) -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients").join(client);
-    let what = format!("{} (scripts/setup clients)", folder.display());
+    let what = format!("{} (scripts/setup clients browser)", folder.display());
     is_here(&what, folder.exists()).then_some(folder)
 }
 
