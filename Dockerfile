@@ -28,7 +28,8 @@ FROM debian:${DEBIAN}-slim
 # Not pinned: a rebuild shall bring Debian's security updates of ffmpeg.
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends ca-certificates ffmpeg libheif-examples \
+    && apt-get install -y --no-install-recommends ca-certificates ffmpeg fonts-dejavu-core \
+        libheif-examples \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --system --gid 10001 reelway \
     && useradd --system --uid 10001 --gid reelway --no-create-home --home-dir /data \

@@ -264,6 +264,7 @@ async fn finish(store: &dyn Store, lease: &reelway::store::Lease) {
         bitrate: None,
         codecs: None,
         sha256: "00".repeat(32),
+        loudness: None,
         delivered_to: None,
         remote_url: None,
     };

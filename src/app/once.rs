@@ -17,7 +17,7 @@ use crate::job::plan::Step;
 use crate::output::Stored;
 use crate::package::{KEY_BYTES, KEY_FILE};
 use crate::task::StageKind;
-use crate::worker::{Engine, WorkError};
+use crate::worker::{Engine, Ingredients, WorkError};
 
 /// Makes one output of one input, with no database and no queue.
 #[derive(Debug)]
@@ -74,8 +74,16 @@ impl Once {
             let key = self.downloads.key::<KEY_BYTES>(url, stop).await.map_err(WorkError::from)?;
             std::fs::write(scratch.join(KEY_FILE), key).map_err(WorkError::from)?;
         }
+        let subtitles = match options.subtitle_url() {
+            Some(url) => {
+                let fetched = self.downloads.fetcher().subtitles(url, &scratch, stop).await;
+                Some(fetched.map_err(WorkError::from)?)
+            }
+            None => None,
+        };
         let on_progress = |percent| report(encode, percent);
-        let made = self.engine.make(options, &facts, &input, &scratch, on_progress, stop).await?;
+        let from = Ingredients { input: &input, facts: &facts, subtitles: subtitles.as_ref() };
+        let made = self.engine.make(options, &from, &scratch, on_progress, stop).await?;
         let told = made.into_iter().map(|made| {
             // Nobody asks a file on their own disk for its checksum.
             let stored = Stored { size_bytes: made.size_bytes, sha256: String::new() };
@@ -97,7 +105,10 @@ impl Once {
         let output = std::path::absolute(output).map_err(WorkError::from)?;
         let facts = self.engine.probe(&input, stop).await?;
         let folder = std::env::temp_dir();
-        let plan = self.engine.plan(options, &facts, &input, &folder).map_err(WorkError::from)?;
+        let from = Ingredients { input: &input, facts: &facts, subtitles: None };
+        let known = self.engine.find_out(options, &from, |_| {}, stop).await?;
+        let plan = self.engine.plan(options, &from, &known, &folder);
+        let plan = plan.map_err(WorkError::from)?;
         let planned = plan.main_path();
         let named = |step: &Step| {
             let argv = self.engine.tools().command_line(step.command()?).into_iter();

@@ -17,8 +17,12 @@ enum Wire {
     Text,
     /// A number; text that is none is passed on, so that the error names it.
     Number,
+    /// Yes or no: a flag without a value.
+    Switch,
     /// Bits a second: a number, or one with `k` or `M` behind it.
     Bits,
+    /// `5x4` as `{"columns": 5, "rows": 4}`.
+    Grid,
     /// Pixels as a number, a share such as `50%` as text.
     Length,
     /// What it says; text that is no JSON is passed on, so that the error names it.
@@ -202,6 +206,72 @@ const FLAGS: &[Flag] = &[
         ],
         any: "Where to end, in seconds (all but image)",
     },
+    Flag {
+        name: "mute",
+        value: "",
+        wire: Wire::Switch,
+        kinds: &[(Kind::Video, "Leave the sound out")],
+        any: "Leave the sound out (video)",
+    },
+    Flag {
+        name: "subtitle_url",
+        value: "URL",
+        wire: Wire::Text,
+        kinds: &[(Kind::Video, "Subtitles to be fetched: SubRip or WebVTT")],
+        any: "Subtitles to be fetched: SubRip or WebVTT (video)",
+    },
+    Flag {
+        name: "subtitle_style",
+        value: "HOW",
+        wire: Wire::Text,
+        kinds: &[(Kind::Video, "What becomes of subtitles: burn_in (default)")],
+        any: "What becomes of subtitles: burn_in (video)",
+    },
+    Flag {
+        name: "normalize",
+        value: "HOW",
+        wire: Wire::Text,
+        kinds: &[(Kind::Audio, "Bring the loudness to a target: lufs (EBU R 128)")],
+        any: "Bring the loudness to a target: lufs (audio)",
+    },
+    Flag {
+        name: "target_lufs",
+        value: "LUFS",
+        wire: Wire::Number,
+        kinds: &[(Kind::Audio, "The loudness for --normalize, -70 to -5; default: -16")],
+        any: "The loudness for --normalize, -70 to -5 (audio)",
+    },
+    Flag {
+        name: "waveform",
+        value: "FORMAT",
+        wire: Wire::Text,
+        kinds: &[(Kind::Audio, "Make the shape of the sound too: json, as peaks.js reads it")],
+        any: "Make the shape of the sound too: json (audio)",
+    },
+    Flag {
+        name: "waveform_points",
+        value: "N",
+        wire: Wire::Number,
+        kinds: &[(Kind::Audio, "Points of the waveform, 10 to 10000; default: 1000")],
+        any: "Points of the waveform, 10 to 10000 (audio)",
+    },
+    Flag {
+        name: "interval",
+        value: "SECS",
+        wire: Wire::Number,
+        kinds: &[(Kind::Image, "A picture every so many seconds, 0.1 to 3600")],
+        any: "A picture every so many seconds, 0.1 to 3600 (image)",
+    },
+    Flag {
+        name: "sprite",
+        value: "CxR",
+        wire: Wire::Grid,
+        kinds: &[(
+            Kind::Image,
+            "Sheets of so many columns and rows of pictures, and a .vtt as OUT",
+        )],
+        any: "Sheets of so many columns and rows of pictures, such as 5x4 (image)",
+    },
 ];
 
 impl Flag {
@@ -210,13 +280,19 @@ impl Flag {
         self.kinds.iter().find(|(of, _)| *of == kind).map(|(_, help)| *help)
     }
 
+    /// `target_lufs` is typed `--target-lufs`, as is usual; the option's own name is taken too.
     fn arg(&self, help: &'static str) -> Arg {
-        Arg::new(self.name)
-            .long(self.name)
-            .value_name(self.value)
+        let arg = Arg::new(self.name)
+            .long(self.name.replace('_', "-"))
+            .alias(self.name)
             .help(help)
-            .help_heading("Options of the job")
-            .allow_negative_numbers(true)
+            .help_heading("Options of the job");
+        match self.wire {
+            // Only behind `=`, so that what follows is never taken for its value.
+            Wire::Switch => arg.num_args(0..=1).require_equals(true).default_missing_value("true"),
+            // A value such as -1 is the decoder's to refuse, with words.
+            _ => arg.value_name(self.value).allow_hyphen_values(true),
+        }
     }
 }
 
@@ -224,6 +300,10 @@ impl Wire {
     fn value(self, text: &str) -> Value {
         let number = match self {
             Self::Json => return serde_json::from_str(text).unwrap_or_else(|_| text.into()),
+            Self::Switch => {
+                return text.parse().map_or_else(|_| Value::String(text.to_owned()), Value::Bool);
+            }
+            Self::Grid => return grid(text).unwrap_or_else(|| Value::String(text.to_owned())),
             Self::Text => None,
             Self::Number => number(text),
             Self::Bits => bits(text).or_else(|| number(text)),
@@ -232,6 +312,11 @@ impl Wire {
         };
         number.map_or_else(|| Value::String(text.to_owned()), Value::Number)
     }
+}
+
+fn grid(text: &str) -> Option<Value> {
+    let (columns, rows) = text.split_once('x')?;
+    Some(serde_json::json!({ "columns": number(columns)?, "rows": number(rows)? }))
 }
 
 /// A number as JSON has it: whole where it is written whole.
@@ -320,11 +405,7 @@ impl<K: OfKind> FromArgMatches for OptionFlags<K> {
 
 impl<K: OfKind> Args for OptionFlags<K> {
     fn augment_args(command: Command) -> Command {
-        // A value such as -1 is the decoder's to refuse, with words.
-        let flags = FLAGS
-            .iter()
-            .filter_map(|flag| Some(flag.arg(flag.help(K::KIND)?).allow_hyphen_values(true)));
-        command.args(flags)
+        command.args(FLAGS.iter().filter_map(|flag| Some(flag.arg(flag.help(K::KIND)?))))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -368,10 +449,27 @@ mod tests {
             ("--bitrate -2k", json!({"bitrate": "-2k"})),
             ("--background #fff --fit cover", json!({"background": "#fff", "fit": "cover"})),
             ("--quality high --codec av1", json!({"quality": "high", "codec": "av1"})),
+            ("--mute --width 640", json!({"width": 640, "mute": true})),
+            ("--mute=false", json!({"mute": false})),
         ];
         for (line, options) in cases {
             assert_eq!(typed::<OfVideo>(line), options, "{line}");
             assert_eq!(typed::<OfAny>(line), options, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_sheet_is_typed_as_columns_and_rows() {
+        let grid = json!({"interval": 0.5, "sprite": {"columns": 5, "rows": 4}});
+        assert_eq!(typed::<OfImage>("--sprite 5x4 --interval 0.5"), grid);
+        assert_eq!(typed::<OfImage>("--sprite many"), json!({"sprite": "many"}));
+    }
+
+    #[test]
+    fn a_flag_of_two_words_is_typed_with_either_mark_between_them() {
+        let options = json!({"normalize": "lufs", "target_lufs": -23});
+        for line in ["--normalize lufs --target-lufs -23", "--normalize lufs --target_lufs=-23"] {
+            assert_eq!(typed::<OfAudio>(line), options, "{line}");
         }
     }
 

@@ -211,7 +211,9 @@ pub(super) fn options<K: OfKind>(args: &OneShot<K>) -> Result<Options, CliError>
 }
 
 fn set_format(kind: Kind, path: &Path, options: &mut Map<String, Value>) -> Result<(), CliError> {
-    if !options.contains_key("format") {
+    // What comes first of sheets of pictures is their list.
+    let is_list = options.contains_key("sprite") && path.extension().is_some_and(|it| it == "vtt");
+    if !options.contains_key("format") && !is_list {
         options.insert("format".to_owned(), format_of(kind, path)?.into());
     }
     Ok(())
@@ -326,6 +328,9 @@ fn publish_folder(
 /// Renames what was made. Without `force` a file that has appeared meanwhile is kept.
 fn publish(made: &Path, output: &Path, force: bool) -> Result<(), CliError> {
     let made = TempPath::try_from_path(made).map_err(|error| unwritable(output, &error))?;
+    // Some of what comes with OUT has a folder beside it.
+    let folder = output.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(|error| unwritable(output, &error))?;
     let renamed = if force { made.persist(output) } else { made.persist_noclobber(output) };
     renamed.map_err(|error| match error.error.kind() {
         std::io::ErrorKind::AlreadyExists => taken(output),

@@ -51,6 +51,10 @@ pub async fn run<K: OfKind>(
         return Err(CliError::usage("a command can be printed for a file only")
             .hint("ffmpeg is never given a URL: download it first"));
     };
+    if options.subtitle_url().is_some() {
+        return Err(CliError::usage("no command can be printed for subtitles of a URL")
+            .hint("ffmpeg is never given a URL: leave --subtitle-url out"));
+    }
     check_output(&options, &args.output, args.force)?;
     let stop = CancellationToken::new();
     let sketch = Sketch { options: &options, input: &input, output: &args.output, stop: &stop };

@@ -6,7 +6,7 @@
 //! for the same slot. Failures are never kept.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
@@ -133,6 +133,12 @@ impl Downloads {
     ) -> Result<[u8; N], FetchError> {
         let key = stop.run_until_cancelled(self.shared.fetcher.key(url)).await;
         key.ok_or(FetchError::Stopped)?.map_err(FetchError::Failed)
+    }
+
+    /// What fetches for them.
+    #[must_use]
+    pub fn fetcher(&self) -> &Fetcher {
+        &self.shared.fetcher
     }
 
     /// The file behind `url`: from a download that began after `wanted_since`, or from a new one.
@@ -281,7 +287,13 @@ impl Shared {
         };
         let ended = ended.map(|fetched| {
             let size_bytes = fetched.size_bytes;
-            Arc::new(Stored { path, size_bytes, origin, known: Known::default() })
+            Arc::new(Stored {
+                path,
+                size_bytes,
+                origin,
+                known: Known::default(),
+                stand_in: OnceLock::new(),
+            })
         });
         // The table first: whoever sits down from now on must see how it ended.
         let removed = self.settle(id, ended.as_ref().ok());

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::part::PartFile;
+use super::part::{Content, PartFile};
 use super::{Supplied, Supply, answer};
 use crate::job::InputUrl;
 use crate::outbound::{Client, OutboundError, Response};
@@ -81,6 +81,7 @@ pub enum FetchError {
 pub struct Fetcher {
     client: Client,
     limits: FetchLimits,
+    content: Content,
 }
 
 /// How one connection of a download ended without its last byte.
@@ -107,7 +108,14 @@ impl Fetcher {
     /// A fetcher that reaches out through `client`.
     #[must_use]
     pub const fn new(client: Client, limits: FetchLimits) -> Self {
-        Self { client, limits }
+        Self { client, limits, content: Content::Media }
+    }
+
+    /// The same for files of at most so many bytes, which are not media.
+    #[must_use]
+    pub(super) fn for_small_text(&self, max_bytes: u64) -> Self {
+        let limits = FetchLimits { max_bytes: max_bytes.min(self.limits.max_bytes), ..self.limits };
+        Self { client: self.client.clone(), limits, content: Content::Any }
     }
 
     /// Fetches `url` into a new file at `path`, which is read-only afterwards.
@@ -161,7 +169,7 @@ impl Fetcher {
         path: &Path,
         on_bytes: &mut (impl FnMut(u64, Option<u64>) + Send),
     ) -> Result<u64, Failure> {
-        let mut part = PartFile::create(path, self.limits.reserve_bytes)?;
+        let mut part = PartFile::create(path, self.limits.reserve_bytes, self.content)?;
         let Supplied { size_bytes, mut bytes } = supply.open().await?;
         self.check_size(size_bytes)?;
         part.check_space(size_bytes)?;
@@ -181,7 +189,7 @@ impl Fetcher {
         path: &Path,
         on_bytes: &mut (impl FnMut(u64, Option<u64>) + Send),
     ) -> Result<u64, Failure> {
-        let mut part = PartFile::create(path, self.limits.reserve_bytes)?;
+        let mut part = PartFile::create(path, self.limits.reserve_bytes, self.content)?;
         let mut version = None;
         let mut resumes = 0;
         loop {

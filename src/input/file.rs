@@ -2,9 +2,10 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ffmpeg::Facts;
+use tempfile::TempDir;
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::Mutex;
 
@@ -25,6 +26,15 @@ pub struct InputFile {
     _seat: Option<Seat>,
 }
 
+/// A file that is read in place of an input that ffmpeg does not open.
+#[derive(Debug)]
+pub struct StandIn {
+    /// The folder that it is in, which goes with it.
+    pub folder: TempDir,
+    /// Where it is.
+    pub path: PathBuf,
+}
+
 /// What is known of a file: nothing yet, its facts, or why it can never be used.
 ///
 /// Whoever finds nothing finds it out and writes it here with the lock in hand; the others wait.
@@ -32,7 +42,7 @@ pub type Known = Mutex<Option<Result<Facts, Failure>>>;
 
 #[derive(Debug)]
 enum Place {
-    Own { path: PathBuf, size_bytes: u64, known: Known },
+    Own { path: PathBuf, size_bytes: u64, known: Known, stand_in: OnceLock<Box<StandIn>> },
     Downloaded(Arc<Stored>),
 }
 
@@ -43,6 +53,7 @@ pub(super) struct Stored {
     pub(super) size_bytes: u64,
     pub(super) origin: Origin,
     pub(super) known: Known,
+    pub(super) stand_in: OnceLock<Box<StandIn>>,
 }
 
 impl Drop for Stored {
@@ -85,7 +96,8 @@ impl InputFile {
             return Err(Failure::new(ErrorKind::InputEmpty, "the file has no bytes"));
         }
         sniff(&head).check()?;
-        let place = Place::Own { path, size_bytes: facts.len(), known: Known::default() };
+        let (size_bytes, known, stand_in) = (facts.len(), Known::default(), OnceLock::new());
+        let place = Place::Own { path, size_bytes, known, stand_in };
         Ok(Self { place, _seat: None })
     }
 
@@ -100,6 +112,25 @@ impl InputFile {
         match &self.place {
             Place::Own { path, .. } => path,
             Place::Downloaded(stored) => &stored.path,
+        }
+    }
+
+    /// What ffmpeg is to read: the file itself, or what stands in for it.
+    #[must_use]
+    pub fn media_path(&self) -> &Path {
+        self.stand_in().get().map_or(self.path(), |stand_in| &stand_in.path)
+    }
+
+    /// Has `stand_in` be read in its place from now on. There is one at most.
+    pub fn replace(&self, stand_in: StandIn) {
+        // Whoever comes second has made the same.
+        let _second = self.stand_in().set(Box::new(stand_in));
+    }
+
+    fn stand_in(&self) -> &OnceLock<Box<StandIn>> {
+        match &self.place {
+            Place::Own { stand_in, .. } => stand_in,
+            Place::Downloaded(stored) => &stored.stand_in,
         }
     }
 

@@ -11,6 +11,7 @@ mod fetch;
 mod file;
 mod origin;
 mod part;
+mod side;
 mod sniff;
 
 #[cfg(test)]
@@ -18,6 +19,6 @@ mod tests;
 
 pub use download::Downloads;
 pub use fetch::{FetchError, FetchLimits, Fetched, Fetcher};
-pub use file::{InputFile, Known};
+pub use file::{InputFile, Known, StandIn};
 pub use origin::{Origin, Supplied, Supply};
 pub use sniff::{HEAD_BYTES, Sniff, sniff};

@@ -16,6 +16,24 @@ const BUFFER_BYTES: usize = 1 << 20;
 /// How much is written between two looks at the free space.
 const SPACE_CHECK_BYTES: u64 = 64 << 20;
 
+/// What a file is fetched for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// ffmpeg: what cannot be media is refused by its first bytes.
+    Media,
+    /// Somebody who looks at all of it.
+    Any,
+}
+
+impl Content {
+    fn check(self, head: &[u8]) -> Result<(), Failure> {
+        match self {
+            Self::Media => sniff(head).check(),
+            Self::Any => Ok(()),
+        }
+    }
+}
+
 /// A file that is being written. Dropping it removes the file.
 pub(super) struct PartFile {
     path: PathBuf,
@@ -23,6 +41,7 @@ pub(super) struct PartFile {
     size_bytes: u64,
     head: Vec<u8>,
     reserve_bytes: u64,
+    content: Content,
     checked_at: u64,
     is_kept: bool,
 }
@@ -31,7 +50,11 @@ impl PartFile {
     /// A new file at `path`, readable by this user alone. There must be none yet.
     ///
     /// Opens without a pause in between: a caller that went away in one would leave the file.
-    pub(super) fn create(path: &Path, reserve_bytes: u64) -> Result<Self, Failure> {
+    pub(super) fn create(
+        path: &Path,
+        reserve_bytes: u64,
+        content: Content,
+    ) -> Result<Self, Failure> {
         let mut options = std::fs::OpenOptions::new();
         let file = options.write(true).create_new(true).mode(0o600).open(path);
         let file = File::from_std(file.map_err(|error| disk(&error))?);
@@ -41,6 +64,7 @@ impl PartFile {
             size_bytes: 0,
             head: Vec::with_capacity(HEAD_BYTES),
             reserve_bytes,
+            content,
             checked_at: 0,
             is_kept: false,
         })
@@ -70,7 +94,7 @@ impl PartFile {
             self.head.extend_from_slice(&bytes[..wanted]);
         }
         if was_short && self.head.len() == HEAD_BYTES {
-            sniff(&self.head).check()?;
+            self.content.check(&self.head)?;
         }
         self.writer.write_all(bytes).await.map_err(|error| disk(&error))?;
         self.size_bytes += bytes.len() as u64;
@@ -100,7 +124,7 @@ impl PartFile {
         if self.size_bytes == 0 {
             return Err(Failure::new(ErrorKind::InputEmpty, "the file has no bytes"));
         }
-        sniff(&self.head).check()?;
+        self.content.check(&self.head)?;
         let ended = async {
             self.writer.flush().await?;
             let mode = std::fs::Permissions::from_mode(0o400);
@@ -161,10 +185,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("file");
         std::fs::write(&path, b"mine").expect("a file");
-        assert!(PartFile::create(&path, 0).is_err());
+        assert!(PartFile::create(&path, 0, Content::Media).is_err());
         std::fs::remove_file(&path).expect("the file");
         std::os::unix::fs::symlink(folder.path().join("elsewhere"), &path).expect("a link");
-        assert!(PartFile::create(&path, 0).is_err());
+        assert!(PartFile::create(&path, 0, Content::Media).is_err());
         assert!(!folder.path().join("elsewhere").exists());
     }
 
@@ -172,7 +196,7 @@ mod tests {
     async fn what_is_not_kept_is_gone() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("file");
-        let mut part = PartFile::create(&path, 0).expect("a file");
+        let mut part = PartFile::create(&path, 0, Content::Media).expect("a file");
         part.write(b"\0\0\0\x20ftyp").await.expect("written");
         assert!(path.exists());
         drop(part);
@@ -183,7 +207,7 @@ mod tests {
     async fn a_restart_forgets_the_first_bytes_too() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("file");
-        let mut part = PartFile::create(&path, 0).expect("a file");
+        let mut part = PartFile::create(&path, 0, Content::Media).expect("a file");
         part.write(b"\0\0\0\x20ftypisom and more").await.expect("written");
         part.restart().await.expect("emptied");
         part.write(b"\x1a\x45\xdf\xa3").await.expect("written");

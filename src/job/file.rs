@@ -46,6 +46,9 @@ pub struct File {
     pub bitrate: Option<u64>,
     /// What the streams are coded in.
     pub codecs: Option<Codecs>,
+    /// How loud it is, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub loudness: Option<Loudness>,
     /// SHA-256 of its bytes in lower-case hex; empty when a provider made it and did not say.
     pub sha256: String,
     /// The object in the user's own bucket that it went to; without it the file is in storage.
@@ -63,6 +66,19 @@ impl File {
         let delivered = self.delivered_to.as_ref().map(ToString::to_string);
         delivered.or_else(|| self.remote_url.as_ref().map(ToString::to_string))
     }
+}
+
+/// How loud a file is, by EBU R 128. Silence has a range and nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Loudness {
+    /// Of the whole, in LUFS.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub integrated_lufs: Option<f64>,
+    /// The highest peak, between samples too, in dBTP.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub true_peak_dbtp: Option<f64>,
+    /// How far soft and loud parts are apart, in LU.
+    pub range_lu: f64,
 }
 
 /// What the streams of a file are coded in.

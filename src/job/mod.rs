@@ -20,7 +20,7 @@ use crate::task::{Lane, Stages, Task, TaskState};
 
 pub use crate::task::Kind;
 pub use batch::{Batch, BatchSummary, BatchView, Counts};
-pub use file::{Codecs, File, FileKind};
+pub use file::{Codecs, File, FileKind, Loudness};
 pub use object::{ObjectError, ObjectUrl, Via};
 pub use options::{OptionError, Options};
 pub use remote::RemoteFile;

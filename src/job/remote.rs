@@ -65,6 +65,7 @@ impl RemoteFile {
             fps: self.fps,
             bitrate: self.bitrate,
             codecs: self.codecs,
+            loudness: None,
             sha256: self.sha256.unwrap_or_default(),
             delivered_to: None,
             remote_url: Some(self.url),

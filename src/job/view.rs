@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::{Codecs, File, FileKind, Job, Kind, Priority, Status};
+use super::{Codecs, File, FileKind, Job, Kind, Loudness, Priority, Status};
 use crate::clock::Timestamp;
 use crate::id::{BatchId, BatchTag, JobId, JobTag, TaskId, TaskTag};
 use crate::task::{ErrorKind, Failure, Stage, StageKind, StageStatus};
@@ -112,6 +112,9 @@ pub struct FileView {
     /// What the streams are coded in.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub codecs: Option<Codecs>,
+    /// How loud it is, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub loudness: Option<Loudness>,
     /// SHA-256 of its bytes in lower-case hex; absent when a provider made it and did not say.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -240,6 +243,7 @@ impl FileView {
             fps: file.fps,
             bitrate: file.bitrate,
             codecs: file.codecs.clone(),
+            loudness: file.loudness,
             sha256: Some(file.sha256.clone()).filter(|digest| !digest.is_empty()),
         }
     }

@@ -77,7 +77,7 @@ pub(super) fn one(
     let fields = Fields::new("", object);
     fields.refuse_slips(KNOWN)?;
     let shared = Shared::read(&fields, default_kind.is_some(), rules)?;
-    let (options, raw_options) = options(&fields, default_kind)?;
+    let (options, raw_options) = options(&fields, default_kind, rules)?;
     Ok(shared.job(options, raw_options))
 }
 
@@ -104,13 +104,17 @@ pub(super) fn batch(
     let shared = Shared::read(&fields, true, rules)?;
     refuse_one_place_for_many(shared.via.as_ref())?;
     let read = |(index, task)| {
-        let (options, raw_options) = task_of_batch(index, task)?;
+        let (options, raw_options) = task_of_batch(index, task, rules)?;
         Ok(shared.clone().job(options, raw_options))
     };
     tasks.iter().enumerate().map(read).collect()
 }
 
-fn task_of_batch(index: usize, task: &Value) -> Result<(Options, Map<String, Value>), Problem> {
+fn task_of_batch(
+    index: usize,
+    task: &Value,
+    rules: &Rules<'_>,
+) -> Result<(Options, Map<String, Value>), Problem> {
     let Value::Object(object) = task else {
         let path = format!("tasks[{index}]");
         let message = format!("`{path}` must be an object such as {{\"kind\": \"image\"}}");
@@ -128,7 +132,7 @@ fn task_of_batch(index: usize, task: &Value) -> Result<(Options, Map<String, Val
                 .hint(format!("put `{name}` beside `tasks`: it is shared by all of them")));
         }
     }
-    options(&fields, None)
+    options(&fields, None, rules)
 }
 
 /// What the jobs of one request have in common.
@@ -197,17 +201,22 @@ fn reachable(
             Ok(url)
         };
     }
-    let address = match url.url().host() {
-        Some(Host::Ipv4(address)) => IpAddr::V4(address),
-        Some(Host::Ipv6(address)) => IpAddr::V6(address),
-        Some(Host::Domain(_)) | None => return Ok(url),
-    };
-    if (rules.may_reach)(address) {
-        return Ok(url);
+    if is_out_of_reach(&url, rules) {
+        return Err(Problem::invalid_input(name, format!("`{name}` is at {PRIVATE}")).hint(REACH));
     }
-    let message = format!("`{name}` is at a private address, which this server does not reach");
-    Err(Problem::invalid_input(name, message)
-        .hint("use a public URL, or allow the network with REELWAY_ALLOW_NETWORKS"))
+    Ok(url)
+}
+
+const PRIVATE: &str = "a private address, which this server does not reach";
+const REACH: &str = "use a public URL, or allow the network with REELWAY_ALLOW_NETWORKS";
+
+/// Whether a URL names an address that this server does not reach; names are asked for later.
+fn is_out_of_reach(url: &InputUrl, rules: &Rules<'_>) -> bool {
+    match url.url().host() {
+        Some(Host::Ipv4(address)) => !(rules.may_reach)(IpAddr::V4(address)),
+        Some(Host::Ipv6(address)) => !(rules.may_reach)(IpAddr::V6(address)),
+        Some(Host::Domain(_)) | None => false,
+    }
 }
 
 fn refused(name: &'static str, error: InputError, what: &str) -> Problem {
@@ -246,6 +255,7 @@ fn priority(fields: &Fields<'_>) -> Result<Priority, Problem> {
 fn options(
     fields: &Fields<'_>,
     default_kind: Option<Kind>,
+    rules: &Rules<'_>,
 ) -> Result<(Options, Map<String, Value>), Problem> {
     let kind = match fields.text("kind")? {
         Some(name) => Kind::from_name(name).ok_or_else(|| unknown_kind(fields, name))?,
@@ -256,6 +266,13 @@ fn options(
     let raw = fields.object("options")?.cloned().unwrap_or_default();
     let options = Options::decode(kind, &raw)
         .map_err(|error| Problem::invalid_option(&fields.path("options"), error))?;
+    if let Some(url) = options.subtitle_url()
+        && is_out_of_reach(url, rules)
+    {
+        let path = fields.path("options.subtitle_url");
+        let message = format!("`{path}` is at {PRIVATE}");
+        return Err(Problem::invalid_input(path, message).hint(REACH));
+    }
     Ok((options, raw))
 }
 

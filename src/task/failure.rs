@@ -96,6 +96,8 @@ error_kinds! {
     FfmpegTimedOut = "ffmpeg_timed_out", Ours, FAIL;
     /// ffmpeg or ffprobe could not be started.
     FfmpegMissing = "ffmpeg_missing", Ours, RETRY;
+    /// No font of this server has the letters of the subtitles.
+    FontMissing = "font_missing", Ours, FAIL;
     /// ffmpeg ended well and wrote nothing.
     OutputEmpty = "output_empty", Ours, FAIL;
     /// The output is larger than this server writes.

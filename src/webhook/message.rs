@@ -114,6 +114,7 @@ mod tests {
             bitrate: None,
             codecs: None,
             sha256: "ab".repeat(32),
+            loudness: None,
             delivered_to: None,
             remote_url: None,
         }

@@ -1,16 +1,17 @@
 //! Makes an output of an input: the same for a server's task and a one-shot command.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use ffmpeg::{Cause, Facts, Ran, RunError, Tools};
+use ffmpeg::subtitles::Subtitles;
+use ffmpeg::{Cause, Facts, Ran, RunError, Shape, Tools};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
-use super::WorkError;
-use super::made::{Known, Made, collect, known};
+use super::made::{self, Made, collect};
+use super::{WorkError, loudness, stand_in};
 use crate::input::InputFile;
 use crate::job::Options;
-use crate::job::plan::{self, Av1Encoder, Plan, Step, Work, Workspace};
+use crate::job::plan::{self, Av1Encoder, Known, Plan, Step, Work, Workspace};
 use crate::task::Failure;
 
 /// What the engine may do.
@@ -21,6 +22,17 @@ pub type EngineSettings = plan::Settings;
 pub struct Engine {
     tools: Tools,
     settings: EngineSettings,
+}
+
+/// What a job's files are made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Ingredients<'a> {
+    /// The input.
+    pub input: &'a InputFile,
+    /// What the input is.
+    pub facts: &'a Facts,
+    /// The subtitles that the options name.
+    pub subtitles: Option<&'a Subtitles>,
 }
 
 impl Engine {
@@ -58,7 +70,7 @@ impl Engine {
         if let Some(known) = &*known {
             return Ok(known.clone()?);
         }
-        let probed = self.tools.probe(input.path(), stop).await.map_err(WorkError::from);
+        let probed = stand_in::probe(&self.tools, input, stop).await;
         match &probed {
             Ok(facts) => *known = Some(Ok(facts.clone())),
             Err(WorkError::Failed(failure)) if !failure.kind.is_retryable() => {
@@ -69,6 +81,28 @@ impl Engine {
         probed
     }
 
+    /// What must be known for a plan beside the facts, telling per cent to `report`.
+    ///
+    /// # Errors
+    ///
+    /// The input does not have what is asked, ffmpeg fails, or the work was stopped.
+    pub async fn find_out(
+        &self,
+        options: &Options,
+        from: &Ingredients<'_>,
+        report: impl Fn(f32) + Send + Sync,
+        stop: &CancellationToken,
+    ) -> Result<Known, WorkError> {
+        let mut known = Known { gain: None, subtitles: from.subtitles.cloned() };
+        let files = Workspace { input: from.input.media_path().to_owned(), output: PathBuf::new() };
+        let to_level = plan::to_level(options, from.facts, &files, &self.settings)?;
+        if let Some((sound, target_lufs)) = to_level {
+            let (tools, secs) = (&self.tools, from.facts.duration);
+            known.gain = loudness::gain(tools, &sound, target_lufs, secs, &report, stop).await?;
+        }
+        Ok(known)
+    }
+
     /// The commands that make what `options` ask for, in `folder`.
     ///
     /// # Errors
@@ -77,12 +111,13 @@ impl Engine {
     pub fn plan(
         &self,
         options: &Options,
-        facts: &Facts,
-        input: &InputFile,
+        from: &Ingredients<'_>,
+        known: &Known,
         folder: &Path,
     ) -> Result<Plan, Failure> {
-        let workspace = Workspace { input: input.path().to_owned(), output: folder.to_owned() };
-        plan::plan(options, facts, &workspace, &self.settings)
+        let files =
+            Workspace { input: from.input.media_path().to_owned(), output: folder.to_owned() };
+        plan::plan(options, from.facts, known, &files, &self.settings)
     }
 
     /// Makes what `options` ask for in `folder`, telling per cent to `report`. The first of the
@@ -94,24 +129,47 @@ impl Engine {
     pub async fn make(
         &self,
         options: &Options,
-        facts: &Facts,
-        input: &InputFile,
+        from: &Ingredients<'_>,
         folder: &Path,
         report: impl Fn(f32) + Send + Sync,
         stop: &CancellationToken,
     ) -> Result<Vec<Made>, WorkError> {
-        let plan = self.plan(options, facts, input, folder)?;
+        let is_levelled = options.target_lufs().is_some();
+        let share = if is_levelled { loudness::SHARE_PERCENT } else { 0.0 };
+        let listening = |percent: f32| report(percent * share / 100.0);
+        let known = self.find_out(options, from, listening, stop).await?;
+        let plan = self.plan(options, from, &known, folder)?;
+        let report = |percent: f32| report(share + percent * (100.0 - share) / 100.0);
         let first = self.follow(&plan, &plan.steps, &report, stop).await;
-        let (ran, known) = match (first, &plan.fallback) {
+        let (ran, told) = match (first, &plan.fallback) {
             (Err(StepError::Run(error)), Some(steps)) if is_nothing(&error) => {
                 self.follow(&plan, steps, &report, stop).await?
             }
             (outcome, _) => outcome?,
         };
-        let made = collect(&self.tools, &plan, known, stop).await?;
+        plan.check_glyphs(&ran)?;
+        let mut made = collect(&self.tools, &plan, told, stop).await?;
         plan.check_size(made.iter().map(|made| made.size_bytes).sum())?;
         plan.check_whole(&ran, made.first().and_then(|main| main.facts.duration))?;
+        if let Some(main) = made.first_mut().filter(|_| is_levelled) {
+            main.loudness = loudness::of_file(&self.tools, &main.path, &main.facts, stop).await?;
+        }
         Ok(made)
+    }
+
+    /// The shape of a sound that was made.
+    async fn shape(
+        &self,
+        path: &Path,
+        points: u32,
+        stop: &CancellationToken,
+    ) -> Result<Shape, StepError> {
+        let facts = self.tools.probe(path, stop).await?;
+        let no_sound = || RunError::Refused { cause: Cause::NothingWritten, log: Vec::new() };
+        let audio = facts.audio().ok_or_else(no_sound)?;
+        let input = ffmpeg::Input::whole(path, &facts);
+        let secs = facts.duration.or(audio.duration);
+        Ok(self.tools.shape(&input, audio, secs, points, stop).await?)
     }
 
     async fn follow(
@@ -120,7 +178,7 @@ impl Engine {
         steps: &[Step],
         report: &(impl Fn(f32) + Send + Sync),
         stop: &CancellationToken,
-    ) -> Result<(Ran, Option<Known>), StepError> {
+    ) -> Result<(Ran, Option<made::Known>), StepError> {
         let (mut before, mut last, mut facts) = (0.0, Ran::default(), None);
         for Step { work, share } in steps {
             match work {
@@ -134,13 +192,28 @@ impl Engine {
                     };
                     last = self.tools.run(command, on_progress, stop).await?;
                 }
+                Work::Folder(name) => {
+                    let made = tokio::fs::create_dir(plan.folder.join(name)).await;
+                    made.map_err(WorkError::from)?;
+                }
+                Work::Shape { sound, name, points } => {
+                    let shape = self.shape(&plan.folder.join(sound), *points, stop).await?;
+                    let written = tokio::fs::write(plan.folder.join(name), shape.to_json()).await;
+                    written.map_err(WorkError::from)?;
+                }
+                Work::Thumbnails(list) => {
+                    let sheets = made::names_in(&plan.folder.join(list.folder)).await?;
+                    let written =
+                        tokio::fs::write(plan.folder.join(list.name), list.text(&sheets)).await;
+                    written.map_err(WorkError::from)?;
+                }
                 Work::Write { name, text } => {
                     let path = plan.folder.join(name);
                     tokio::fs::write(path, text).await.map_err(WorkError::from)?;
                 }
                 Work::Package(package) => {
                     // Now: what is encrypted tells nobody what it is.
-                    facts = Some(known(&self.tools, plan, stop).await?);
+                    facts = Some(made::known(&self.tools, plan, stop).await?);
                     let (package, folder) = (package.clone(), plan.folder.clone());
                     let written = spawn_blocking(move || package.write(&folder)).await;
                     written.map_err(lost)?.map_err(WorkError::from)?;

@@ -129,7 +129,7 @@ const fn advice(cause: Cause) -> Option<&'static str> {
     match cause {
         Cause::NotMedia => Some("check that the URL leads to the media itself"),
         Cause::UnsupportedCodec => Some("convert it to a usual codec first"),
-        Cause::Heic => Some("convert it to JPEG first, or set the phone to \"Most Compatible\""),
+        Cause::Heic => Some("whoever runs this server installs it, from Debian's libheif-examples"),
         Cause::Corrupt => Some("check that the file plays, and send it again"),
         Cause::TooManyPixels => Some("send a smaller picture"),
         Cause::FileTooLarge => Some("ask for a lower quality, a smaller size or a shorter part"),

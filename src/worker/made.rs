@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::WorkError;
 use crate::job::plan::{FactsFrom, Place, Plan, Planned};
-use crate::job::{Codecs, File, FileKind};
+use crate::job::{Codecs, File, FileKind, Loudness};
 use crate::output::Stored;
 
 /// A file that was made, not yet stored.
@@ -21,6 +21,7 @@ pub struct Made {
     /// Its size in bytes.
     pub size_bytes: u64,
     pub(super) facts: Facts,
+    pub(super) loudness: Option<Loudness>,
     kind: FileKind,
     format: &'static str,
     content_type: &'static str,
@@ -79,7 +80,8 @@ pub(super) async fn collect(
                 made.push(Made::new(planned, plan, name.clone(), facts).await?);
             }
             Place::Folder(name) => {
-                let names = names_in(&plan.folder, name).await?;
+                let names = names_in(&plan.folder.join(name)).await?;
+                let names: Vec<_> = names.iter().map(|file| format!("{name}/{file}")).collect();
                 let facts = match planned.facts {
                     FactsFrom::Itself => tools.probe(&plan.folder.join(&names[0]), stop).await?,
                     FactsFrom::Others(_) | FactsFrom::Nobody => Facts::default(),
@@ -110,9 +112,9 @@ fn together<'a>(files: impl Iterator<Item = &'a Facts>) -> Facts {
     })
 }
 
-/// The names of a folder's files below the plan's own folder; at least one.
-async fn names_in(root: &Path, folder: &str) -> Result<Vec<String>, WorkError> {
-    let mut entries = match tokio::fs::read_dir(root.join(folder)).await {
+/// The names of a folder's files in their order; at least one.
+pub(super) async fn names_in(folder: &Path) -> Result<Vec<String>, WorkError> {
+    let mut entries = match tokio::fs::read_dir(folder).await {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(nothing()),
         entries => entries?,
     };
@@ -122,7 +124,7 @@ async fn names_in(root: &Path, folder: &str) -> Result<Vec<String>, WorkError> {
         if let Ok(name) = name
             && entry.file_type().await?.is_file()
         {
-            names.push(format!("{folder}/{name}"));
+            names.push(name);
         }
     }
     names.sort_unstable();
@@ -158,6 +160,7 @@ impl Made {
             path,
             name,
             facts,
+            loudness: None,
             kind,
             format,
             content_type,
@@ -185,6 +188,7 @@ impl Made {
                 video: video.map(|video| video.codec.clone()),
                 audio: audio.map(|audio| audio.codec.clone()),
             }),
+            loudness: self.loudness,
             sha256: stored.sha256,
             delivered_to: None,
             remote_url: None,

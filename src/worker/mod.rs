@@ -8,8 +8,10 @@ mod engine;
 mod failure;
 mod headroom;
 mod here;
+mod loudness;
 mod made;
 mod scratch;
+mod stand_in;
 mod sweeper;
 mod told;
 
@@ -32,7 +34,7 @@ use here::Here;
 use told::told;
 
 pub use buckets::Buckets;
-pub use engine::{Engine, EngineSettings};
+pub use engine::{Engine, EngineSettings, Ingredients};
 pub use failure::WorkError;
 pub use headroom::{Headroom, Resource};
 pub use made::Made;
@@ -105,6 +107,18 @@ impl Worker {
 
         held.begin(StageKind::Import);
         let input = self.import(job, held).await?;
+        let room = self.scratch.room(lease.task, lease.attempt)?;
+        let subtitles = match options.subtitle_url() {
+            Some(url) => {
+                let fetcher = self.downloads.fetcher();
+                Some(fetcher.subtitles(url, room.path(), held.stop()).await?)
+            }
+            None => None,
+        };
+        if let Some(url) = options.key_url() {
+            let key = self.downloads.key::<KEY_BYTES>(url, held.stop()).await?;
+            tokio::fs::write(room.path().join(KEY_FILE), key).await?;
+        }
 
         held.begin(StageKind::Probe);
         let facts = self.engine.probe(&input, held.stop()).await?;
@@ -117,14 +131,9 @@ impl Worker {
         }
 
         held.begin(StageKind::Encode(options.kind()));
-        let room = self.scratch.room(lease.task, lease.attempt)?;
-        if let Some(url) = options.key_url() {
-            let key = self.downloads.key::<KEY_BYTES>(url, held.stop()).await?;
-            tokio::fs::write(room.path().join(KEY_FILE), key).await?;
-        }
         let report = |percent| held.advance(percent);
-        let made =
-            self.engine.make(options, &facts, &input, room.path(), report, held.stop()).await?;
+        let from = Ingredients { input: &input, facts: &facts, subtitles: subtitles.as_ref() };
+        let made = self.engine.make(options, &from, room.path(), report, held.stop()).await?;
 
         held.begin(StageKind::Export);
         let publish = self.publish_all(claim, held, &made);

@@ -69,6 +69,7 @@ pub(super) async fn told(
             video: video.map(|video| video.codec.clone()),
             audio: audio.map(|audio| audio.codec.clone()),
         }),
+        loudness: None,
         sha256,
         delivered_to: input.object(),
         remote_url: input.object().is_none().then(|| input.url().clone()),

@@ -214,6 +214,7 @@ impl TestApp {
             bitrate: Some(800_000),
             codecs: Some(Codecs { video: Some("h264".to_owned()), audio: None }),
             sha256: stored.sha256,
+            loudness: None,
             delivered_to: None,
             remote_url: None,
         };

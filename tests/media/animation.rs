@@ -1,8 +1,8 @@
 //! Every option of an animation, and what it promises.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use reelway::task::Kind::{Animation, Image};
+use reelway::task::Kind::Animation;
 use serde_json::json;
 
 use crate::harness::{Bench, Clip, H264, Output, Picture, Webp, clip, colors};
@@ -143,15 +143,10 @@ async fn what_is_transparent_in_a_gif_shows_no_hidden_colour() {
 }
 
 #[tokio::test]
-async fn a_moving_webp_as_input_is_refused_in_clear_words() {
-    let (bench, clip) = (Bench::open().await, moving());
-    let options = json!({ "format": "webp", "end": 1, "width": 64 });
-    let webp = bench.make(Animation, options, &clip).await;
-    let input: &Path = &webp.path;
-    for (kind, options) in [(Image, json!({})), (Animation, json!({ "end": 1 }))] {
-        let failure = bench.refuse(kind, options, input).await;
-        assert_eq!(failure.kind.name(), "input_unsupported", "{failure:?}");
-        assert!(failure.message.contains("WebP"), "{failure:?}");
-        assert!(failure.hint.is_some(), "{failure:?}");
-    }
+async fn the_last_scene_of_a_gif_has_its_own_colours() {
+    let (bench, clip) = (Bench::open().await, moments());
+    let options = json!({ "end": 2, "quality": "very_high" });
+    let output = bench.make(Animation, options, &clip).await;
+    let of = |number| Picture::of(&output.path, number).name(0.5, 0.5);
+    assert_eq!([of(1), of(7), of(12), of(18)], ["red", "lime", "blue", "white"]);
 }

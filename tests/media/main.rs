@@ -16,7 +16,12 @@ mod audio;
 mod image;
 mod video;
 
+mod options;
+
+mod inputs;
 mod light;
+mod series;
+mod subtitles;
 mod tracks;
 mod upright;
 

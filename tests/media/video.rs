@@ -112,6 +112,20 @@ async fn fps_thins_out_pictures_and_adds_them() {
 }
 
 #[tokio::test]
+async fn mute_leaves_the_sound_out() {
+    let (bench, clip) = (Bench::open().await, plain());
+    for format in ["mp4", "webm", "mov"] {
+        for mute in [true, false] {
+            let options = json!({ "format": format, "mute": mute, "end": 0.4 });
+            let output = bench.make(Video, options, &clip).await;
+            assert_eq!(output.seen().stream("audio").is_none(), mute, "{format}");
+            let told = output.file.codecs.expect("codecs").audio;
+            assert_eq!(told.is_none(), mute, "{format}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn start_and_end_cut_exactly() {
     let (bench, clip) = (Bench::open().await, moments());
     let cases = [

@@ -35,6 +35,7 @@ pub(crate) fn made(lease: &Lease, name: &str) -> Published {
         bitrate: Some(800_000),
         codecs: Some(Codecs { video: Some("h264".to_owned()), audio: None }),
         sha256: "ab".repeat(32),
+        loudness: None,
         delivered_to: None,
         remote_url: None,
     };

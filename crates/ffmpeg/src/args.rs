@@ -5,10 +5,13 @@
 //! bound in pictures, in seconds and in bytes, and carries nothing of its source's metadata.
 
 use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::codec::{AudioEncoder, Muxer, VideoEncoder};
+use crate::facts::Facts;
 use crate::filter::Graph;
+use crate::loudness::{self, Gain};
 use crate::policy;
 
 /// One ffmpeg process: what it reads, what it makes of it, where it writes.
@@ -147,6 +150,8 @@ pub struct Audio {
     pub channels: Option<u32>,
     /// Samples a second; the nearest to the source's that the encoder takes when not given.
     pub sample_rate: Option<u32>,
+    /// How its loudness is changed, after the mix.
+    pub gain: Option<Gain>,
 }
 
 /// What an output may cost at most. ffmpeg ends the file there and calls it a success.
@@ -188,6 +193,18 @@ impl Conversion {
 }
 
 impl Input {
+    /// All of the file at `path`, which is as `facts` say, as it lies there.
+    #[must_use]
+    pub fn whole(path: &Path, facts: &Facts) -> Self {
+        Self {
+            path: path.to_owned(),
+            demuxer: Demuxer::of(&facts.format),
+            seek: Seek::Start,
+            span_secs: None,
+            autorotate: false,
+        }
+    }
+
     pub(crate) fn write(&self, args: &mut Arguments, threads: Option<u32>) {
         args.list.extend(policy::before_input());
         if let Some(threads) = threads {
@@ -243,7 +260,11 @@ impl Output {
         args.pair("-t", number(self.bounds.secs));
         args.pair("-fs", self.bounds.bytes);
         self.muxer.write(args);
-        args.file(&self.path);
+        if self.muxer == Muxer::Pictures {
+            args.file(&numbered(&self.path));
+        } else {
+            args.file(&self.path);
+        }
     }
 }
 
@@ -251,6 +272,9 @@ impl Audio {
     pub(crate) fn write(&self, args: &mut Arguments) {
         args.pair("-map", format!("{}:{}", self.source.input, self.source.stream));
         self.encoder.write(args);
+        if let Some(gain) = self.gain {
+            args.pair("-filter:a", loudness::chain(self.channels, &gain.to_string()));
+        }
         if let Some(channels) = self.channels {
             args.pair("-ac", channels);
         }
@@ -258,6 +282,17 @@ impl Audio {
             args.pair("-ar", rate);
         }
     }
+}
+
+/// The path of numbered files, in whose folder a `%` is no number.
+fn numbered(path: &Path) -> PathBuf {
+    let Some(name) = path.file_name() else { return path.to_owned() };
+    let folder = path.parent().unwrap_or(Path::new("")).as_os_str().as_bytes();
+    let escaped: Vec<u8> = folder
+        .iter()
+        .flat_map(|&byte| std::iter::repeat_n(byte, if byte == b'%' { 2 } else { 1 }))
+        .collect();
+    PathBuf::from(OsString::from_vec(escaped)).join(name)
 }
 
 /// Arguments being collected: names are this crate's constants.

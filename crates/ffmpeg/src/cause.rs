@@ -15,7 +15,7 @@ pub enum Cause {
     Corrupt,
     /// Media whose codec there is no permitted decoder for.
     UnsupportedCodec,
-    /// A HEIC photograph, which ffmpeg before 7.1 cannot open.
+    /// A HEIC photograph, which ffmpeg before 7.1 cannot open; without heif-convert it stays shut.
     Heic,
     /// A picture above [`crate::policy::MAX_PIXELS`].
     TooManyPixels,
@@ -41,7 +41,7 @@ impl Cause {
             Self::NotMedia => "the file is not a video, a sound or a picture that can be read",
             Self::Corrupt => "the file is damaged or incomplete",
             Self::UnsupportedCodec => "the file uses a codec that is not supported",
-            Self::Heic => "the file is a HEIC photograph, which the installed ffmpeg cannot read",
+            Self::Heic => "the file is a HEIC photograph, and heif-convert is not installed",
             Self::TooManyPixels => "the picture is too large",
             Self::TooManyStreams => "the file has too many streams",
             Self::NoSpace => "the disk is full",

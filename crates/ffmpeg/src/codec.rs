@@ -312,6 +312,8 @@ pub enum Muxer {
     Flac,
     /// One picture in a file of its own: JPEG, PNG, `WebP`.
     Picture,
+    /// Pictures in files of their own, numbered from 1: the path has `%04d` for the number.
+    Pictures,
     Avif,
     /// Repeats for ever.
     Gif,
@@ -326,6 +328,7 @@ impl Muxer {
             Self::Mp4 | Self::Mov | Self::M4a => args.pair("-movflags", "+faststart"),
             // Without it the second picture's name would be a pattern.
             Self::Picture => args.pair("-update", 1),
+            Self::Pictures => args.pair("-start_number", 1),
             Self::Gif | Self::Webp => args.pair("-loop", 0),
             // Over 4 GiB the plain header's size field is not enough.
             Self::Wav => args.pair("-rf64", "auto"),
@@ -345,7 +348,7 @@ impl Muxer {
             Self::Opus => "opus",
             Self::Wav => "wav",
             Self::Flac => "flac",
-            Self::Picture => "image2",
+            Self::Picture | Self::Pictures => "image2",
             Self::Avif => "avif",
             Self::Gif => "gif",
             Self::Webp => "webp",

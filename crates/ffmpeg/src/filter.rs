@@ -1,12 +1,16 @@
 //! A filter graph as a value: typed filters in, ffmpeg's graph text out.
 //!
-//! The list of filters is closed: none of them opens a file, reads a text or loads a module, and
-//! every parameter is a number or a name from an enum.
+//! The list of filters is closed: none of them loads a module, one opens a file (of a fixed name,
+//! in the folder that the process runs in), and every parameter is a number or a name from an
+//! enum.
 
 use std::fmt;
 
 use crate::args::{Source, number};
 use crate::facts::Rotation;
+
+/// The script that [`Filter::Subtitles`] reads, in the folder of the first output.
+pub const SUBTITLES: &str = "subtitles.ass";
 
 /// A filter with its parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,6 +32,15 @@ pub enum Filter {
     Mirror,
     /// So many pictures a second.
     Fps(f64),
+    /// What is shown at 0 seconds, and every so many seconds after that.
+    Every(f64),
+    /// So many pictures beside and below each other are one; the last one may be black in part.
+    Tile {
+        /// How many beside each other.
+        columns: u32,
+        /// How many below each other.
+        rows: u32,
+    },
     /// Time begins at 0 with the first picture.
     Restart,
     /// Only the last picture, in constant memory.
@@ -50,10 +63,18 @@ pub enum Filter {
     ToneMap(Meaning),
     /// From one standard meaning to BT.709, without touching the light.
     ToBt709(Meaning),
+    /// Red, green and blue of Display P3, as phones have them, to those of sRGB.
+    P3ToSrgb {
+        /// Whether they can be seen through.
+        alpha: bool,
+    },
     /// Colours are multiplied with alpha, so that scaling mixes no invisible colour in.
     Premultiply,
     /// Undoes [`Filter::Premultiply`].
     Unpremultiply,
+    /// With the texts of [`SUBTITLES`], which is read by libass alone: the filter `subtitles`
+    /// would have any demuxer of ffmpeg open it.
+    Subtitles,
     /// One picture: the palette of all pictures.
     PaletteGen {
         /// How many colours, 2 to 256.
@@ -254,6 +275,9 @@ impl fmt::Display for Filter {
             Self::Turn(Rotation::ThreeQuarters) => f.write_str("transpose=cclock"),
             Self::Mirror => f.write_str("hflip"),
             Self::Fps(fps) => write!(f, "fps={}", number(fps)),
+            // Rounded up, a picture is there until the next one is.
+            Self::Every(secs) => write!(f, "fps=1/{}:start_time=0:round=up", number(secs)),
+            Self::Tile { columns, rows } => write!(f, "tile={columns}x{rows}"),
             Self::Restart => f.write_str("setpts=PTS-STARTPTS"),
             // All pictures fall on the first tick, where each takes the place of the one before;
             // the end of the stream lets the one that is left through. It is told at a usual
@@ -285,10 +309,17 @@ impl fmt::Display for Filter {
                 from.write_input(f)?;
                 f.write_str(":p=bt709:t=bt709:m=bt709:r=tv,format=yuv444p")
             }
+            Self::P3ToSrgb { alpha } => write!(
+                f,
+                "format={},zscale=min=gbr:pin=smpte432:tin=iec61966-2-1:rin=pc:m=gbr:p=bt709:\
+                 t=iec61966-2-1:r=pc",
+                if alpha { "gbrap" } else { "gbrp" }
+            ),
             Self::Premultiply => f.write_str("premultiply=inplace=1"),
             Self::Unpremultiply => f.write_str("unpremultiply=inplace=1"),
+            Self::Subtitles => write!(f, "ass=f={SUBTITLES}"),
             Self::PaletteGen { colors } => {
-                write!(f, "palettegen=max_colors={colors}:stats_mode=diff")
+                write!(f, "palettegen=max_colors={colors}:stats_mode=full")
             }
         }
     }

@@ -7,7 +7,9 @@ mod codec;
 mod facts;
 pub mod filter;
 mod fork;
+mod heif;
 mod limits;
+mod loudness;
 mod pixel;
 pub mod policy;
 mod probe;
@@ -16,12 +18,15 @@ mod renditions;
 mod report;
 mod run;
 mod sandbox;
+mod shape;
 mod sniff;
+pub mod subtitles;
 mod tail;
 mod tools;
 mod turn;
 mod watch;
 mod webp;
+mod webp_film;
 
 pub use args::{
     Audio, Bounds, Command, Conversion, Demuxer, Input, Output, Seek, Source, Timing, Video,
@@ -29,9 +34,13 @@ pub use args::{
 pub use cause::Cause;
 pub use codec::{AudioEncoder, Muxer, Preset, Rate, VideoEncoder};
 pub use facts::{AudioStream, Color, Facts, OtherStream, Ratio, Rotation, Stream, VideoStream};
+pub use heif::is_display_p3;
 pub use limits::Limits;
+pub use loudness::{Gain, Loudness, Sound};
 pub use progress::{Parser as ProgressParser, Progress};
 pub use renditions::{Rendition, Renditions, TRANSPORT_OFFSET_SECS, Track, Wrapping};
 pub use run::{OutputError, Ran, RunError};
 pub use sandbox::{Layer, Level, Sandbox, Scope, TrialError};
+pub use shape::Shape;
 pub use tools::{Tools, ToolsError};
+pub use webp_film::webp_to_apng;

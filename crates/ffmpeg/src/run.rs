@@ -84,6 +84,8 @@ pub struct Ran {
     /// Whether ffmpeg said that two pictures are further apart than an MPEG-4 file can tell. It
     /// then shows the second one at once.
     pub time_is_lost: bool,
+    /// A character of the subtitles that no font of this machine has; 0 when there is no font.
+    pub missing_glyph: Option<char>,
 }
 
 /// Why an answer of ffprobe cannot be read.
@@ -95,6 +97,9 @@ pub enum OutputError {
         /// The most there may be, in bytes.
         limit: usize,
     },
+    /// Without the summary that it should end with.
+    #[error("no summary")]
+    NoSummary,
     /// Not the JSON it should be.
     #[error("not what ffprobe answers")]
     Json(#[from] serde_json::Error),
@@ -141,9 +146,21 @@ impl Tools {
         arguments: &[OsString],
         scope: Scope,
         outputs: &[PathBuf],
-        mut on_progress: impl FnMut(Progress) + Send,
+        on_progress: impl FnMut(Progress) + Send,
         stop: &CancellationToken,
     ) -> Result<Ran, RunError> {
+        self.run_heard(arguments, scope, outputs, on_progress, stop).await.map(|(ran, _)| ran)
+    }
+
+    /// The same, and what was said.
+    pub(crate) async fn run_heard(
+        &self,
+        arguments: &[OsString],
+        scope: Scope,
+        outputs: &[PathBuf],
+        mut on_progress: impl FnMut(Progress) + Send,
+        stop: &CancellationToken,
+    ) -> Result<(Ran, Tail), RunError> {
         let argv: Vec<_> = TALK.iter().map(OsString::from).chain(arguments.to_vec()).collect();
         let limits = self.limits();
         let containment = Containment::prepare(limits, self.sandbox(), scope);
@@ -183,11 +200,13 @@ impl Tools {
                 if tail.cause() == Cause::NothingWritten || missing(outputs).await {
                     Err(RunError::Refused { cause: Cause::NothingWritten, log })
                 } else {
-                    Ok(Ran {
+                    let ran = Ran {
                         written: last,
                         input_is_cut_off: tail.says_any(&CUT_OFF),
                         time_is_lost: tail.says_any(&TIME_LOST),
-                    })
+                        missing_glyph: tail.after(NO_GLYPH).find_map(glyph),
+                    };
+                    Ok((ran, tail))
                 }
             }
         }
@@ -211,6 +230,16 @@ const CUT_OFF: [&str; 2] = [": partial file", "File ended prematurely"];
 
 /// What ffmpeg says of a gap that it cannot write.
 const TIME_LOST: [&str; 2] = ["Packet duration: ", "Application provided duration: "];
+
+/// What libass says of a character that no font has.
+const NO_GLYPH: &str = "failed to find any fallback with glyph 0x";
+
+/// The letter behind [`NO_GLYPH`]. What is no letter is missed less than the film would be.
+fn glyph(text: &str) -> Option<char> {
+    let digits = text.split(|c: char| !c.is_ascii_hexdigit()).next()?;
+    let found = char::from_u32(u32::from_str_radix(digits, 16).ok()?)?;
+    (found == '\0' || found.is_alphanumeric()).then_some(found)
+}
 
 /// What an exit that is no success means.
 pub(crate) fn failed(status: ExitStatus, tail: &Tail) -> RunError {

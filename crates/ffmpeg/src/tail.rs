@@ -22,9 +22,13 @@ const SHOWN_CHARS: usize = 300;
 /// The most lines that are shown.
 const SHOWN_LINES: usize = 20;
 
+/// The last bytes that are kept as they came, for a report that is read from them.
+const LAST_BYTES: usize = 4 << 10;
+
 /// The first and the last lines that a process said.
 #[derive(Debug)]
 pub(crate) struct Tail {
+    raw: Vec<u8>,
     secrets: Vec<(String, String)>,
     line: Vec<u8>,
     first: Vec<Line>,
@@ -43,11 +47,16 @@ impl Tail {
     pub(crate) fn new(argv: &[OsString]) -> Self {
         let mut secrets: Vec<_> = argv.iter().filter_map(path_and_name).collect();
         secrets.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
-        Self { secrets, line: Vec::new(), first: Vec::new(), last: VecDeque::new() }
+        let (raw, line, first, last) = (Vec::new(), Vec::new(), Vec::new(), VecDeque::new());
+        Self { raw, secrets, line, first, last }
     }
 
     /// Takes the next bytes.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.raw.extend_from_slice(bytes);
+        if self.raw.len() > 2 * LAST_BYTES {
+            self.raw.drain(..self.raw.len() - LAST_BYTES);
+        }
         for &byte in bytes {
             match byte {
                 b'\n' | b'\r' => self.flush(),
@@ -66,6 +75,11 @@ impl Tail {
         }
     }
 
+    /// The last bytes as they came; never to be shown.
+    pub(crate) fn last_bytes(&self) -> &[u8] {
+        &self.raw[self.raw.len().saturating_sub(LAST_BYTES)..]
+    }
+
     /// Why the process gave up, as far as it said so.
     pub(crate) fn cause(&self) -> Cause {
         match Cause::of(self.texts(false)) {
@@ -77,6 +91,11 @@ impl Tail {
     /// Whether any of these was said.
     pub(crate) fn says_any(&self, sayings: &[&str]) -> bool {
         self.lines().any(|line| sayings.iter().any(|saying| line.text.contains(saying)))
+    }
+
+    /// What stands behind `saying`, wherever it was said.
+    pub(crate) fn after<'a>(&'a self, saying: &'a str) -> impl Iterator<Item = &'a str> {
+        self.lines().filter_map(move |line| Some(line.text.split_once(saying)?.1))
     }
 
     /// The last lines of weight; the last warnings when there are none.
@@ -278,6 +297,8 @@ mod tests {
         assert_eq!(log[SHOWN_LINES - 1].chars().count(), SHOWN_CHARS + 1);
         assert!(tail.first.len() + tail.last.len() <= 2 * KEPT);
         assert!(tail.line.capacity() <= 2 * LINE_BYTES);
+        assert_eq!(tail.last_bytes(), vec![b'x'; LAST_BYTES]);
+        assert!(tail.raw.len() <= 2 * LAST_BYTES);
     }
 
     proptest! {

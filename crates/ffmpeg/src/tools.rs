@@ -33,6 +33,7 @@ pub struct Tools(Arc<Inner>);
 struct Inner {
     ffmpeg: PathBuf,
     ffprobe: PathBuf,
+    heif_convert: Option<PathBuf>,
     version: String,
     encoders: BTreeSet<String>,
     limits: Limits,
@@ -99,7 +100,9 @@ impl Tools {
         let version = version("ffmpeg", &ffmpeg_says)?;
         self::version("ffprobe", &ffprobe_says)?;
         let encoders = self::encoders(&encoders);
-        Ok(Self(Arc::new(Inner { ffmpeg, ffprobe, version, encoders, limits, sandbox })))
+        let heif_convert = locate("heif-convert", None).ok();
+        let inner = Inner { ffmpeg, ffprobe, heif_convert, version, encoders, limits, sandbox };
+        Ok(Self(Arc::new(inner)))
     }
 
     /// ffmpeg's version, such as `5.1.9-0+deb12u1`.
@@ -124,6 +127,18 @@ impl Tools {
     #[must_use]
     pub fn ffprobe(&self) -> &Path {
         &self.0.ffprobe
+    }
+
+    /// Where heif-convert is, which opens HEIC photographs; not every machine has it.
+    #[must_use]
+    pub fn heif_convert(&self) -> Option<&Path> {
+        self.0.heif_convert.as_deref()
+    }
+
+    /// The same without heif-convert, to see what becomes of a HEIC photograph then.
+    #[must_use]
+    pub fn without_heif_convert(&self) -> Self {
+        Self(Arc::new(Inner { heif_convert: None, ..(*self.0).clone() }))
     }
 
     /// The box in which they run: all that this kernel has.

@@ -29,8 +29,41 @@ pub(super) async fn check(
     vec![
         Check::good("ffmpeg", tools.version()),
         encoders(&tools),
+        photographs(&tools),
+        fonts(FONTS),
         sandbox::check(&tools, rule).await,
     ]
+}
+
+/// Where fonts are looked for, here and inside the sandbox.
+const FONTS: &[&str] = &["/usr/share/fonts", "/usr/local/share/fonts"];
+
+fn photographs(tools: &Tools) -> Check {
+    match tools.heif_convert() {
+        Some(path) => Check::good("heic", format!("{} opens HEIC photographs", path.display())),
+        None => Check::doubtful(
+            "heic",
+            "no heif-convert: HEIC photographs are refused",
+            "apt-get install libheif-examples",
+        ),
+    }
+}
+
+fn fonts(folders: &[&str]) -> Check {
+    if folders.iter().any(|folder| has_font(Path::new(folder), 5)) {
+        return Check::good("fonts", "there are some, for subtitles");
+    }
+    let found = "none: subtitles cannot be burnt in";
+    Check::doubtful("fonts", found, "apt-get install fonts-dejavu-core")
+}
+
+fn has_font(folder: &Path, depth: u32) -> bool {
+    let Ok(entries) = std::fs::read_dir(folder) else { return false };
+    entries.filter_map(Result::ok).map(|entry| entry.path()).any(|path| {
+        let ending = path.extension().unwrap_or_default().to_ascii_lowercase();
+        let is_font = ["ttf", "otf", "ttc"].iter().any(|known| ending == *known);
+        is_font || depth > 0 && path.is_dir() && has_font(&path, depth - 1)
+    })
 }
 
 fn encoders(tools: &Tools) -> Check {
@@ -44,4 +77,22 @@ fn encoders(tools: &Tools) -> Check {
     }
     let found = format!("missing: {}", missing.join(", "));
     Check::doubtful("encoders", found, "install your distribution's full ffmpeg")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Verdict;
+    use super::*;
+
+    #[test]
+    fn a_machine_without_fonts_is_told_which_package_has_some() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().to_str().expect("UTF-8");
+        let none = fonts(&[path, "/nowhere"]);
+        assert_eq!(none.verdict, Verdict::Doubtful);
+        assert!(none.fix.expect("a fix").contains("fonts-dejavu-core"));
+        std::fs::create_dir(folder.path().join("truetype")).expect("a folder");
+        std::fs::write(folder.path().join("truetype/Some.TTF"), "").expect("a file");
+        assert_eq!(fonts(&[path]).verdict, Verdict::Good);
+    }
 }

@@ -2,6 +2,7 @@
 
 mod download;
 mod fetch;
+mod side;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -22,6 +22,122 @@ pub struct AudioOptions {
     pub start: Option<Seconds>,
     /// Where to end; the source's end when nothing is said.
     pub end: Option<Seconds>,
+    /// By what the loudness is brought to `target_lufs`; it stays when nothing is said.
+    pub normalize: Option<Normalize>,
+    /// The loudness that `normalize` brings it to; -16 when nothing is said.
+    pub target_lufs: Option<TargetLufs>,
+    /// Whether the shape of the sound is made as well, for a player to draw.
+    pub waveform: Option<Waveform>,
+    /// How many points the shape has; 1000 when nothing is said.
+    pub waveform_points: Option<WaveformPoints>,
+}
+
+/// How the shape of a sound is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Waveform {
+    /// As audiowaveform writes it and peaks.js reads it.
+    Json,
+}
+
+/// How many points the shape of a sound has: 10 to 10,000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
+pub struct WaveformPoints(u32);
+
+impl From<WaveformPoints> for u32 {
+    fn from(points: WaveformPoints) -> Self {
+        points.0
+    }
+}
+
+impl PartialSchema for WaveformPoints {
+    fn schema() -> RefOr<Schema> {
+        value::range("How many points a waveform has.", Type::Integer, 10.0, 10_000.0)
+    }
+}
+
+impl ToSchema for WaveformPoints {}
+
+impl WaveformPoints {
+    /// The number of points.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl Default for WaveformPoints {
+    /// 1000: a point for every pixel of a wide player.
+    fn default() -> Self {
+        Self(1000)
+    }
+}
+
+impl TryFrom<u32> for WaveformPoints {
+    type Error = &'static str;
+
+    fn try_from(points: u32) -> Result<Self, Self::Error> {
+        if (10..=10_000).contains(&points) {
+            Ok(Self(points))
+        } else {
+            Err("a waveform has from 10 to 10000 points")
+        }
+    }
+}
+
+/// By what the loudness is measured that is brought to a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Normalize {
+    /// The integrated loudness of EBU R 128.
+    Lufs,
+}
+
+/// A loudness in LUFS: -70 to -5.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(try_from = "f64", into = "f64")]
+pub struct TargetLufs(f64);
+
+impl From<TargetLufs> for f64 {
+    fn from(target: TargetLufs) -> Self {
+        target.0
+    }
+}
+
+impl PartialSchema for TargetLufs {
+    fn schema() -> RefOr<Schema> {
+        value::range("A loudness in LUFS.", Type::Number, -70.0, -5.0)
+    }
+}
+
+impl ToSchema for TargetLufs {}
+
+impl TargetLufs {
+    /// The number of LUFS.
+    #[must_use]
+    pub const fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl Default for TargetLufs {
+    /// -16: what players of podcasts and videos expect.
+    fn default() -> Self {
+        Self(-16.0)
+    }
+}
+
+impl TryFrom<f64> for TargetLufs {
+    type Error = &'static str;
+
+    fn try_from(lufs: f64) -> Result<Self, Self::Error> {
+        if (-70.0..=-5.0).contains(&lufs) {
+            Ok(Self(lufs))
+        } else {
+            Err("a loudness is from -70 to -5 LUFS")
+        }
+    }
 }
 
 /// An audio codec in its usual container.
@@ -116,8 +232,26 @@ impl PartialSchema for AudioBitrate {
 impl ToSchema for AudioBitrate {}
 
 impl AudioOptions {
+    /// The loudness that is asked for.
+    #[must_use]
+    pub fn target_lufs(&self) -> Option<f64> {
+        self.normalize.map(|Normalize::Lufs| self.target_lufs.unwrap_or_default().get())
+    }
+
     pub(super) fn validate(&self) -> Result<(), OptionError> {
         value::check_span(self.start, self.end)?;
+        if self.target_lufs.is_some() && self.normalize.is_none() {
+            return Err(OptionError::new(
+                "target_lufs",
+                "`target_lufs` needs `normalize: \"lufs\"`",
+            )
+            .hint("add `normalize`, or leave `target_lufs` out"));
+        }
+        if self.waveform_points.is_some() && self.waveform.is_none() {
+            let message = "`waveform_points` needs `waveform: \"json\"`";
+            return Err(OptionError::new("waveform_points", message)
+                .hint("add `waveform`, or leave `waveform_points` out"));
+        }
         if self.bitrate.is_some() && self.format.is_lossless() {
             let format = self.format.name();
             return Err(OptionError::new("bitrate", format!("{format} has no bitrate to choose"))

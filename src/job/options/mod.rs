@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Number, Value};
 use url::Url;
 
+use super::InputUrl;
 use crate::task::Kind;
 
 pub use adaptive::{
@@ -23,11 +24,13 @@ pub use adaptive::{
     SegmentType,
 };
 pub use animation::{AnimationFormat, AnimationOptions};
-pub use audio::{AudioBitrate, AudioFormat, AudioOptions};
-pub use image::{ImageFormat, ImageOptions};
+pub use audio::{
+    AudioBitrate, AudioFormat, AudioOptions, Normalize, TargetLufs, Waveform, WaveformPoints,
+};
+pub use image::{ImageFormat, ImageOptions, Interval, Sprite, Tiles};
 pub use probe::ProbeOptions;
 pub use value::{Color, Fit, FrameRate, Length, MAX_SIDE, Position, Quality, Seconds};
-pub use video::{VideoBitrate, VideoCodec, VideoFormat, VideoOptions};
+pub use video::{SubtitleStyle, SubtitleUrl, VideoBitrate, VideoCodec, VideoFormat, VideoOptions};
 
 /// The valid options of a job, by kind.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,6 +96,24 @@ impl Options {
             Self::AdaptiveVideo(options) => {
                 options.encryption.as_ref().map(|encryption| encryption.key_url.get())
             }
+            _ => None,
+        }
+    }
+
+    /// The subtitles that are to be fetched beside the input.
+    #[must_use]
+    pub fn subtitle_url(&self) -> Option<&InputUrl> {
+        match self {
+            Self::Video(options) => options.subtitle_url.as_ref().map(SubtitleUrl::url),
+            _ => None,
+        }
+    }
+
+    /// The loudness that the sound is to have, where one is asked for.
+    #[must_use]
+    pub fn target_lufs(&self) -> Option<f64> {
+        match self {
+            Self::Audio(options) => options.target_lufs(),
             _ => None,
         }
     }

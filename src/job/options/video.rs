@@ -1,12 +1,13 @@
 //! `kind: "video"`.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{Schema, Type};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::value::{Color, Fit, FrameRate, Length, Position, Quality, Seconds};
 use super::{OptionError, value};
+use crate::job::InputUrl;
 
 /// What may be asked of a video.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, ToSchema)]
@@ -36,6 +37,64 @@ pub struct VideoOptions {
     pub start: Option<Seconds>,
     /// Where to end; the source's end when nothing is said.
     pub end: Option<Seconds>,
+    /// Whether the sound is left out.
+    pub mute: bool,
+    /// Subtitles to be fetched, a SubRip or WebVTT file.
+    pub subtitle_url: Option<SubtitleUrl>,
+    /// What becomes of them; they are burnt in when nothing is said.
+    pub subtitle_style: Option<SubtitleStyle>,
+}
+
+/// Where subtitles are: an `http` or `https` URL.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct SubtitleUrl(InputUrl);
+
+impl Serialize for SubtitleUrl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.as_str())
+    }
+}
+
+impl PartialSchema for SubtitleUrl {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some("Where subtitles are: an `http` or `https` URL."))
+            .pattern(Some("^[hH][tT][tT][pP][sS]?://"))
+            .max_length(Some(InputUrl::MAX_LEN))
+            .into()
+    }
+}
+
+impl ToSchema for SubtitleUrl {}
+
+impl SubtitleUrl {
+    /// The URL.
+    #[must_use]
+    pub const fn url(&self) -> &InputUrl {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for SubtitleUrl {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let url = InputUrl::parse(&text).map_err(|error| error.to_string())?;
+        if url.object().is_some() {
+            return Err("subtitles are fetched from http and https URLs".to_owned());
+        }
+        Ok(Self(url))
+    }
+}
+
+/// What becomes of subtitles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SubtitleStyle {
+    /// They become part of the picture.
+    BurnIn,
 }
 
 /// A video container.
@@ -149,6 +208,13 @@ impl VideoOptions {
     pub(super) fn validate(&self) -> Result<(), OptionError> {
         value::check_span(self.start, self.end)?;
         value::check_background(self.background, self.fit, self.width, self.height)?;
+        if self.subtitle_style.is_some() && self.subtitle_url.is_none() {
+            return Err(OptionError::new(
+                "subtitle_style",
+                "`subtitle_style` needs `subtitle_url`",
+            )
+            .hint("add the URL of the subtitles, or leave `subtitle_style` out"));
+        }
         if self.format.codecs().contains(&self.codec()) {
             return Ok(());
         }

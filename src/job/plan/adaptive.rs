@@ -73,6 +73,7 @@ pub(super) fn plan(options: &AdaptiveOptions, given: Given<'_>) -> Result<Plan, 
         grid: Grid::Even,
         fps: fps.map(|_| MAX_ADAPTIVE_FPS),
         at_most: None,
+        every_secs: None,
         last_only: false,
     };
     let rungs = ladder(picture.geometry().size());

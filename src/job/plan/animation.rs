@@ -38,6 +38,7 @@ pub(super) fn plan(options: &AnimationOptions, given: Given<'_>) -> Result<Plan,
         },
         grid: Grid::Even,
         fps: Some(options.fps()),
+        every_secs: None,
         // A palette waits for the last picture, and a broken clock can put it hours away.
         at_most: Some(span.frames(options.fps())),
         last_only: false,

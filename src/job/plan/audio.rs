@@ -1,13 +1,16 @@
 //! `kind: "audio"`: the sound alone.
 
-use ffmpeg::{Audio, AudioEncoder, AudioStream, Bounds, Conversion, Muxer, Output, Source};
+use ffmpeg::{Audio, AudioEncoder, AudioStream, Bounds, Conversion, Muxer, Output, Sound, Source};
 
 use super::picture::input;
 use super::span::Span;
-use super::{FileType, Given, Plan, Step, gate, quality};
+use super::{FactsFrom, FileType, Given, Plan, Planned, Step, Work, gate, quality};
 use crate::job::FileKind;
 use crate::job::options::{AudioBitrate, AudioFormat, AudioOptions, Seconds};
 use crate::task::{ErrorKind, Failure};
+
+const WAVEFORM: FileType =
+    FileType::new(FileKind::Text, "json", "application/json", "waveform.json");
 
 /// More channels than these are mixed down in formats made for listening.
 const MAX_CHANNELS: u32 = 2;
@@ -29,11 +32,8 @@ const VORBIS_BITS: [(u32, u32, u32); 5] = [
 const OPUS_BITS: u32 = 256_000;
 
 pub(super) fn plan(options: &AudioOptions, given: Given<'_>) -> Result<Plan, Failure> {
-    let Some(audio) = gate::sound(given.facts)? else {
-        return Err(Failure::new(ErrorKind::InputNoAudio, "the input has no sound"));
-    };
-    let (start, end) = (options.start.unwrap_or_default(), options.end.map(Seconds::get));
-    let span = Span::new(start.get(), end, given.facts.duration, given.settings)?;
+    let audio = heard(given)?;
+    let span = span(options, given)?;
     let (file, muxer) = container(options.format);
     let conversion = Conversion {
         threads: given.settings.threads,
@@ -43,7 +43,7 @@ pub(super) fn plan(options: &AudioOptions, given: Given<'_>) -> Result<Plan, Fai
             path: file.path(given),
             muxer,
             video: None,
-            audio: Some(sound(options, audio)),
+            audio: Some(sound(options, audio, given)),
             bounds: Bounds {
                 frames: 0,
                 secs: span.bound_secs,
@@ -52,8 +52,43 @@ pub(super) fn plan(options: &AudioOptions, given: Given<'_>) -> Result<Plan, Fai
         },
         expected_secs: span.expected_secs,
     };
-    let step = Step::run(conversion.command(), 1.0);
-    Ok(file.plan(given, vec![step], None).capped(span.is_capped))
+    let mut plan = file.plan(given, vec![Step::run(conversion.command(), 1.0)], None);
+    if options.waveform.is_some() {
+        let points = options.waveform_points.unwrap_or_default().get();
+        let (sound, name) = (file.file_name, WAVEFORM.file_name);
+        plan.steps.push(Step::quick(Work::Shape { sound, name, points }));
+        plan.outputs.push(Planned::file(WAVEFORM, name.to_owned(), FactsFrom::Nobody));
+    }
+    Ok(plan.capped(span.is_capped))
+}
+
+/// What is to be measured before the plan, and the loudness that is asked for.
+pub(super) fn to_level(
+    options: &AudioOptions,
+    given: Given<'_>,
+) -> Result<Option<(Sound, f64)>, Failure> {
+    let Some(target_lufs) = options.target_lufs() else { return Ok(None) };
+    let (audio, span) = (heard(given)?, span(options, given)?);
+    let channels = channels(options, audio);
+    let sound = Sound {
+        input: input(given, span.seek, span.read_secs),
+        stream: audio.index,
+        channels: mixed(channels, audio),
+        is_surround: channels > MAX_CHANNELS,
+        gain: None,
+        bound_secs: span.bound_secs,
+    };
+    Ok(Some((sound, target_lufs)))
+}
+
+fn heard(given: Given<'_>) -> Result<&AudioStream, Failure> {
+    gate::sound(given.facts)?
+        .ok_or_else(|| Failure::new(ErrorKind::InputNoAudio, "the input has no sound"))
+}
+
+fn span(options: &AudioOptions, given: Given<'_>) -> Result<Span, Failure> {
+    let (start, end) = (options.start.unwrap_or_default(), options.end.map(Seconds::get));
+    Span::new(start.get(), end, given.facts.duration, given.settings)
 }
 
 const fn container(format: AudioFormat) -> (FileType, Muxer) {
@@ -68,21 +103,33 @@ const fn container(format: AudioFormat) -> (FileType, Muxer) {
     (FileType::new(FileKind::Audio, format, content_type, file_name), muxer)
 }
 
-fn sound(options: &AudioOptions, audio: &AudioStream) -> Audio {
+fn channels(options: &AudioOptions, audio: &AudioStream) -> u32 {
     let lossless = options.format.is_lossless();
-    let channels = if lossless { audio.channels } else { audio.channels.clamp(1, MAX_CHANNELS) };
+    if lossless { audio.channels } else { audio.channels.clamp(1, MAX_CHANNELS) }
+}
+
+/// How many channels the source is mixed to, if not to its own.
+fn mixed(channels: u32, audio: &AudioStream) -> Option<u32> {
+    (channels != audio.channels).then_some(channels)
+}
+
+fn sound(options: &AudioOptions, audio: &AudioStream, given: Given<'_>) -> Audio {
+    let (channels, gain) = (channels(options, audio), given.known.gain);
     let sample_rate = match options.format {
-        AudioFormat::Wav | AudioFormat::Flac => None,
+        // A limiter works at another rate.
+        AudioFormat::Wav | AudioFormat::Flac => gain.map(|_| audio.sample_rate),
         AudioFormat::Opus => Some(MAX_SAMPLE_RATE),
         AudioFormat::Mp3 | AudioFormat::Aac | AudioFormat::Ogg => {
-            (audio.sample_rate > MAX_SAMPLE_RATE).then_some(MAX_SAMPLE_RATE)
+            let too_high = audio.sample_rate > MAX_SAMPLE_RATE;
+            (too_high || gain.is_some()).then_some(audio.sample_rate.min(MAX_SAMPLE_RATE))
         }
     };
     Audio {
         source: Source { input: 0, stream: audio.index },
         encoder: encoder(options, audio, channels),
-        channels: (channels != audio.channels).then_some(channels),
+        channels: mixed(channels, audio),
         sample_rate,
+        gain,
     }
 }
 

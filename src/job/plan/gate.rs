@@ -24,13 +24,6 @@ pub(super) fn check_whole(facts: &Facts, settings: &Settings) -> Result<(), Fail
             "the input has neither picture nor sound",
         ));
     }
-    if facts.format == "webp" {
-        return Err(Failure::new(
-            ErrorKind::InputUnsupported,
-            "the input is a moving WebP, which ffmpeg cannot read",
-        )
-        .hint("convert it to a GIF or to a video first"));
-    }
     let streams = facts.streams.len();
     if streams > policy::MAX_STREAMS as usize {
         return Err(over_limit(format!(

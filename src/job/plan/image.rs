@@ -1,13 +1,13 @@
 //! `kind: "image"`: one picture, from a film or from another picture.
 
 use ffmpeg::filter::{Filter, Graph, Matrix, Meaning, PixelFormat, Range, Scale};
-use ffmpeg::{Bounds, Conversion, Muxer, Output, Seek, Timing, Video, VideoStream};
+use ffmpeg::{Bounds, Conversion, Muxer, Output, Seek, Timing, Video, VideoEncoder, VideoStream};
 
 use super::picture::Picture;
 use super::size::{Grid, Wish};
-use super::{FileType, Given, Plan, Step, gate, quality};
+use super::{FileType, Given, Plan, Step, gate, quality, series};
 use crate::job::FileKind;
-use crate::job::options::{ImageFormat, ImageOptions};
+use crate::job::options::{ImageFormat, ImageOptions, Quality};
 use crate::task::Failure;
 
 const JPEG: FileType = FileType::new(FileKind::Image, "jpeg", "image/jpeg", "image.jpg");
@@ -22,20 +22,19 @@ const TAIL_SECS: f64 = 10.0;
 const BOUND_SECS: f64 = 1e9;
 
 pub(super) fn plan(options: &ImageOptions, given: Given<'_>) -> Result<Plan, Failure> {
+    if options.interval.is_some() || options.sprite.is_some() {
+        return series::plan(options, given);
+    }
     let (video, still) = gate::any_picture(given.facts)?;
     let format = options.format.unwrap_or_else(|| usual(video, still));
-    let file = match format {
-        ImageFormat::Jpeg => JPEG,
-        ImageFormat::Png => PNG,
-        ImageFormat::Webp => WEBP,
-        ImageFormat::Avif => AVIF,
-    };
+    let file = file_type(format);
     let picture = Picture {
         video,
         still,
         wish: wish(options),
         grid: if format == ImageFormat::Avif { Grid::Even } else { Grid::Any },
         fps: None,
+        every_secs: None,
         at_most: None,
         last_only: false,
     };
@@ -55,11 +54,29 @@ pub(super) fn plan(options: &ImageOptions, given: Given<'_>) -> Result<Plan, Fai
     Ok(file.plan(given, vec![one(seek, false)], Some(vec![last])))
 }
 
+pub(super) const fn file_type(format: ImageFormat) -> FileType {
+    match format {
+        ImageFormat::Jpeg => JPEG,
+        ImageFormat::Png => PNG,
+        ImageFormat::Webp => WEBP,
+        ImageFormat::Avif => AVIF,
+    }
+}
+
+pub(super) fn encoder(format: ImageFormat, level: Quality) -> VideoEncoder {
+    match format {
+        ImageFormat::Jpeg => quality::jpeg(level),
+        ImageFormat::Png => VideoEncoder::Png,
+        ImageFormat::Webp => quality::webp(level),
+        ImageFormat::Avif => quality::avif(level),
+    }
+}
+
 fn tail(duration: f64) -> Seek {
     if duration > TAIL_SECS { Seek::KeyframeBefore(duration - TAIL_SECS) } else { Seek::Start }
 }
 
-fn wish(options: &ImageOptions) -> Wish {
+pub(super) fn wish(options: &ImageOptions) -> Wish {
     Wish {
         width: options.width,
         height: options.height,
@@ -70,12 +87,15 @@ fn wish(options: &ImageOptions) -> Wish {
 }
 
 /// The format of the input; WebP for the picture of a film, PNG for what nobody publishes.
-fn usual(video: &VideoStream, still: bool) -> ImageFormat {
+pub(super) fn usual(video: &VideoStream, still: bool) -> ImageFormat {
     match video.codec.as_str() {
         _ if !still => ImageFormat::Webp,
         "mjpeg" => ImageFormat::Jpeg,
         "webp" => ImageFormat::Webp,
         "av1" => ImageFormat::Avif,
+        // Few programs open what a phone makes, and every one opens a JPEG.
+        "hevc" if !video.alpha => ImageFormat::Jpeg,
+        "hevc" => ImageFormat::Webp,
         _ => ImageFormat::Png,
     }
 }
@@ -88,12 +108,8 @@ fn step(
     file: FileType,
     given: Given<'_>,
 ) -> Step {
-    let (encoder, muxer) = match format {
-        ImageFormat::Jpeg => (quality::jpeg(options.quality), Muxer::Picture),
-        ImageFormat::Png => (ffmpeg::VideoEncoder::Png, Muxer::Picture),
-        ImageFormat::Webp => (quality::webp(options.quality), Muxer::Picture),
-        ImageFormat::Avif => (quality::avif(options.quality), Muxer::Avif),
-    };
+    let encoder = encoder(format, options.quality);
+    let muxer = if format == ImageFormat::Avif { Muxer::Avif } else { Muxer::Picture };
     let conversion = Conversion {
         threads: given.settings.threads,
         inputs: vec![picture.input(given, seek, None)],
@@ -110,7 +126,7 @@ fn step(
     Step::run(conversion.command(), 1.0)
 }
 
-fn graph(format: ImageFormat, picture: Picture<'_>) -> Graph {
+pub(super) fn graph(format: ImageFormat, picture: Picture<'_>) -> Graph {
     let keeps_alpha = matches!(format, ImageFormat::Png | ImageFormat::Webp);
     if picture.video.alpha && keeps_alpha && picture.wish.background.is_none() {
         return transparent(format, picture);

@@ -14,6 +14,7 @@ mod image;
 mod output;
 mod picture;
 mod quality;
+mod series;
 mod size;
 mod span;
 mod video;
@@ -21,13 +22,15 @@ mod whole;
 
 use std::path::PathBuf;
 
-use ffmpeg::{Command, Facts};
+use ffmpeg::subtitles::Subtitles;
+use ffmpeg::{Command, Facts, Gain, Sound};
 
 use super::{FileKind, Options};
 use crate::package::Package;
 use crate::task::{ErrorKind, Failure};
 
 pub use output::{FactsFrom, Place, Planned};
+pub use series::Thumbnails;
 
 /// What makes a job's outputs.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,6 +74,19 @@ pub struct Step {
 pub enum Work {
     /// Runs a process.
     Run(Command),
+    /// Makes an empty folder below the plan's own.
+    Folder(&'static str),
+    /// Writes the shape of a sound that was made.
+    Shape {
+        /// The name of the sound.
+        sound: &'static str,
+        /// The file's name.
+        name: &'static str,
+        /// How many points it has.
+        points: u32,
+    },
+    /// Writes the list of the sheets that were made.
+    Thumbnails(Thumbnails),
     /// Writes a small text into the plan's folder.
     Write {
         /// The file's name.
@@ -83,6 +99,16 @@ pub enum Work {
 }
 
 impl Step {
+    /// Writes a text, which takes no time.
+    fn write(name: impl Into<String>, text: String) -> Self {
+        Self::quick(Work::Write { name: name.into(), text })
+    }
+
+    /// Does what takes no time beside the rest.
+    const fn quick(work: Work) -> Self {
+        Self { work, share: 0.0 }
+    }
+
     const fn run(command: Command, share: f32) -> Self {
         Self { work: Work::Run(command), share }
     }
@@ -92,7 +118,11 @@ impl Step {
     pub const fn command(&self) -> Option<&Command> {
         match &self.work {
             Work::Run(command) => Some(command),
-            Work::Write { .. } | Work::Package(_) => None,
+            Work::Folder(_)
+            | Work::Package(_)
+            | Work::Shape { .. }
+            | Work::Thumbnails(_)
+            | Work::Write { .. } => None,
         }
     }
 }
@@ -104,6 +134,16 @@ pub struct Workspace {
     pub input: PathBuf,
     /// The folder that outputs, and files between two steps, go into.
     pub output: PathBuf,
+}
+
+/// What has been found out for a plan, beside the facts of the input.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Known {
+    /// How the loudness is to be changed, once [`to_level`] has been measured; a silent input has
+    /// none.
+    pub gain: Option<Gain>,
+    /// The subtitles that the options name.
+    pub subtitles: Option<Subtitles>,
 }
 
 /// What the server allows a plan to cost, and what its ffmpeg can do.
@@ -145,6 +185,7 @@ pub enum Av1Encoder {
 #[derive(Clone, Copy, Debug)]
 struct Given<'a> {
     facts: &'a Facts,
+    known: &'a Known,
     files: &'a Workspace,
     settings: &'a Settings,
 }
@@ -157,11 +198,12 @@ struct Given<'a> {
 pub fn plan(
     options: &Options,
     facts: &Facts,
+    known: &Known,
     files: &Workspace,
     settings: &Settings,
 ) -> Result<Plan, Failure> {
     gate::check_whole(facts, settings)?;
-    let given = Given { facts, files, settings };
+    let given = Given { facts, known, files, settings };
     match options {
         Options::Video(options) => video::plan(options, given),
         Options::Audio(options) => audio::plan(options, given),
@@ -172,6 +214,23 @@ pub fn plan(
             Err(Failure::new(ErrorKind::InternalError, "nothing is made of a probed input"))
         }
     }
+}
+
+/// The sound whose loudness must be known before the plan, and the loudness that it is to have;
+/// nothing where none is asked for.
+///
+/// # Errors
+///
+/// As of [`plan`].
+pub fn to_level(
+    options: &Options,
+    facts: &Facts,
+    files: &Workspace,
+    settings: &Settings,
+) -> Result<Option<(Sound, f64)>, Failure> {
+    let Options::Audio(options) = options else { return Ok(None) };
+    gate::check_whole(facts, settings)?;
+    audio::to_level(options, Given { facts, known: &Known::default(), files, settings })
 }
 
 /// A kind of file: what it is called, in the options, in HTTP and in storage.

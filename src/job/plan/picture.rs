@@ -22,6 +22,8 @@ pub(super) struct Picture<'a> {
     pub(super) grid: Grid,
     /// Pictures a second, if they are to be others than the source's.
     pub(super) fps: Option<f64>,
+    /// One picture every so many seconds.
+    pub(super) every_secs: Option<f64>,
     /// The most pictures that are taken.
     pub(super) at_most: Option<u64>,
     /// Only the last picture.
@@ -43,6 +45,7 @@ impl Picture<'_> {
     pub(super) fn upright(&self) -> Graph {
         Graph::from_stream(Source { input: 0, stream: self.video.index })
             .then_some(self.last_only.then_some(Filter::LastOnly))
+            .then_some(self.every_secs.map(Filter::Every))
             .then_some((self.still && self.video.mirrored).then_some(Filter::Mirror))
             .then_some(self.turn())
             .then_some(self.fps.map(Filter::Fps))
@@ -52,7 +55,9 @@ impl Picture<'_> {
     /// The same in standard light: 8 bit, BT.709, no more light than a screen has.
     pub(super) fn standard(&self) -> Graph {
         let coding = Coding::of(self.video, self.still);
-        self.upright().then_some(to_standard(self.video, coding))
+        let standard = self.upright().then_some(to_standard(self.video, coding));
+        let is_wide = coding == Coding::Rgb && self.video.color.primaries == "smpte432";
+        standard.then_some(is_wide.then_some(Filter::P3ToSrgb { alpha: self.video.alpha }))
     }
 
     /// The same, laid on the ground where it can be seen through.

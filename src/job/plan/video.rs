@@ -1,5 +1,7 @@
 //! `kind: "video"`: one ffmpeg from the source to a file that plays everywhere.
 
+use ffmpeg::filter::{Filter, Rgb, SUBTITLES};
+use ffmpeg::subtitles::Look;
 use ffmpeg::{Audio, Bounds, Conversion, Facts, Muxer, Output, Source, Timing, Video, VideoStream};
 
 use super::picture::Picture;
@@ -36,11 +38,18 @@ pub(super) fn plan(options: &VideoOptions, given: Given<'_>) -> Result<Plan, Fai
         wish: wish(options),
         grid: Grid::Even,
         fps,
+        every_secs: None,
         at_most: None,
         last_only: false,
     };
-    let graph =
-        if keeps_light(options, video) { picture.untouched() } else { picture.for_players() };
+    let keeps_light = keeps_light(options, video);
+    let graph = if keeps_light { picture.untouched() } else { picture.for_players() };
+    let script = given.known.subtitles.as_ref().map(|subtitles| {
+        let (width, height) = picture.geometry().size();
+        let color = if keeps_light { white_of(video) } else { WHITE };
+        subtitles.to_ass(&Look { width, height, color, start_secs: start.get() })
+    });
+    let graph = graph.then_some(script.is_some().then_some(Filter::Subtitles));
     let bitrate = options.bitrate.map(crate::job::options::VideoBitrate::get);
     let conversion = Conversion {
         threads: given.settings.threads,
@@ -58,7 +67,11 @@ pub(super) fn plan(options: &VideoOptions, given: Given<'_>) -> Result<Plan, Fai
                 ),
                 timing: if fps.is_some() { Timing::Graph } else { Timing::Source },
             }),
-            audio: sound(options.format, options.quality, given.facts)?,
+            audio: if options.mute {
+                None
+            } else {
+                sound(options.format, options.quality, given.facts)?
+            },
             bounds: Bounds {
                 frames: span.frames(fps.unwrap_or(MAX_FPS)),
                 secs: span.bound_secs,
@@ -67,8 +80,24 @@ pub(super) fn plan(options: &VideoOptions, given: Given<'_>) -> Result<Plan, Fai
         },
         expected_secs: span.expected_secs,
     };
-    let step = Step::run(conversion.command(), 1.0);
-    Ok(file.plan(given, vec![step], None).capped(span.is_capped))
+    let texts = script.map(|script| Step::write(SUBTITLES, script));
+    let steps = texts.into_iter().chain([Step::run(conversion.command(), 1.0)]).collect();
+    Ok(file.plan(given, steps, None).capped(span.is_capped))
+}
+
+const fn grey(level: u8) -> Rgb {
+    Rgb { red: level, green: level, blue: level }
+}
+
+const WHITE: Rgb = grey(255);
+
+/// What is as bright as paper in pictures that can be brighter: 203 cd/m² (ITU-R BT.2408).
+fn white_of(video: &VideoStream) -> Rgb {
+    match video.color.transfer.as_str() {
+        "smpte2084" => grey(148),
+        "arib-std-b67" => grey(191),
+        _ => WHITE,
+    }
 }
 
 fn wish(options: &VideoOptions) -> Wish {
@@ -114,5 +143,6 @@ pub(super) fn sound(
         encoder,
         channels: (audio.channels > MAX_CHANNELS).then_some(MAX_CHANNELS),
         sample_rate,
+        gain: None,
     }))
 }

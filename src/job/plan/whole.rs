@@ -37,6 +37,26 @@ impl Plan {
         }
     }
 
+    /// Refuses a film whose subtitles could not be written into it.
+    ///
+    /// # Errors
+    ///
+    /// A letter of them is in no font of this server.
+    pub fn check_glyphs(&self, ran: &Ran) -> Result<(), Failure> {
+        let Some(missing) = ran.missing_glyph else { return Ok(()) };
+        Err(if missing == '\0' {
+            Failure::new(ErrorKind::FontMissing, "this server has no font for subtitles")
+                .hint("whoever runs it installs one, such as Debian's fonts-dejavu-core")
+        } else {
+            let code = u32::from(missing);
+            let message = format!(
+                "no font of this server has {missing} (U+{code:04X}), which the subtitles use"
+            );
+            Failure::new(ErrorKind::FontMissing, message)
+                .hint("whoever runs it installs one, such as Debian's fonts-noto-cjk")
+        })
+    }
+
     /// Refuses an output of `secs` that holds less than was asked for.
     ///
     /// # Errors
@@ -94,7 +114,7 @@ mod tests {
 
     use super::*;
     use crate::job::Options;
-    use crate::job::plan::{Settings, Workspace, plan};
+    use crate::job::plan::{Known, Settings, Workspace, plan};
     use crate::task::Kind;
 
     /// A video of an input that says it is 4 s long, on a server that takes 10 s.
@@ -117,7 +137,7 @@ mod tests {
         let files = Workspace { input: "/in".into(), output: "/out".into() };
         let settings =
             Settings { max_duration_secs: 10.0, max_output_bytes: 1000, ..Settings::default() };
-        plan(&options, &facts, &files, &settings).expect("a plan")
+        plan(&options, &facts, &Known::default(), &files, &settings).expect("a plan")
     }
 
     fn verdict(plan: &Plan, frame: u64, secs: f64, ran: Ran) -> Option<&'static str> {

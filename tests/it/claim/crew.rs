@@ -265,6 +265,7 @@ impl Crew {
             bitrate: None,
             codecs: None,
             sha256: stored.sha256,
+            loudness: None,
             delivered_to: None,
             remote_url: None,
         };

@@ -34,7 +34,7 @@ fn a_good_machine_is_told_so_line_by_line() {
     let said = Desk::new().run_with(&["doctor"], &env);
     said.assert_well();
     let checks = checks(&said);
-    for name in ["ffmpeg", "encoders", "sandbox", "data", "port", "links"] {
+    for name in ["ffmpeg", "encoders", "heic", "fonts", "sandbox", "data", "port", "links"] {
         assert_eq!(verdict(&checks, name), "good", "{said:?}");
     }
 }

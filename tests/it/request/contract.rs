@@ -321,6 +321,12 @@ fn company(kind: Kind, name: &str, value: &Value) -> Map<String, Value> {
     if name == "codec" && value == "vp9" {
         options.insert("format".to_owned(), json!("webm"));
     }
+    if name == "waveform_points" {
+        options.insert("waveform".to_owned(), json!("json"));
+    }
+    if name == "target_lufs" {
+        options.insert("normalize".to_owned(), json!("lufs"));
+    }
     if name == "subtitle_style" {
         options.insert("subtitle_url".to_owned(), json!("https://example.com/a.srt"));
     }

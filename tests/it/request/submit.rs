@@ -45,6 +45,32 @@ async fn process_takes_a_batch_and_keeps_its_order() {
 }
 
 #[tokio::test]
+async fn subtitles_at_a_private_address_are_refused_as_an_input_is() {
+    let app = TestApp::new().await;
+    for url in ["http://127.0.0.1/a.srt", "http://[::1]/a.srt", "http://0x7f.1/a.srt"] {
+        let options = json!({ "subtitle_url": url });
+        let input = "https://example.com/a.mp4";
+        let one = json!({ "input": input, "kind": "video", "options": options });
+        let answer = app.post("/jobs", &one).await;
+        assert_eq!(answer.status, 400, "{url}");
+        assert_eq!(answer.json()["field"], "options.subtitle_url", "{url}");
+        assert_eq!(answer.json()["kind"], "invalid_input", "{url}");
+        let many = json!({ "url": input, "tasks": [{ "kind": "video", "options": options }] });
+        let answer = app.post("/process", &many).await;
+        assert_eq!(answer.json()["field"], "tasks[0].options.subtitle_url", "{url}");
+    }
+    for url in ["file:///etc/passwd", "s3://bucket/a.srt", "ftp://example.com/a.srt", "a.srt"] {
+        let options = json!({ "subtitle_url": url });
+        let one = json!({
+            "input": "https://example.com/a.mp4", "kind": "video", "options": options
+        });
+        let answer = app.post("/jobs", &one).await;
+        assert_eq!(answer.json()["kind"], "invalid_option", "{url}");
+    }
+    assert_eq!(app.get("/jobs").await.json(), json!([]));
+}
+
+#[tokio::test]
 async fn a_batch_is_taken_whole_or_not_at_all() {
     let app = TestApp::with(|state| state.limits.max_queued = 2).await;
     let batch = |options: serde_json::Value| {

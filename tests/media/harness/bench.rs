@@ -2,16 +2,17 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
+use ffmpeg::subtitles::Subtitles;
 use ffmpeg::{Facts, Limits, Tools};
 use reelway::input::InputFile;
 use reelway::job::{File, Options};
 use reelway::output::Stored;
 use reelway::package::KEY_FILE;
 use reelway::task::{Failure, Kind};
-use reelway::worker::{Engine, EngineSettings, WorkError};
+use reelway::worker::{Engine, EngineSettings, Ingredients, WorkError};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -21,12 +22,16 @@ use super::Seen;
 /// The key of everything that is encrypted here, as if it had been fetched.
 pub(crate) const KEY: [u8; 16] = *b"sixteen bytes...";
 
+async fn tools() -> Tools {
+    Tools::find(None, None, Limits::default()).await.expect("ffmpeg is installed")
+}
+
 /// An engine and a folder for what it makes.
 pub(crate) struct Bench {
     engine: Engine,
     folder: TempDir,
     made: AtomicU32,
-    known: Mutex<HashMap<PathBuf, Facts>>,
+    known: Mutex<HashMap<PathBuf, Arc<InputFile>>>,
 }
 
 /// A file that was made: what a user is told of it, and where it is.
@@ -41,7 +46,15 @@ impl Bench {
     }
 
     pub(crate) async fn with(settings: EngineSettings) -> Self {
-        let tools = Tools::find(None, None, Limits::default()).await.expect("ffmpeg is installed");
+        Self::on(tools().await, settings)
+    }
+
+    /// On a machine that cannot open HEIC.
+    pub(crate) async fn without_heif_convert() -> Self {
+        Self::on(tools().await.without_heif_convert(), EngineSettings::default())
+    }
+
+    fn on(tools: Tools, settings: EngineSettings) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let engine = Engine::new(tools, settings);
         Self { engine, folder, made: AtomicU32::new(0), known: Mutex::default() }
@@ -56,7 +69,7 @@ impl Bench {
     ) -> Result<Output, Failure> {
         let options = options.as_object().expect("options are an object");
         let options = Options::decode(kind, options).expect("valid options");
-        let made = self.run(&options, input).await.map_err(WorkError::into_failure)?;
+        let made = self.run(&options, input, None).await.map_err(WorkError::into_failure)?;
         Ok(made.into_iter().next().expect("an output"))
     }
 
@@ -64,7 +77,7 @@ impl Bench {
     pub(crate) async fn make_all(&self, kind: Kind, options: &Value, input: &Path) -> Vec<Output> {
         let options = options.as_object().expect("options are an object");
         let options = Options::decode(kind, options).expect("valid options");
-        self.run(&options, input).await.expect("it is made")
+        self.run(&options, input, None).await.expect("it is made")
     }
 
     /// The same, where it must go well.
@@ -85,34 +98,54 @@ impl Bench {
     }
 
     /// What the product itself reads of a file.
-    pub(crate) async fn probe(&self, input: &Path) -> Facts {
-        let input = InputFile::local(input).await.expect("a file");
-        self.facts(&input, &CancellationToken::new()).await.expect("facts")
+    pub(crate) async fn probe(&self, path: &Path) -> Facts {
+        let input = self.input(path).await.expect("a file");
+        self.engine.probe(&input, &CancellationToken::new()).await.expect("facts")
     }
 
-    /// Read once however often it is asked for, as on a worker.
-    async fn facts(&self, input: &InputFile, stop: &CancellationToken) -> Result<Facts, WorkError> {
-        let known = self.known.lock().expect("a lock").get(input.path()).cloned();
-        if let Some(facts) = known {
-            return Ok(facts);
+    /// One input however often it is asked for, as on a worker: its facts are read once.
+    async fn input(&self, path: &Path) -> Result<Arc<InputFile>, WorkError> {
+        let known = self.known.lock().expect("a lock").get(path).cloned();
+        if let Some(input) = known {
+            return Ok(input);
         }
-        let facts = self.engine.probe(input, stop).await?;
+        let input = Arc::new(InputFile::local(path).await?);
         let mut known = self.known.lock().expect("a lock");
-        known.insert(input.path().to_owned(), facts.clone());
-        Ok(facts)
+        known.insert(path.to_owned(), input.clone());
+        Ok(input)
     }
 
-    async fn run(&self, options: &Options, input: &Path) -> Result<Vec<Output>, WorkError> {
+    /// The same for a video with subtitles burnt in.
+    pub(crate) async fn make_with_subtitles(
+        &self,
+        options: Value,
+        input: &Path,
+        subtitles: &str,
+    ) -> Result<Output, Failure> {
+        let subtitles = Subtitles::parse(subtitles.as_bytes()).expect("subtitles");
+        let options = options.as_object().expect("options are an object");
+        let options = Options::decode(Kind::Video, options).expect("valid options");
+        let made = self.run(&options, input, Some(&subtitles)).await;
+        made.map(|mut made| made.remove(0)).map_err(WorkError::into_failure)
+    }
+
+    async fn run(
+        &self,
+        options: &Options,
+        input: &Path,
+        subtitles: Option<&Subtitles>,
+    ) -> Result<Vec<Output>, WorkError> {
         let stop = CancellationToken::new();
-        let input = InputFile::local(input).await?;
-        let facts = self.facts(&input, &stop).await?;
+        let input = self.input(input).await?;
+        let facts = self.engine.probe(&input, &stop).await?;
         let number = self.made.fetch_add(1, Ordering::Relaxed);
         let folder = self.folder.path().join(number.to_string());
         std::fs::create_dir(&folder)?;
         if options.key_url().is_some() {
             std::fs::write(folder.join(KEY_FILE), KEY)?;
         }
-        let made = self.engine.make(options, &facts, &input, &folder, |_| {}, &stop).await?;
+        let from = Ingredients { input: &input, facts: &facts, subtitles };
+        let made = self.engine.make(options, &from, &folder, |_| {}, &stop).await?;
         let told = made.into_iter().map(|made| {
             let stored = Stored { size_bytes: made.size_bytes, sha256: String::new() };
             Output { file: made.file(String::new(), stored), path: made.path }
@@ -147,6 +180,8 @@ impl Output {
         if let Some(codecs) = &file.codecs {
             words.extend([&codecs.video, &codecs.audio].into_iter().flatten().cloned());
         }
+        let lufs = file.loudness.and_then(|loudness| loudness.integrated_lufs);
+        words.extend(lufs.map(|lufs| format!("{lufs:.0} LUFS")));
         words.join(" ")
     }
 }

@@ -101,3 +101,25 @@ pub(crate) fn title(source: &Path, titled: &Path, languages: &[&str]) {
     arguments.push(titled.display().to_string());
     run("ffmpeg", &arguments);
 }
+
+/// A HEIC of a picture, where heif-enc is installed; where it is not, that is said, and in CI it
+/// must be.
+pub(crate) fn heic(name: &str, picture: &Path) -> Option<PathBuf> {
+    let is_there = std::env::var_os("PATH").is_some_and(|path| {
+        std::env::split_paths(&path).any(|folder| folder.join("heif-enc").is_file())
+    });
+    if !is_there {
+        assert!(std::env::var_os("CI").is_none(), "heif-enc is not installed");
+        #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+        {
+            eprintln!("skipped: heif-enc is not installed (libheif-examples)");
+        }
+        return None;
+    }
+    let picture = picture.to_str().expect("a path in UTF-8");
+    let arguments = ["-q", "100", "-p", "chroma=444", picture, "-o"];
+    Some(kept(name, &arguments, |path| {
+        let path = path.to_str().expect("a path in UTF-8");
+        run("heif-enc", &[arguments.as_slice(), &[path]].concat());
+    }))
+}

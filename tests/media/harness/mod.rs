@@ -2,6 +2,7 @@
 
 mod bench;
 mod clip;
+mod loud;
 mod pack;
 mod pixels;
 mod process;
@@ -10,7 +11,8 @@ mod shared;
 mod webp;
 
 pub(crate) use bench::{Bench, KEY, Output};
-pub(crate) use clip::{Clip, H264, clip, colors, kept, title, tones, turn};
+pub(crate) use clip::{Clip, H264, clip, colors, heic, kept, title, tones, turn};
+pub(crate) use loud::loudness;
 pub(crate) use pack::{Pack, Track, codec, complaints, decoded, keyframes, size};
 pub(crate) use pixels::{Picture, likeness};
 pub(crate) use seen::Seen;
