@@ -16,6 +16,10 @@ use crate::{Cause, RunError, policy};
 /// The longest time that a picture of a moving PNG can be shown, in milliseconds.
 const MAX_MILLIS: u32 = u16::MAX as u32;
 
+/// For how long the last picture is shown a second time, in milliseconds, at most: an encoder knows
+/// when a picture begins and not when the last one ends, so something must begin near the end.
+const TAIL_MILLIS: u16 = 40;
+
 /// Makes a moving PNG at `to` of the moving WebP at `from`.
 pub async fn webp_to_apng(
     from: &Path,
@@ -76,15 +80,20 @@ fn convert(from: &Path, to: &Path, stop: &CancellationToken) -> Result<(), FilmE
     png.set_depth(png::BitDepth::Eight);
     // It is read once and thrown away.
     png.set_compression(png::Compression::Fastest);
-    png.set_animated(pictures, 0)?;
+    png.set_animated(pictures.saturating_add(1), 0)?;
     let mut png = png.write_header()?;
-    for _ in 0..pictures {
+    for left in (0..pictures).rev() {
         if stop.is_cancelled() {
             return Err(FilmError::Stopped);
         }
         let millis = film.read_frame(&mut picture)?.clamp(1, MAX_MILLIS) as u16;
-        png.set_frame_delay(millis, 1000)?;
+        let tail = if left == 0 { TAIL_MILLIS.min(millis / 2).max(1) } else { 0 };
+        png.set_frame_delay((millis - tail).max(1), 1000)?;
         png.write_image_data(&picture)?;
+        if left == 0 {
+            png.set_frame_delay(tail, 1000)?;
+            png.write_image_data(&picture)?;
+        }
     }
     png.finish()?;
     Ok(())
