@@ -8,18 +8,20 @@ use std::path::{Path, PathBuf};
 
 use reelway::job::Options;
 use reelway::task::Kind;
-use reelway::task::Kind::{Animation, Audio, Image, Video};
+use reelway::task::Kind::{AdaptiveVideo, Animation, Audio, Image, Video};
 use serde_json::{Value, json};
 
 use crate::harness::{Bench, Clip, H264, Output, clip, colors, tones};
 
 /// The kinds whose options are tried here.
-const KINDS: [Kind; 4] = [Video, Audio, Image, Animation];
+const KINDS: [Kind; 5] = [Video, Audio, Image, Animation, AdaptiveVideo];
 
 /// An option: its name, its kinds, what it may be, what it is when nothing is said, what it does.
 type Row = (&'static str, &'static [Kind], &'static str, &'static str, &'static str);
 
 const PICTURES: &[Kind] = &[Video, Image, Animation];
+
+const SIZED: &[Kind] = &[Video, Image, Animation, AdaptiveVideo];
 
 const OPTIONS: &[Row] = &[
     ("format", &[Video], "`mp4` `webm` `mov`", "`mp4`", "The container."),
@@ -39,6 +41,21 @@ const OPTIONS: &[Row] = &[
     ),
     ("format", &[Animation], "`gif` `webp`", "`gif`", "The format. Both repeat for ever."),
     (
+        "format",
+        &[AdaptiveVideo],
+        "`hls` `dash`",
+        "`hls`",
+        "Which playlist is the output; with fmp4 both are made, of the same segments. \
+         [Adaptive playback](adaptive.md) says what is in a package.",
+    ),
+    (
+        "segment_type",
+        &[AdaptiveVideo],
+        "`fmp4` `ts`",
+        "`fmp4`",
+        "What segments are wrapped in; `ts` is for HLS players from before 2016.",
+    ),
+    (
         "codec",
         &[Video],
         "`h264` `h265` `vp9` `av1`",
@@ -46,6 +63,7 @@ const OPTIONS: &[Row] = &[
         "mp4 takes h264, h265 and av1, mov h264 and h265, webm vp9 and av1. One that is named \
          keeps 10 bits and HDR where it can (not h264).",
     ),
+    ("codec", &[AdaptiveVideo], "`h264` `h265`", "`h264`", "h265 in fmp4 only."),
     (
         "quality",
         &KINDS,
@@ -55,16 +73,17 @@ const OPTIONS: &[Row] = &[
     ),
     (
         "width",
-        PICTURES,
+        SIZED,
         "1 to 8192 pixels, or a share such as `\"50%\"`",
         "the input's",
         "Nothing is enlarged but by `fill` with both sides. One side keeps the aspect. On a \
-         `sprite` the width of each picture, 160 when neither side is given.",
+         `sprite` the width of each picture, 160 when neither side is given; of a package that of \
+         the largest rendition.",
     ),
-    ("height", PICTURES, "as `width`", "the input's", "As `width`."),
+    ("height", SIZED, "as `width`", "the input's", "As `width`."),
     (
         "fit",
-        PICTURES,
+        SIZED,
         "`contain` `cover` `fill`",
         "`contain`",
         "How the picture meets `width` × `height`: all of it within, the box covered and the rest \
@@ -115,7 +134,7 @@ const OPTIONS: &[Row] = &[
     ),
     (
         "end",
-        &[Video, Audio, Animation],
+        &[Video, Audio, Animation, AdaptiveVideo],
         "seconds",
         "the input's end; needed for an animation",
         "Where to end. An animation is at most 60 s long.",
@@ -176,6 +195,14 @@ const OPTIONS: &[Row] = &[
          for each moment the part of a sheet (`sprites/001.webp#xywh=160,0,160,90`), as Video.js, \
          JW Player and Vidstack take it; the sheets follow in `outputs`. Without `interval` one \
          sheet for the whole film.",
+    ),
+    (
+        "encryption",
+        &[AdaptiveVideo],
+        "`{\"method\": \"aes-128\", \"key_url\": \"https://…\"}`",
+        "none",
+        "Encrypts the segments of HLS. The key, 16 bytes, is fetched once as the input is, and by \
+         every player.",
     ),
 ];
 
@@ -241,10 +268,29 @@ fn tried() -> Vec<(Kind, Value)> {
         json!({ "end": 1, "width": 60, "height": 60, "background": "#000" }),
         json!({ "end": 1, "fps": 25 }),
     ];
+    let adaptive = [
+        json!({}),
+        json!({ "format": "dash" }),
+        json!({ "segment_type": "ts" }),
+        json!({ "codec": "h265" }),
+        json!({ "quality": "low" }),
+        json!({ "width": 80 }),
+        json!({ "height": 45 }),
+        json!({ "width": 60, "height": 60, "fit": "cover" }),
+        json!({ "start": 0.5, "end": 1.5 }),
+        json!({ "encryption": { "method": "aes-128", "key_url": "https://example.com/key" } }),
+    ];
     let of = |kind: Kind, asked: &[Value]| -> Vec<(Kind, Value)> {
         asked.iter().map(|options| (kind, options.clone())).collect()
     };
-    [of(Video, &video), of(Audio, &audio), of(Image, &image), of(Animation, &animation)].concat()
+    [
+        of(Video, &video),
+        of(Audio, &audio),
+        of(Image, &image),
+        of(Animation, &animation),
+        of(AdaptiveVideo, &adaptive),
+    ]
+    .concat()
 }
 
 /// The options that the decoder knows, from the error that lists them.
