@@ -498,7 +498,7 @@ mod tests {
         assert_eq!(flags::<OfImage>(), known(Kind::Image));
         assert_eq!(flags::<OfAnimation>(), known(Kind::Animation));
         assert_eq!(flags::<OfAdaptive>(), known(Kind::AdaptiveVideo));
-        let mut all: Vec<String> = Kind::ALL.into_iter().flat_map(known).collect();
+        let mut all: Vec<String> = Kind::OF_JOBS.into_iter().flat_map(known).collect();
         all.sort();
         all.dedup();
         assert_eq!(flags::<OfAny>(), all);

@@ -179,7 +179,8 @@ fn job_id(text: &str) -> Result<String, String> {
 
 fn kind(text: &str) -> Result<Kind, String> {
     Kind::from_name(text)
-        .ok_or_else(|| format!("it is one of {}", Kind::ALL.map(Kind::name).join(", ")))
+        .filter(|kind| Kind::OF_JOBS.contains(kind))
+        .ok_or_else(|| format!("it is one of {}", Kind::OF_JOBS.map(Kind::name).join(", ")))
 }
 
 #[cfg(test)]

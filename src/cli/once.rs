@@ -236,8 +236,8 @@ const fn endings(kind: Kind) -> &'static [(&'static str, &'static str)] {
             &[("jpg", "jpeg"), ("jpeg", "jpeg"), ("png", "png"), ("webp", "webp"), ("avif", "avif")]
         }
         Kind::Animation => &[("gif", "gif"), ("webp", "webp")],
-        // A folder has no ending, and an answer is no file.
-        Kind::AdaptiveVideo | Kind::Probe => &[],
+        // A folder has no ending, an answer is no file, and a copy is the server's to make.
+        Kind::AdaptiveVideo | Kind::Probe | Kind::Import | Kind::Export => &[],
     }
 }
 

@@ -86,7 +86,7 @@ settings! {
     light_slots, ["REELWAY_LIGHT_SLOTS"], "2", "NUMBER",
         "How many images are made at once, beside the others; 0 makes none here";
     kinds, ["REELWAY_KINDS"], "all of them", "KIND[,KIND…]",
-        "Which kinds of jobs are worked on here: video, audio, image, animation, adaptive_video, probe";
+        "Which kinds of jobs are worked on here: video, audio, image, animation, adaptive_video, probe, import, export";
     threads, ["REELWAY_THREADS"], "ffmpeg's own choice", "NUMBER",
         "How many threads each decoder and encoder may use";
     max_running_per_key, ["REELWAY_MAX_RUNNING_PER_KEY"], "", "NUMBER",

@@ -21,6 +21,21 @@ pub enum FileKind {
     Text,
 }
 
+impl FileKind {
+    /// The kind's name on the wire.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Video => "video",
+            Self::Audio => "audio",
+            Self::Image => "image",
+            Self::Animation => "animation",
+            Self::AdaptiveVideo => "adaptive_video",
+            Self::Text => "text",
+        }
+    }
+}
+
 /// A file that was made, with its facts read from the file itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct File {

@@ -88,7 +88,7 @@ impl JobSpec {
     #[must_use]
     pub const fn lane(&self) -> Lane {
         match self.options.kind() {
-            Kind::Image | Kind::Probe => Lane::Light,
+            Kind::Image | Kind::Probe | Kind::Import | Kind::Export => Lane::Light,
             Kind::Video | Kind::Audio | Kind::Animation | Kind::AdaptiveVideo => Lane::Heavy,
         }
     }

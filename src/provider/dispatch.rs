@@ -9,7 +9,7 @@ use super::schedule::{SUBMIT_PATIENCE, SUBMIT_WAITS, asked_for, wait};
 use super::{Api, Refusal};
 use crate::claim::{Held, Interrupt, Perform, persist};
 use crate::clock::{Clock, Timestamp};
-use crate::job::Job;
+use crate::job::{Job, Kind};
 use crate::store::{Claim, HandOver, Settled, Standing, Store, StoreResult, Word};
 use crate::task::{ErrorKind, Failure, Next, RetryPolicy, StageKind, Stages};
 
@@ -51,6 +51,9 @@ impl Dispatcher {
 
     /// What the provider says to the job.
     async fn submit(&self, job: &Job, claim: &Claim, held: &Held) -> Result<Word, Kept> {
+        if !Kind::OF_JOBS.contains(&job.spec.options.kind()) {
+            return Err(Kept::Refused(Refusal::No(no_copies())));
+        }
         if job.spec.via.is_some() {
             return Err(Kept::Refused(Refusal::No(no_buckets())));
         }
@@ -157,6 +160,12 @@ impl fmt::Debug for Dispatcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Dispatcher").field("api", &self.api).finish_non_exhaustive()
     }
+}
+
+fn no_copies() -> Failure {
+    let message = "this server hands its jobs to a provider, which copies no files for it";
+    Failure::new(ErrorKind::ProviderRefused, message)
+        .hint("imports and exports are done where REELWAY_ENGINE is local")
 }
 
 fn no_buckets() -> Failure {

@@ -18,7 +18,7 @@ use super::openapi::{
 };
 use super::segment::Segment;
 use super::submit::{self, Rules};
-use super::{AppState, Problem, kept};
+use super::{AppState, Problem, buckets, kept};
 use crate::id::{JobId, JobTag, fresh};
 use crate::job::view::JobView;
 use crate::job::{Job, Owner};
@@ -67,7 +67,7 @@ pub(super) async fn create(
     sent: Sent,
 ) -> Result<Response, Problem> {
     let spec = submit::one(&sent.object, None, &Rules::of(&state, &headers))?;
-    submit::check_connection(&state, [&spec]).await?;
+    buckets::check_connection(&state, [&spec]).await?;
     kept::check_input(&state, &owner, [&spec]).await?;
     let now = state.clock.now();
     let job = Job::accepted(fresh(now), None, spec, now);

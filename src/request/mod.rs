@@ -9,6 +9,7 @@ mod accept;
 mod auth;
 mod batches;
 mod body;
+mod buckets;
 mod connections;
 mod cors;
 mod deliveries;

@@ -11,7 +11,7 @@ use super::body::Sent;
 use super::fields::Fields;
 use super::openapi::{IdempotencyKey, NotAccepted, ProcessAnswer, ProcessRequest};
 use super::submit::{self, Rules};
-use super::{AppState, Problem, kept};
+use super::{AppState, Problem, buckets, kept};
 use crate::id::{BatchId, JobId, fresh};
 use crate::job::{Job, Kind, Owner};
 
@@ -59,7 +59,7 @@ pub(super) async fn process(
     } else {
         single(&state, &sent, &rules)?
     };
-    submit::check_connection(&state, jobs.iter().map(|job| &job.spec)).await?;
+    buckets::check_connection(&state, jobs.iter().map(|job| &job.spec)).await?;
     kept::check_input(&state, &owner, jobs.iter().map(|job| &job.spec)).await?;
     let acceptance = Acceptance {
         route: "/process",

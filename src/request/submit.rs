@@ -12,9 +12,9 @@ use url::{Host, Url};
 
 use super::fields::Fields;
 use super::kept::{self, Here};
-use super::{AppState, Problem};
+use super::{AppState, Problem, buckets};
 use crate::job::options::closest;
-use crate::job::{InputError, InputUrl, JobSpec, Kind, ObjectUrl, Options, Priority, Via};
+use crate::job::{InputError, InputUrl, JobSpec, Kind, Options, Priority, Via};
 
 /// The most that a caller may keep in `metadata`, in bytes of JSON.
 const MAX_METADATA_BYTES: usize = 16 << 10;
@@ -48,17 +48,20 @@ pub(super) struct Rules<'a> {
     pub(super) default_webhook_url: Option<&'a Url>,
     /// The most tasks in a batch.
     pub(super) max_tasks: usize,
+    /// The kinds that the route takes.
+    pub(super) kinds: &'static [Kind],
     /// Which URLs are this server's own.
     pub(super) here: Here<'a>,
 }
 
 impl<'a> Rules<'a> {
-    /// What a request with these headers is measured against.
+    /// What a request for jobs with these headers is measured against.
     pub(super) fn of(state: &'a AppState, headers: &'a HeaderMap) -> Self {
         Self {
             may_reach: &*state.may_reach,
             default_webhook_url: state.default_webhook_url.as_ref(),
             max_tasks: state.limits.max_tasks,
+            kinds: &Kind::OF_JOBS,
             here: Here {
                 public_url: &state.public_url,
                 host: headers.get(HOST).and_then(|host| host.to_str().ok()),
@@ -78,7 +81,8 @@ pub(super) fn one(
     fields.refuse_slips(KNOWN)?;
     let shared = Shared::read(&fields, default_kind.is_some(), rules)?;
     let (options, raw_options) = options(&fields, default_kind, rules)?;
-    Ok(shared.job(options, raw_options))
+    let via = buckets::via(&fields, &shared.input, Some(&options))?;
+    Ok(shared.job(options, raw_options, via))
 }
 
 /// Reads a request for several jobs of one input, in the order in which they were sent.
@@ -102,10 +106,11 @@ pub(super) fn batch(
         return Err(Problem::invalid_input("tasks", message));
     }
     let shared = Shared::read(&fields, true, rules)?;
-    refuse_one_place_for_many(shared.via.as_ref())?;
+    let via = buckets::via(&fields, &shared.input, None)?;
+    buckets::refuse_one_place_for_many(via.as_ref())?;
     let read = |(index, task)| {
         let (options, raw_options) = task_of_batch(index, task, rules)?;
-        Ok(shared.clone().job(options, raw_options))
+        Ok(shared.clone().job(options, raw_options, via.clone()))
     };
     tasks.iter().enumerate().map(read).collect()
 }
@@ -142,23 +147,20 @@ struct Shared {
     metadata: Map<String, Value>,
     webhook_url: Option<Url>,
     priority: Priority,
-    via: Option<Via>,
 }
 
 impl Shared {
     fn read(fields: &Fields<'_>, prefers_url: bool, rules: &Rules<'_>) -> Result<Self, Problem> {
-        let input = input(fields, prefers_url, rules)?;
         Ok(Self {
-            via: via(fields, &input)?,
-            input,
+            input: input(fields, prefers_url, rules)?,
             metadata: metadata(fields)?,
             webhook_url: webhook_url(fields, rules)?,
             priority: priority(fields)?,
         })
     }
 
-    fn job(self, options: Options, raw_options: Map<String, Value>) -> JobSpec {
-        let Self { input, metadata, webhook_url, priority, via } = self;
+    fn job(self, options: Options, raw_options: Map<String, Value>, via: Option<Via>) -> JobSpec {
+        let Self { input, metadata, webhook_url, priority } = self;
         JobSpec { input, options, raw_options, metadata, webhook_url, priority, via }
     }
 }
@@ -258,9 +260,10 @@ fn options(
     rules: &Rules<'_>,
 ) -> Result<(Options, Map<String, Value>), Problem> {
     let kind = match fields.text("kind")? {
-        Some(name) => Kind::from_name(name).ok_or_else(|| unknown_kind(fields, name))?,
+        Some(name) => kind(fields, name, rules.kinds)?,
         None => default_kind.ok_or_else(|| {
-            fields.missing("kind").hint(format!("the kinds are {}", kinds().join(", ")))
+            let kinds: Vec<&str> = names(rules.kinds).collect();
+            fields.missing("kind").hint(format!("the kinds are {}", kinds.join(", ")))
         })?,
     };
     let raw = fields.object("options")?.cloned().unwrap_or_default();
@@ -276,90 +279,29 @@ fn options(
     Ok((options, raw))
 }
 
-fn unknown_kind(fields: &Fields<'_>, name: &str) -> Problem {
-    let shown: String = name.chars().take(40).collect();
-    let message = format!("there is no kind `{shown}`; there are {}", kinds().join(", "));
-    let problem =
-        Problem::new(StatusCode::BAD_REQUEST, "invalid_kind", message).field(fields.path("kind"));
-    match closest(&shown, kinds()) {
-        Some(meant) => problem.hint(format!("did you mean `{meant}`?")),
-        None => problem,
-    }
-}
-
-fn kinds() -> [&'static str; Kind::ALL.len()] {
-    Kind::ALL.map(Kind::name)
-}
-
-/// How the job reaches buckets of its user's own, when it has to.
-fn via(fields: &Fields<'_>, input: &InputUrl) -> Result<Option<Via>, Problem> {
-    let output = match fields.text("output")? {
-        Some(text) => Some(output(text)?),
-        None => None,
+fn kind(fields: &Fields<'_>, name: &str, kinds: &[Kind]) -> Result<Kind, Problem> {
+    let wrong = |message: String| {
+        Problem::new(StatusCode::BAD_REQUEST, "invalid_kind", message).field(fields.path("kind"))
     };
-    let connection = match fields.text("connection_id")? {
-        Some(text) => Some(text.parse().map_err(|_| unknown_connection())?),
-        None => None,
-    };
-    let needs = if output.is_some() {
-        Some("`output`")
-    } else {
-        input.object().is_some().then_some("the input")
-    };
-    match (connection, needs) {
-        (Some(connection_id), Some(_)) => Ok(Some(Via { connection_id, output })),
-        (None, None) => Ok(None),
-        (None, Some(what)) => {
-            let message = format!("{what} is in a bucket, and nothing says how to reach it");
-            Err(Problem::invalid_input("connection_id", message)
-                .hint("make a connection with POST /connections and send its id"))
-        }
-        (Some(_), None) => {
-            let message = "nothing in this request is reached through a connection";
-            Err(Problem::invalid_input("connection_id", message)
-                .hint("send an s3://bucket/key as the input, as `output` or as both"))
+    match Kind::from_name(name) {
+        Some(kind) if kinds.contains(&kind) => Ok(kind),
+        Some(_) => Err(wrong(format!("`{name}` is a kind of tasks, and of no job"))
+            .hint(r#"send it to POST /tasks, with an object as `input`: {"url": "https://…"}"#)),
+        None => {
+            let shown: String = name.chars().take(40).collect();
+            let all: Vec<&str> = names(kinds).collect();
+            let problem =
+                wrong(format!("there is no kind `{shown}`; there are {}", all.join(", ")));
+            Err(match closest(&shown, all) {
+                Some(meant) => problem.hint(format!("did you mean `{meant}`?")),
+                None => problem,
+            })
         }
     }
 }
 
-fn output(text: &str) -> Result<ObjectUrl, Problem> {
-    text.parse().map_err(|error| {
-        let message = format!("`output` cannot be used: {error}");
-        Problem::invalid_input("output", message).hint(
-            "it is s3://bucket/key, or s3://bucket/folder/ to have a folder made for each job; \
-             without it outputs go to this server's storage",
-        )
-    })
-}
-
-fn refuse_one_place_for_many(via: Option<&Via>) -> Result<(), Problem> {
-    let output = via.and_then(|via| via.output.as_ref());
-    if output.is_none_or(ObjectUrl::is_folder) {
-        return Ok(());
-    }
-    let message = "`output` names one object, and several tasks cannot share it";
-    Err(Problem::invalid_input("output", message)
-        .hint("end it with a slash: each task gets a folder of its own below it"))
-}
-
-/// Refuses jobs whose connection is not there. It may still be deleted before they run.
-pub(super) async fn check_connection(
-    state: &AppState,
-    specs: impl IntoIterator<Item = &JobSpec>,
-) -> Result<(), Problem> {
-    let named = specs.into_iter().find_map(|spec| spec.via.as_ref());
-    match named {
-        None => Ok(()),
-        Some(via) => {
-            state.store.connection(via.connection_id).await?.ok_or_else(unknown_connection)?;
-            Ok(())
-        }
-    }
-}
-
-fn unknown_connection() -> Problem {
-    Problem::invalid_input("connection_id", "there is no connection with this id")
-        .hint("GET /connections lists them; ids begin with `conn_`")
+fn names(kinds: &[Kind]) -> impl Iterator<Item = &'static str> {
+    kinds.iter().map(|kind| kind.name())
 }
 
 #[cfg(test)]
@@ -386,6 +328,7 @@ mod tests {
             may_reach: &|address| !address.is_loopback() && address != IpAddr::from([10, 0, 0, 1]),
             default_webhook_url: None,
             max_tasks: 3,
+            kinds: &Kind::ALL,
         }
     }
 

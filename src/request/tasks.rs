@@ -1,7 +1,8 @@
 //! `/tasks`: one step at a time, each fed with what another has made.
 //!
 //! A task is a job of one kind under the name of its row in the queue: there is one queue, one
-//! life and one webhook for both. `GET /jobs/{job_id}` shows the same work as a Job.
+//! life and one webhook for both. `GET /jobs/{job_id}` shows the same work as a Job. Two kinds,
+//! `import` and `export`, begin here alone.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -14,14 +15,14 @@ use utoipa::ToSchema;
 use super::accept::{Acceptance, accept};
 use super::body::Sent;
 use super::fields::Fields;
-use super::openapi::{IdempotencyKey, NoTask, TaskNotAccepted};
+use super::openapi::{IdempotencyKey, NoTask, TaskNotAccepted, TaskRequest};
 use super::segment::Segment;
 use super::submit::{self, Rules};
-use super::{AppState, Problem, jobs, kept};
+use super::{AppState, Problem, buckets, jobs, kept};
 use crate::clock::Timestamp;
 use crate::id::{JobId, JobTag, TaskId, TaskTag, fresh};
 use crate::job::view::{ErrorView, FileView, JobView};
-use crate::job::{Job, Kind, Owner, Status};
+use crate::job::{File, FileKind, Job, JobSpec, Kept, Kind, Owner, Status};
 
 /// What may be in a task's `input`.
 const KNOWN_OF_INPUT: &[&str] = &["url", "task_id"];
@@ -97,9 +98,10 @@ impl Task {
     operation_id = "createTask",
     summary = "Create a task",
     description = "What `POST /jobs` takes, with `input: {\"url\": …}` or `input: {\"task_id\": …}`, the output of \
-                   a task that has succeeded. A text as `input` makes a Job.",
+                   a task that has succeeded. `import` copies the input into this server's storage, and \
+                   `export` into a bucket of your own. A text as `input` makes a Job.",
     params(IdempotencyKey),
-    request_body = Object,
+    request_body = TaskRequest,
     responses(
         (
             status = 201,
@@ -127,8 +129,10 @@ pub(super) async fn create(
     };
     let input = input_url(&state, input).await?;
     sent.object.insert("input".to_owned(), input.into());
-    let spec = submit::one(&sent.object, None, &Rules::of(&state, &headers))?;
-    submit::check_connection(&state, [&spec]).await?;
+    let rules = Rules { kinds: &Kind::ALL, ..Rules::of(&state, &headers) };
+    let spec = submit::one(&sent.object, None, &rules)?;
+    check_engine(&state, &spec)?;
+    buckets::check_connection(&state, [&spec]).await?;
     kept::check_input(&state, &owner, [&spec]).await?;
     let now = state.clock.now();
     let job = Job::accepted(fresh(now), None, spec, now);
@@ -143,6 +147,21 @@ pub(super) async fn create(
         jobs: vec![job],
     };
     accept(&state, &headers, &sent.bytes, acceptance).await
+}
+
+/// Refuses what the provider does not do, where the work is a provider's.
+fn check_engine(state: &AppState, spec: &JobSpec) -> Result<(), Problem> {
+    let kind = spec.options.kind();
+    if state.provider.is_none() || Kind::OF_JOBS.contains(&kind) {
+        return Ok(());
+    }
+    let message = format!(
+        "there is no `{}` on this server: it hands its jobs to a provider, which copies no files",
+        kind.name()
+    );
+    Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_kind", message)
+        .field("kind")
+        .hint("imports and exports are done by a server whose REELWAY_ENGINE is local"))
 }
 
 /// Where the input of a task is: at its own URL, or where another task has put its output.
@@ -170,11 +189,23 @@ async fn output_of(state: &AppState, id: &str) -> Result<String, Problem> {
     let status = job.state.status();
     let output = job.state.outputs().first();
     match output {
-        Some(output) if output.delivered_to.is_none() => Ok(state.links.own_link(&output.key)),
-        Some(_) => Err(wrong("this task's output went to a bucket of its owner's".to_owned())
-            .hint(
-                "name the object itself: input {\"url\": \"s3://bucket/key\"} and connection_id",
-            )),
+        Some(File { kind: FileKind::AdaptiveVideo | FileKind::Text, .. }) => {
+            Err(wrong("this task's output is a list of its other files, and no media".to_owned())
+                .hint(
+                    "name one of its `outputs` by its URL; to have them all in a bucket, give \
+                     `output` and `connection_id` to the task that makes them",
+                ))
+        }
+        Some(File { delivered_to: Some(_), .. }) => Err(wrong(
+            "this task's output is in a bucket of its owner's".to_owned(),
+        )
+        .hint("name the object itself: input {\"url\": \"s3://bucket/key\"} and connection_id")),
+        Some(File { remote_url: Some(url), .. }) => Ok(match job.spec.input.kept() {
+            // A file that was probed here, whose link may have run out since.
+            Some(Kept::Output(key)) => state.links.own_link(key),
+            _ => url.to_string(),
+        }),
+        Some(output) => Ok(state.links.own_link(&output.key)),
         None if status.is_final() => {
             Err(wrong(format!("this task is {} and has no output", status.name()))
                 .hint("GET /tasks/{id} says why"))

@@ -1,4 +1,4 @@
-//! What a job makes.
+//! What a job makes, and what a task does beside.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -19,11 +19,27 @@ pub enum Kind {
     AdaptiveVideo,
     /// Nothing: the facts of the input.
     Probe,
+    /// A copy of the input in this server's storage: a task of its own, and no job.
+    Import,
+    /// A copy of the input in a bucket of the user's own: a task of its own, and no job.
+    Export,
 }
 
 impl Kind {
     /// Every kind, in the order in which they are named to users.
-    pub const ALL: [Self; 6] =
+    pub const ALL: [Self; 8] = [
+        Self::Video,
+        Self::Audio,
+        Self::Image,
+        Self::Animation,
+        Self::AdaptiveVideo,
+        Self::Probe,
+        Self::Import,
+        Self::Export,
+    ];
+
+    /// Those that a job can be of; the others are tasks alone.
+    pub const OF_JOBS: [Self; 6] =
         [Self::Video, Self::Audio, Self::Image, Self::Animation, Self::AdaptiveVideo, Self::Probe];
 
     /// The kind's name on the wire.
@@ -36,6 +52,8 @@ impl Kind {
             Self::Animation => "animation",
             Self::AdaptiveVideo => "adaptive_video",
             Self::Probe => "probe",
+            Self::Import => "import",
+            Self::Export => "export",
         }
     }
 

@@ -18,20 +18,23 @@ mod told;
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
 use std::sync::Arc;
+
+use ffmpeg::Facts;
 
 use crate::claim::{Held, Interrupt, Perform, persist};
 use crate::clock::Clock;
 use crate::input::{Downloads, InputFile, Origin};
 use crate::job::{File, Job, Kept, ObjectUrl, Options};
-use crate::output::{Links, Storage};
+use crate::output::{Links, Storage, Stored};
 use crate::package::{KEY_BYTES, KEY_FILE};
 use crate::store::{Claim, Lease, Published, Settled, Store, StoreResult};
 use crate::task::{Failure, RetryPolicy, StageKind};
 use crate::upload::Uploads;
 use here::Here;
 
-use told::told;
+use told::{copy_name, summed, told};
 
 pub use buckets::Buckets;
 pub use engine::{Engine, EngineSettings, Ingredients};
@@ -125,9 +128,20 @@ impl Worker {
         if matches!(options, Options::Probe(_)) {
             let url = &job.spec.input;
             let key = format!("{}/input", attempt_prefix(lease));
-            let file = told(url, key, input.path(), &facts).await?;
+            let told = told(&input, &facts, key, summed(input.path()).await?);
+            let delivered_to = url.object();
+            let remote_url = delivered_to.is_none().then(|| url.url().clone());
             held.succeed();
+            let file = File { delivered_to, remote_url, ..told };
             return Ok(vec![Published { file, url: url.to_string() }]);
+        }
+        if matches!(options, Options::Import(_) | Options::Export(_)) {
+            held.begin(StageKind::Export);
+            let copy = self.publish_input(claim, &input, &facts);
+            let copied =
+                held.stop().run_until_cancelled(copy).await.ok_or(WorkError::Stopped)??;
+            held.succeed();
+            return Ok(vec![copied]);
         }
 
         held.begin(StageKind::Encode(options.kind()));
@@ -183,29 +197,52 @@ impl Worker {
         Here { kept, owner, uploads, store, storage }
     }
 
-    /// Under a key that no other attempt writes: it is seen only when the store says so. A bucket
-    /// of the user's own gets the file under the name that was asked for, whole or not at all.
     async fn publish(
         &self,
-        Claim { job, lease, .. }: &Claim,
+        claim: &Claim,
         made: &Made,
         is_main: bool,
     ) -> Result<Published, WorkError> {
-        let key = format!("{}/{}", attempt_prefix(lease), made.name);
+        let file = |key, stored| made.file(key, stored);
+        self.put(claim, &made.name, &made.path, is_main, file).await
+    }
+
+    /// The input as it is, byte for byte.
+    async fn publish_input(
+        &self,
+        claim: &Claim,
+        input: &InputFile,
+        facts: &Facts,
+    ) -> Result<Published, WorkError> {
+        let file = |key, stored| told(input, facts, key, stored);
+        self.put(claim, &copy_name(input, facts), input.path(), true, file).await
+    }
+
+    /// Under a key that no other attempt writes: it is seen only when the store says so. A bucket
+    /// of the user's own gets the file under the name that was asked for, whole or not at all.
+    async fn put(
+        &self,
+        Claim { job, lease, .. }: &Claim,
+        name: &str,
+        path: &Path,
+        is_main: bool,
+        file: impl FnOnce(String, Stored) -> File,
+    ) -> Result<Published, WorkError> {
+        let key = format!("{}/{name}", attempt_prefix(lease));
         if let Some(via) = &job.spec.via
             && let Some(output) = &via.output
         {
             let place = if is_main { ObjectUrl::place } else { ObjectUrl::place_beside };
-            let object = place(output, job.id, &made.name);
+            let object = place(output, job.id, name);
             let is_first = lease.attempt == 1;
-            let stored = self.buckets.deliver(via, &object, &made.path, is_first).await?;
+            let stored = self.buckets.deliver(via, &object, path, is_first).await?;
             let url = object.to_string();
-            let file = File { delivered_to: Some(object), ..made.file(key, stored) };
+            let file = File { delivered_to: Some(object), ..file(key, stored) };
             return Ok(Published { file, url });
         }
-        let stored = self.storage.put(&key, &made.path).await?;
+        let stored = self.storage.put(&key, path).await?;
         let url = self.links.lasting_link(&key);
-        Ok(Published { file: made.file(key, stored), url })
+        Ok(Published { file: file(key, stored), url })
     }
 
     /// Spends the lease on what became of the work.

@@ -189,9 +189,13 @@ impl TestApp {
 
     /// Takes the next task as a worker does.
     pub(crate) async fn claim(&self) -> Claim {
+        self.claim_as(Want { heavy: 1, ..Want::default() }).await
+    }
+
+    /// The same with what the worker wants.
+    pub(crate) async fn claim_as(&self, want: Want) -> Claim {
         let worker: WorkerId = fresh(Timestamp::from_millis(NOW));
-        let mut claims =
-            self.store.claim(worker, Want { heavy: 1, ..Want::default() }).await.expect("a claim");
+        let mut claims = self.store.claim(worker, want).await.expect("a claim");
         claims.pop().expect("a task that waits")
     }
 

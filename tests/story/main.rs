@@ -17,4 +17,5 @@ mod receivers;
 #[path = "../storage/server.rs"]
 mod s3;
 mod settings;
+mod tasks;
 mod uploads;

@@ -7,6 +7,7 @@
 mod adaptive;
 mod animation;
 mod audio;
+mod copy;
 mod image;
 mod probe;
 mod value;
@@ -27,6 +28,7 @@ pub use animation::{AnimationFormat, AnimationOptions};
 pub use audio::{
     AudioBitrate, AudioFormat, AudioOptions, Normalize, TargetLufs, Waveform, WaveformPoints,
 };
+pub use copy::{ExportOptions, ImportOptions};
 pub use image::{ImageFormat, ImageOptions, Interval, Sprite, Tiles};
 pub use probe::ProbeOptions;
 pub use value::{Color, Fit, FrameRate, Length, MAX_SIDE, Position, Quality, Seconds};
@@ -47,6 +49,10 @@ pub enum Options {
     AdaptiveVideo(AdaptiveOptions),
     /// The facts of the input.
     Probe(ProbeOptions),
+    /// A copy of the input in storage.
+    Import(ImportOptions),
+    /// A copy of the input in a bucket of the user's own.
+    Export(ExportOptions),
 }
 
 impl Options {
@@ -67,6 +73,8 @@ impl Options {
                 read::<AdaptiveOptions>(options, AdaptiveOptions::validate).map(Self::AdaptiveVideo)
             }
             Kind::Probe => read::<ProbeOptions>(options, |_| Ok(())).map(Self::Probe),
+            Kind::Import => read::<ImportOptions>(options, |_| Ok(())).map(Self::Import),
+            Kind::Export => read::<ExportOptions>(options, |_| Ok(())).map(Self::Export),
         }
     }
 
@@ -80,6 +88,8 @@ impl Options {
             Self::Animation(_) => Kind::Animation,
             Self::AdaptiveVideo(_) => Kind::AdaptiveVideo,
             Self::Probe(_) => Kind::Probe,
+            Self::Import(_) => Kind::Import,
+            Self::Export(_) => Kind::Export,
         }
     }
 

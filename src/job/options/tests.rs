@@ -67,6 +67,10 @@ fn every_error_names_the_field_the_value_and_what_is_allowed() {
             json!({"format": "dash", "encryption": {"method": "aes-128", "key_url": "https://a.b/k"}}),
         ),
         (Kind::Probe, json!({"width": 5})),
+        (Kind::Import, json!({"width": 5})),
+        (Kind::Export, json!({"outputs": "s3://media/a.mp4"})),
+        (Kind::Export, json!({"output": "https://media.example.com/a.mp4"})),
+        (Kind::Export, json!({"connection_id": "conn_1"})),
     ];
     let lines: Vec<String> = cases
         .iter()

@@ -210,8 +210,8 @@ pub fn plan(
         Options::Image(options) => image::plan(options, given),
         Options::Animation(options) => animation::plan(options, given),
         Options::AdaptiveVideo(options) => adaptive::plan(options, given),
-        Options::Probe(_) => {
-            Err(Failure::new(ErrorKind::InternalError, "nothing is made of a probed input"))
+        Options::Probe(_) | Options::Import(_) | Options::Export(_) => {
+            Err(Failure::new(ErrorKind::InternalError, "nothing is made of this input"))
         }
     }
 }

@@ -14,9 +14,10 @@ use utoipa::openapi::{Discriminator, Ref, RefOr};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::super::RequestLimits;
-use crate::id::{BatchTag, ConnectionTag, JobTag};
+use crate::id::{BatchTag, ConnectionTag, JobTag, TaskTag};
 use crate::job::options::{
-    AdaptiveOptions, AnimationOptions, AudioOptions, ImageOptions, ProbeOptions, VideoOptions,
+    AdaptiveOptions, AnimationOptions, AudioOptions, ExportOptions, ImageOptions, ImportOptions,
+    ProbeOptions, VideoOptions,
 };
 use crate::job::{InputUrl, Kind, Priority, Status};
 use crate::store::DeliveryState;
@@ -46,11 +47,17 @@ pub(in crate::request) struct JobSettings {
 /// What is made: a `kind`, and the `options` that belong to it.
 pub(in crate::request) struct Making;
 
+/// What a task does: the kinds of jobs, and those that are tasks alone.
+pub(in crate::request) struct Doing;
+
 /// A request for one job.
 pub(in crate::request) struct JobRequest;
 
 /// A request for one job, or for several of one input with `tasks`.
 pub(in crate::request) struct ProcessRequest;
+
+/// A request for one task.
+pub(in crate::request) struct TaskRequest;
 
 impl Making {
     /// The schema's name for one kind: `VideoMaking`.
@@ -71,6 +78,8 @@ impl Making {
             Kind::Animation => register::<AnimationOptions>(schemas),
             Kind::AdaptiveVideo => register::<AdaptiveOptions>(schemas),
             Kind::Probe => register::<ProbeOptions>(schemas),
+            Kind::Import => register::<ImportOptions>(schemas),
+            Kind::Export => register::<ExportOptions>(schemas),
         };
         let can_be_left_out = match schema {
             RefOr::T(Schema::Object(object)) => object.required.is_empty(),
@@ -90,26 +99,96 @@ impl Making {
     }
 }
 
-impl PartialSchema for Making {
-    fn schema() -> RefOr<Schema> {
-        let names = Kind::ALL.map(|kind| (kind.name(), Self::name_of(kind)));
+impl Making {
+    fn one_of(kinds: &[Kind], description: &str) -> RefOr<Schema> {
+        let names: Vec<_> = kinds.iter().map(|kind| (kind.name(), Self::name_of(*kind))).collect();
         let mapping =
             names.iter().map(|(kind, name)| (*kind, format!("#/components/schemas/{name}")));
         let one_of = OneOfBuilder::new()
-            .description(Some("What is made: a `kind`, and the `options` that belong to it."))
+            .description(Some(description))
             .discriminator(Some(Discriminator::with_mapping("kind", mapping)));
         let one_of =
             names.iter().fold(one_of, |one_of, (_, name)| one_of.item(Ref::from_schema_name(name)));
         one_of.into()
     }
+
+    fn register_all(kinds: &[Kind], schemas: &mut Schemas) {
+        for kind in kinds {
+            let making = Self::of(*kind, schemas);
+            schemas.push((Self::name_of(*kind), making));
+        }
+    }
+}
+
+impl PartialSchema for Making {
+    fn schema() -> RefOr<Schema> {
+        let description = "What is made: a `kind`, and the `options` that belong to it.";
+        Self::one_of(&Kind::OF_JOBS, description)
+    }
 }
 
 impl ToSchema for Making {
     fn schemas(schemas: &mut Schemas) {
-        for kind in Kind::ALL {
-            let making = Self::of(kind, schemas);
-            schemas.push((Self::name_of(kind), making));
-        }
+        Self::register_all(&Kind::OF_JOBS, schemas);
+    }
+}
+
+impl PartialSchema for Doing {
+    fn schema() -> RefOr<Schema> {
+        let description = "What is done: a `kind`, and the `options` that belong to it. `export` needs \
+                           `output` and `connection_id`, in its options or beside them.";
+        Making::one_of(&Kind::ALL, description)
+    }
+}
+
+impl ToSchema for Doing {
+    fn schemas(schemas: &mut Schemas) {
+        Making::register_all(&Kind::ALL, schemas);
+    }
+}
+
+impl PartialSchema for TaskRequest {
+    fn schema() -> RefOr<Schema> {
+        let id = <TaskTag as ToSchema>::name();
+        let of_task = ObjectBuilder::new()
+            .property("task_id", Ref::from_schema_name(id))
+            .required("task_id")
+            .property("url", nothing());
+        let of_url = ObjectBuilder::new()
+            .property("url", url())
+            .required("url")
+            .property("task_id", nothing());
+        let input = OneOfBuilder::new()
+            .description(Some(
+                "Where the media is: at a URL, or where another task has put its output.",
+            ))
+            .item(of_url)
+            .item(of_task);
+        let task = AllOfBuilder::new()
+            .title(Some("A task"))
+            .item(ObjectBuilder::new().property("input", input).required("input"))
+            .item(Ref::from_schema_name(JobSettings::name()))
+            .item(Ref::from_schema_name(Doing::name()));
+        AnyOfBuilder::new()
+            .description(Some("A request for one task, or for a job with a text as `input`."))
+            .item(task)
+            .item(Ref::from_schema_name(JobRequest::name()))
+            .examples([
+                json!({
+                    "kind": "video", "input": {"url": "https://example.com/upload.mov"},
+                    "options": {"width": 1280}
+                }),
+                json!({"kind": "import", "input": {"url": "https://example.com/upload.mov"}}),
+            ])
+            .into()
+    }
+}
+
+impl ToSchema for TaskRequest {
+    fn schemas(schemas: &mut Schemas) {
+        schemas.push((TaskTag::name().into_owned(), TaskTag::schema()));
+        register::<Doing>(schemas);
+        register::<JobRequest>(schemas);
     }
 }
 

@@ -303,3 +303,34 @@ async fn a_job_through_a_connection_is_refused_in_words() {
     assert_eq!(job["error"]["kind"], "provider_refused");
     assert!(stage.posts().is_empty());
 }
+
+#[tokio::test]
+async fn a_copy_is_refused_where_it_is_asked_for_and_where_it_waits() {
+    let stage = Stage::new(|_, _| taken()).await;
+    let url = "https://example.com/in.mp4";
+    let body = json!({"kind": "import", "input": {"url": url}});
+    let refused = stage.app.post("/tasks", &body).await;
+    assert_eq!((refused.status.as_u16(), refused.kind().as_str()), (400, "invalid_kind"));
+    assert_eq!(refused.json()["field"], "kind");
+
+    // Accepted while this server did the work itself.
+    let at = Timestamp::from_millis(NOW);
+    let spec = JobSpec {
+        input: InputUrl::parse(url).expect("an input"),
+        options: Options::decode(Kind::Import, &Map::new()).expect("options"),
+        raw_options: Map::new(),
+        metadata: Map::new(),
+        webhook_url: None,
+        priority: Priority::default(),
+        via: None,
+    };
+    let job = Job::accepted(fresh(at), None, spec, stage.app.clock.now());
+    let id = job.id.to_string();
+    let submission = Submission { jobs: vec![job], idempotency: None, max_queued: 9 };
+    let submitted = stage.app.store.submit(submission).await.expect("an answer");
+    assert_eq!(submitted, Submitted::Accepted);
+    stage.dispatch().await;
+    let job = stage.job(&id).await;
+    assert_eq!(job["error"]["kind"], "provider_refused");
+    assert!(stage.posts().is_empty());
+}

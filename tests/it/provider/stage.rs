@@ -121,10 +121,14 @@ impl Stage {
 
     async fn claim(&self) -> Option<(Claim, Held)> {
         let worker = reelway::id::fresh(self.app.clock.now());
-        let want = Want { heavy: 1, ..Want::default() };
-        let claim = self.app.store.claim(worker, want).await.expect("an answer").pop()?;
-        let held = self.heart.hold(&claim.lease, Instant::now());
-        Some((claim, held))
+        for want in [Want { heavy: 1, ..Want::default() }, Want { light: 1, ..Want::default() }] {
+            let claims = self.app.store.claim(worker, want).await.expect("an answer");
+            if let Some(claim) = claims.into_iter().next() {
+                let held = self.heart.hold(&claim.lease, Instant::now());
+                return Some((claim, held));
+            }
+        }
+        None
     }
 
     /// Hands over what is due; returns whether anything was.
