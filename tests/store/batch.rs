@@ -17,7 +17,8 @@ async fn batch(world: &World, id: BatchId) -> Option<Batch> {
 /// Four jobs of one batch whose ids do not sort in the order in which they are sent.
 async fn send(world: &World) -> (BatchId, Vec<Job>) {
     let id = fresh(NOW);
-    let mut jobs: Vec<Job> = Kind::ALL.map(|kind| world.job().kind(kind).batch(id).build()).into();
+    let kinds = [Kind::Video, Kind::Audio, Kind::Image, Kind::Animation];
+    let mut jobs: Vec<Job> = kinds.map(|kind| world.job().kind(kind).batch(id).build()).into();
     jobs.swap(0, 2);
     jobs.swap(1, 3);
     world.store.submit(together(jobs.clone())).await.expect("an answer");
