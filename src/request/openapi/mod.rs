@@ -6,6 +6,7 @@
 //! hold every answer against it.
 
 mod common;
+mod making;
 mod page;
 mod problems;
 mod requests;

@@ -10,20 +10,17 @@ use serde_json::json;
 use utoipa::openapi::schema::{
     AllOfBuilder, AnyOfBuilder, ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema, Type,
 };
-use utoipa::openapi::{Discriminator, Ref, RefOr};
+use utoipa::openapi::{Ref, RefOr};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::super::RequestLimits;
+use super::making::{Doing, Making};
 use crate::id::{BatchTag, ConnectionTag, JobTag, TaskTag};
-use crate::job::options::{
-    AdaptiveOptions, AnimationOptions, AudioOptions, ExportOptions, ImageOptions, ImportOptions,
-    ProbeOptions, VideoOptions,
-};
 use crate::job::{InputUrl, Kind, Priority, Status};
 use crate::store::DeliveryState;
 
 /// Named schemas on their way into the document.
-type Schemas = Vec<(String, RefOr<Schema>)>;
+pub(super) type Schemas = Vec<(String, RefOr<Schema>)>;
 
 /// What jobs can be told beside what they make.
 #[derive(ToSchema)]
@@ -44,12 +41,6 @@ pub(in crate::request) struct JobSettings {
     connection_id: (),
 }
 
-/// What is made: a `kind`, and the `options` that belong to it.
-pub(in crate::request) struct Making;
-
-/// What a task does: the kinds of jobs, and those that are tasks alone.
-pub(in crate::request) struct Doing;
-
 /// A request for one job.
 pub(in crate::request) struct JobRequest;
 
@@ -58,94 +49,6 @@ pub(in crate::request) struct ProcessRequest;
 
 /// A request for one task.
 pub(in crate::request) struct TaskRequest;
-
-impl Making {
-    /// The schema's name for one kind: `VideoMaking`.
-    fn name_of(kind: Kind) -> String {
-        let words = kind.name().split('_').map(|word| {
-            let (first, rest) = word.split_at(1);
-            first.to_uppercase() + rest
-        });
-        words.collect::<String>() + "Making"
-    }
-
-    /// The options of a kind, by name, with whether they can be left out.
-    fn options_of(kind: Kind, schemas: &mut Schemas) -> (Ref, bool) {
-        let (name, schema) = match kind {
-            Kind::Video => register::<VideoOptions>(schemas),
-            Kind::Audio => register::<AudioOptions>(schemas),
-            Kind::Image => register::<ImageOptions>(schemas),
-            Kind::Animation => register::<AnimationOptions>(schemas),
-            Kind::AdaptiveVideo => register::<AdaptiveOptions>(schemas),
-            Kind::Probe => register::<ProbeOptions>(schemas),
-            Kind::Import => register::<ImportOptions>(schemas),
-            Kind::Export => register::<ExportOptions>(schemas),
-        };
-        let can_be_left_out = match schema {
-            RefOr::T(Schema::Object(object)) => object.required.is_empty(),
-            _ => false,
-        };
-        (Ref::from_schema_name(name), can_be_left_out)
-    }
-
-    fn of(kind: Kind, schemas: &mut Schemas) -> RefOr<Schema> {
-        let (options, can_be_left_out) = Self::options_of(kind, schemas);
-        let making = ObjectBuilder::new().property("kind", named(kind)).required("kind");
-        if can_be_left_out {
-            making.property("options", or_null(options)).into()
-        } else {
-            making.property("options", options).required("options").into()
-        }
-    }
-}
-
-impl Making {
-    fn one_of(kinds: &[Kind], description: &str) -> RefOr<Schema> {
-        let names: Vec<_> = kinds.iter().map(|kind| (kind.name(), Self::name_of(*kind))).collect();
-        let mapping =
-            names.iter().map(|(kind, name)| (*kind, format!("#/components/schemas/{name}")));
-        let one_of = OneOfBuilder::new()
-            .description(Some(description))
-            .discriminator(Some(Discriminator::with_mapping("kind", mapping)));
-        let one_of =
-            names.iter().fold(one_of, |one_of, (_, name)| one_of.item(Ref::from_schema_name(name)));
-        one_of.into()
-    }
-
-    fn register_all(kinds: &[Kind], schemas: &mut Schemas) {
-        for kind in kinds {
-            let making = Self::of(*kind, schemas);
-            schemas.push((Self::name_of(*kind), making));
-        }
-    }
-}
-
-impl PartialSchema for Making {
-    fn schema() -> RefOr<Schema> {
-        let description = "What is made: a `kind`, and the `options` that belong to it.";
-        Self::one_of(&Kind::OF_JOBS, description)
-    }
-}
-
-impl ToSchema for Making {
-    fn schemas(schemas: &mut Schemas) {
-        Self::register_all(&Kind::OF_JOBS, schemas);
-    }
-}
-
-impl PartialSchema for Doing {
-    fn schema() -> RefOr<Schema> {
-        let description = "What is done: a `kind`, and the `options` that belong to it. `export` needs \
-                           `output` and `connection_id`, in its options or beside them.";
-        Making::one_of(&Kind::ALL, description)
-    }
-}
-
-impl ToSchema for Doing {
-    fn schemas(schemas: &mut Schemas) {
-        Making::register_all(&Kind::ALL, schemas);
-    }
-}
 
 impl PartialSchema for TaskRequest {
     fn schema() -> RefOr<Schema> {
@@ -476,7 +379,7 @@ pub(in crate::request) struct IdempotencyKey {
 }
 
 /// Adds a schema and all that it refers to; returns its name and itself.
-fn register<T: ToSchema>(schemas: &mut Schemas) -> (Cow<'static, str>, RefOr<Schema>) {
+pub(super) fn register<T: ToSchema>(schemas: &mut Schemas) -> (Cow<'static, str>, RefOr<Schema>) {
     let (name, schema) = (T::name(), T::schema());
     schemas.push((name.clone().into_owned(), schema.clone()));
     T::schemas(schemas);
@@ -503,7 +406,7 @@ fn url() -> ObjectBuilder {
         .examples(["https://example.com/upload.mov"])
 }
 
-fn named(kind: Kind) -> ObjectBuilder {
+pub(super) fn named(kind: Kind) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String).enum_values(Some([kind.name()]))
 }
 
@@ -511,7 +414,7 @@ fn nothing() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::Null)
 }
 
-fn or_null(schema: impl Into<RefOr<Schema>>) -> OneOfBuilder {
+pub(super) fn or_null(schema: impl Into<RefOr<Schema>>) -> OneOfBuilder {
     OneOfBuilder::new().item(nothing()).item(schema)
 }
 
