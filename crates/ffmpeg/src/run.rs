@@ -162,19 +162,7 @@ impl Tools {
         stop: &CancellationToken,
     ) -> Result<(Ran, Tail), RunError> {
         let argv: Vec<_> = TALK.iter().map(OsString::from).chain(arguments.to_vec()).collect();
-        let limits = self.limits();
-        let containment = Containment::prepare(limits, self.sandbox(), scope);
-        let (child, pipes) = spawn(self.ffmpeg(), &argv, folder(outputs), &containment)
-            .map_err(|source| RunError::Missing { program: "ffmpeg", source })?;
-        let watch = Watch {
-            wall: limits.wall,
-            stall: Some(limits.stall),
-            grace: limits.grace,
-            memory_bytes: limits.memory_bytes,
-            stop,
-        };
         let (mut parser, mut last) = (Parser::default(), Progress::default());
-        let mut tail = Tail::new(&argv);
         let hear = |bytes: &[u8]| {
             let mut heard = Heard::Noise;
             parser.push(bytes, |progress| {
@@ -186,6 +174,42 @@ impl Tools {
             });
             heard
         };
+        let tail = self.to_good_end(&argv, folder(outputs), scope, hear, stop).await?;
+        // Some containers are not empty without a picture in them.
+        if tail.cause() == Cause::NothingWritten || missing(outputs).await {
+            return Err(RunError::Refused { cause: Cause::NothingWritten, log: tail.log() });
+        }
+        let ran = Ran {
+            written: last,
+            input_is_cut_off: tail.says_any(&CUT_OFF),
+            time_is_lost: tail.says_any(&TIME_LOST),
+            missing_glyph: tail.after(NO_GLYPH).find_map(glyph),
+        };
+        Ok((ran, tail))
+    }
+
+    /// Runs ffmpeg in `folder`, where it is given what is in `scope`, until it has ended well; what
+    /// it writes to standard output goes to `hear`.
+    pub(crate) async fn to_good_end(
+        &self,
+        argv: &[OsString],
+        folder: &Path,
+        scope: Scope,
+        hear: impl FnMut(&[u8]) -> Heard,
+        stop: &CancellationToken,
+    ) -> Result<Tail, RunError> {
+        let limits = self.limits();
+        let containment = Containment::prepare(limits, self.sandbox(), scope);
+        let (child, pipes) = spawn(self.ffmpeg(), argv, folder, &containment)
+            .map_err(|source| RunError::Missing { program: "ffmpeg", source })?;
+        let watch = Watch {
+            wall: limits.wall,
+            stall: Some(limits.stall),
+            grace: limits.grace,
+            memory_bytes: limits.memory_bytes,
+            stop,
+        };
+        let mut tail = Tail::new(argv);
         let end = watch.over(child, pipes, &mut tail, hear).await.map_err(RunError::Lost)?;
         let log = tail.log();
         match end {
@@ -195,20 +219,7 @@ impl Tools {
             End::TooMuch => Err(RunError::Refused { cause: Cause::Unknown, log }),
             End::OutOfMemory => Err(RunError::Refused { cause: Cause::OutOfMemory, log }),
             End::Exited(status) if !status.success() => Err(failed(status, &tail)),
-            End::Exited(_) => {
-                // Some containers are not empty without a picture in them.
-                if tail.cause() == Cause::NothingWritten || missing(outputs).await {
-                    Err(RunError::Refused { cause: Cause::NothingWritten, log })
-                } else {
-                    let ran = Ran {
-                        written: last,
-                        input_is_cut_off: tail.says_any(&CUT_OFF),
-                        time_is_lost: tail.says_any(&TIME_LOST),
-                        missing_glyph: tail.after(NO_GLYPH).find_map(glyph),
-                    };
-                    Ok((ran, tail))
-                }
-            }
+            End::Exited(_) => Ok(tail),
         }
     }
 }

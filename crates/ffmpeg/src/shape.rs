@@ -11,12 +11,9 @@ use std::path::Path;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{Arguments, Input};
-use crate::child::{Containment, spawn};
 use crate::facts::AudioStream;
-use crate::run::failed;
-use crate::tail::Tail;
-use crate::watch::{End, Heard, Watch};
-use crate::{Cause, RunError, Scope, Tools, policy};
+use crate::watch::Heard;
+use crate::{RunError, Scope, Tools, policy};
 
 /// The rate at which samples are taken where a file does not tell its own.
 const USUAL_RATE: u32 = 48_000;
@@ -125,34 +122,14 @@ impl Tools {
     ) -> Result<Shape, RunError> {
         let rate = if audio.sample_rate == 0 { USUAL_RATE } else { audio.sample_rate };
         let argv = arguments(input, audio.index, rate);
-        let limits = self.limits();
         let scope = Scope { read: vec![input.path.clone()], ..Scope::default() };
-        let containment = Containment::prepare(limits, self.sandbox(), scope);
-        let (child, pipes) = spawn(self.ffmpeg(), &argv, Path::new("/"), &containment)
-            .map_err(|source| RunError::Missing { program: "ffmpeg", source })?;
-        let watch = Watch {
-            wall: limits.wall,
-            stall: Some(limits.stall),
-            grace: limits.grace,
-            memory_bytes: limits.memory_bytes,
-            stop,
-        };
-        let (mut shape, mut tail) = (Shape::new(rate, secs, points), Tail::new(&argv));
+        let mut shape = Shape::new(rate, secs, points);
         let hear = |bytes: &[u8]| {
             shape.push(bytes);
             Heard::Life
         };
-        let end = watch.over(child, pipes, &mut tail, hear).await.map_err(RunError::Lost)?;
-        let log = tail.log();
-        match end {
-            End::Stopped => Err(RunError::Stopped),
-            End::Stalled => Err(RunError::Stalled { secs: limits.stall.as_secs(), log }),
-            End::TimedOut => Err(RunError::TimedOut { secs: limits.wall.as_secs(), log }),
-            End::TooMuch => Err(RunError::Refused { cause: Cause::Unknown, log }),
-            End::OutOfMemory => Err(RunError::Refused { cause: Cause::OutOfMemory, log }),
-            End::Exited(status) if !status.success() => Err(failed(status, &tail)),
-            End::Exited(_) => Ok(shape),
-        }
+        self.to_good_end(&argv, Path::new("/"), scope, hear, stop).await?;
+        Ok(shape)
     }
 }
 
