@@ -64,7 +64,7 @@ fn page(filter: &BatchFilter, cursor: &Cursor) -> Statement {
             where jobs.batch_id = batches.id and jobs.deleted_at is null",
     );
     if let Some(input) = &filter.input {
-        page = page.push_bind(" and jobs.input = ", input.clone());
+        page = page.push_input(input);
     }
     cursor.push_to(page.push(")"))
 }

@@ -49,7 +49,7 @@ fn page(filter: &JobFilter, cursor: &Cursor) -> Statement {
         page = page.push_bind(" and state = ", status.name());
     }
     if let Some(input) = &filter.input {
-        page = page.push_bind(" and input = ", input.clone());
+        page = page.push_input(input);
     }
     if let Some(batch) = filter.batch_id {
         page = page.push_bind(" and batch_id = ", batch.to_string());

@@ -79,6 +79,18 @@ impl Statement {
         self.push(&format!("{piece}${number}")).bind(value)
     }
 
+    /// One more piece that tells the jobs of one input. Postgres has a hash of it in the index,
+    /// because an input may be longer than an entry of an index.
+    pub(super) fn push_input(mut self, input: &str) -> Self {
+        let number = self.parameters.len() + 1;
+        self.sqlite.push(&format!(" and jobs.input = ${number}"));
+        self.postgres.push(&format!(
+            " and hashtextextended(jobs.input, 0) = hashtextextended(${number}, 0)
+              and jobs.input = ${number}"
+        ));
+        self.bind(input)
+    }
+
     /// Takes its rows for this transaction alone and passes over those that another has taken.
     /// A SQLite transaction has the only writer: there is nobody to pass over.
     pub(super) fn skip_locked(mut self) -> Self {
