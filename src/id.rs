@@ -60,6 +60,10 @@ ids! {
     UploadId = UploadTag("upl");
     /// One worker process, from its start to its end.
     WorkerId = WorkerTag("wrk");
+    /// A key of the API.
+    KeyId = KeyTag("key");
+    /// One line of the audit log.
+    AuditId = AuditTag("aud");
 }
 
 /// How such an id looks in the API's document.

@@ -42,6 +42,9 @@ pub mod provider;
 // What the route stands on: the one place where state is kept.
 pub mod store;
 
+// Who may do what: keys, projects, and what was done with them.
+pub mod access;
+
 // Buckets of users' own, and the keys to them.
 pub mod connection;
 
