@@ -7,6 +7,7 @@ mod seal;
 
 use url::Url;
 
+use crate::access::Project;
 use crate::clock::Timestamp;
 use crate::id::ConnectionId;
 
@@ -17,6 +18,8 @@ pub use seal::{KeyError, Keyring, OpenError, Sealed};
 pub struct Connection {
     /// Its name in requests.
     pub id: ConnectionId,
+    /// Whose jobs may use it.
+    pub project: Project,
     /// What its owner calls it.
     pub name: Option<String>,
     /// The server; Amazon's own for the region when it is not said.

@@ -14,6 +14,7 @@ mod state;
 mod turn;
 pub mod view;
 
+use crate::access::Project;
 use crate::clock::Timestamp;
 use crate::id::{BatchId, JobId, TaskId, fresh};
 use crate::task::{Lane, Stages, Task, TaskState};
@@ -39,6 +40,8 @@ pub struct Job {
     pub spec: JobSpec,
     /// Who asked.
     pub owner: Owner,
+    /// What it belongs to.
+    pub project: Project,
     /// How it stands.
     pub state: JobState,
     /// Per cent, 0 to 100; never goes back.
@@ -73,6 +76,7 @@ impl Job {
             batch_id,
             spec,
             owner: Owner::default(),
+            project: Project::DEFAULT,
             state: JobState::Queued { started_at: None },
             progress: 0.0,
             tasks: vec![task],

@@ -7,6 +7,8 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::access::Caller;
+
 /// How urgent a job is: −10 (last) to 10 (first), 0 when nothing is said.
 ///
 /// A more urgent job is claimed before all less urgent ones that wait in the same lane.
@@ -88,6 +90,13 @@ impl Owner {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// Whose key it is takes the turn.
+impl From<&Caller> for Owner {
+    fn from(caller: &Caller) -> Self {
+        Self::named(caller.key.as_str())
     }
 }
 

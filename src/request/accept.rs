@@ -5,6 +5,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 
 use super::{AppState, Problem, idempotency};
+use crate::access::Caller;
 use crate::job::{Job, Owner};
 use crate::store::{Submission, Submitted};
 
@@ -16,7 +17,7 @@ pub(super) struct Acceptance {
     /// The route that was called: an `Idempotency-Key` is good for one route.
     pub(super) route: &'static str,
     /// Whose jobs they are.
-    pub(super) owner: Owner,
+    pub(super) caller: Caller,
     /// At least one.
     pub(super) jobs: Vec<Job>,
     /// The status of the answer.
@@ -34,11 +35,12 @@ pub(super) async fn accept(
     body: &[u8],
     acceptance: Acceptance,
 ) -> Result<Response, Problem> {
-    let Acceptance { route, owner, mut jobs, status, location, answer } = acceptance;
+    let Acceptance { route, caller, mut jobs, status, location, answer } = acceptance;
     for job in &mut jobs {
-        job.owner = owner.clone();
+        job.owner = Owner::from(&caller);
+        job.project = caller.project.clone();
     }
-    let idempotency = idempotency::named(headers, &owner, route, body, &answer)?;
+    let idempotency = idempotency::named(headers, &caller, route, body, &answer)?;
     let max_queued = state.limits.max_queued;
     let submitted = state.store.submit(Submission { jobs, idempotency, max_queued }).await?;
     answer_to(submitted, status, location, answer)

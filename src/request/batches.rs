@@ -5,6 +5,7 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 
 use super::list::{self, BatchListing};
+use super::may::Reads;
 use super::openapi::{BatchQuery, NoBatch, WrongQuery};
 use super::segment::Segment;
 use super::{AppState, Problem};
@@ -19,6 +20,7 @@ use crate::job::BatchView;
     operation_id = "listBatches",
     summary = "List batches",
     description = "Newest first, a page at a time, without their jobs.",
+    security(("key" = ["jobs:read"])),
     params(BatchQuery),
     responses(
         (
@@ -35,10 +37,11 @@ use crate::job::BatchView;
 )]
 pub(super) async fn list(
     State(state): State<AppState>,
+    Reads(caller): Reads,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let listing = BatchListing::parse(query.as_deref().unwrap_or_default())?;
-    let page = state.store.batches(&listing.filter).await?;
+    let page = state.store.batches(&caller.project, &listing.filter).await?;
     let batches: Vec<BatchView> = page.batches.iter().map(BatchView::brief).collect();
     list::answer(&batches, page.has_more, listing.links(&page))
 }
@@ -51,15 +54,17 @@ pub(super) async fn list(
     operation_id = "getBatch",
     summary = "Get a batch",
     description = "The jobs that were submitted together, and how they stand together.",
+    security(("key" = ["jobs:read"])),
     params(("id" = BatchTag, Path, description = "The batch.")),
     responses((status = 200, description = "The batch.", body = BatchView), NoBatch),
 )]
 pub(super) async fn show(
     State(state): State<AppState>,
+    Reads(caller): Reads,
     Segment(id): Segment,
 ) -> Result<Json<BatchView>, Problem> {
     let id: BatchId = id.parse().map_err(|_| unknown())?;
-    let batch = state.store.batch(id).await?.ok_or_else(unknown)?;
+    let batch = state.store.batch(&caller.project, id).await?.ok_or_else(unknown)?;
     Ok(Json(BatchView::of(&batch).linked(|key| state.links.link(key))))
 }
 

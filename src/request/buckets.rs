@@ -2,6 +2,7 @@
 
 use super::fields::Fields;
 use super::{AppState, Problem};
+use crate::access::Caller;
 use crate::job::{InputUrl, JobSpec, ObjectUrl, Options, Via};
 
 /// How the job reaches buckets of its user's own, when it has to. An export may say so in its
@@ -86,17 +87,18 @@ pub(super) fn refuse_one_place_for_many(via: Option<&Via>) -> Result<(), Problem
         .hint("end it with a slash: each task gets a folder of its own below it"))
 }
 
-/// Refuses jobs whose connection is not there. It may still be deleted before they run.
+/// Refuses jobs whose connection is not there, or not this caller's. It may still be deleted before they run.
 pub(super) async fn check_connection(
     state: &AppState,
+    caller: &Caller,
     specs: impl IntoIterator<Item = &JobSpec>,
 ) -> Result<(), Problem> {
     let named = specs.into_iter().find_map(|spec| spec.via.as_ref());
     match named {
         None => Ok(()),
         Some(via) => {
-            state.store.connection(via.connection_id).await?.ok_or_else(unknown_connection)?;
-            Ok(())
+            let connection = state.store.connection(&caller.project, via.connection_id).await?;
+            connection.map(drop).ok_or_else(unknown_connection)
         }
     }
 }

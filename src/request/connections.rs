@@ -1,9 +1,9 @@
 //! `/connections`: buckets of users' own, for inputs and outputs of jobs.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use axum::{Extension, Json};
 use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -13,13 +13,14 @@ use utoipa::ToSchema;
 use super::accept::answer_to;
 use super::body::Sent;
 use super::fields::Fields;
+use super::may::{Reads, Writes};
 use super::openapi::{ConnectionRequest, IdempotencyKey, NoConnection, NotConnected};
 use super::segment::Segment;
 use super::{AppState, Problem, idempotency};
+use crate::access::By;
 use crate::clock::Timestamp;
 use crate::connection::Connection;
 use crate::id::{ConnectionId, ConnectionTag, fresh};
-use crate::job::Owner;
 
 /// What may be in a request for one.
 pub(super) const KNOWN: &[&str] =
@@ -83,6 +84,7 @@ impl ConnectionView {
     summary = "Create a connection",
     description = "Keeps the keys to a bucket of your own, sealed, for `input: \"s3://…\"` and \
                    `output: \"s3://…\"` of jobs.",
+    security(("key" = ["jobs:write"])),
     params(IdempotencyKey),
     request_body = ConnectionRequest,
     responses(
@@ -113,7 +115,7 @@ impl ConnectionView {
 )]
 pub(super) async fn create(
     State(state): State<AppState>,
-    Extension(owner): Extension<Owner>,
+    Writes(caller): Writes,
     headers: HeaderMap,
     sent: Sent,
 ) -> Result<Response, Problem> {
@@ -122,12 +124,20 @@ pub(super) async fn create(
     let id = fresh(now);
     let sealed_secret = state.keyring.seal(id, &asked.secret).ok_or_else(no_key)?;
     let Asked { name, endpoint, region, access_key_id, secret: _ } = asked;
-    let connection =
-        Connection { id, name, endpoint, region, access_key_id, sealed_secret, created_at: now };
+    let connection = Connection {
+        id,
+        project: caller.project.clone(),
+        name,
+        endpoint,
+        region,
+        access_key_id,
+        sealed_secret,
+        created_at: now,
+    };
     let view = ConnectionView::of(&connection);
     let answer = serde_json::to_string(&view).map_err(Problem::internal)?;
-    let named = idempotency::named(&headers, &owner, "/connections", &sent.bytes, &answer)?;
-    let submitted = state.store.add_connection(&connection, named).await?;
+    let named = idempotency::named(&headers, &caller, "/connections", &sent.bytes, &answer)?;
+    let submitted = state.store.add_connection(&connection, &By::from(&caller), named).await?;
     answer_to(submitted, StatusCode::CREATED, Some(format!("/connections/{id}")), answer)
 }
 
@@ -139,12 +149,14 @@ pub(super) async fn create(
     operation_id = "listConnections",
     summary = "List connections",
     description = "All of them, newest first.",
+    security(("key" = ["jobs:read"])),
     responses((status = 200, description = "The connections.", body = [ConnectionView])),
 )]
 pub(super) async fn list(
     State(state): State<AppState>,
+    Reads(caller): Reads,
 ) -> Result<Json<Vec<ConnectionView>>, Problem> {
-    let connections = state.store.connections().await?;
+    let connections = state.store.connections(&caller.project).await?;
     Ok(Json(connections.iter().map(ConnectionView::of).collect()))
 }
 
@@ -156,15 +168,17 @@ pub(super) async fn list(
     operation_id = "getConnection",
     summary = "Get a connection",
     description = "One of them, without its secret.",
+    security(("key" = ["jobs:read"])),
     params(("id" = ConnectionTag, Path, description = "The connection.")),
     responses((status = 200, description = "The connection.", body = ConnectionView), NoConnection),
 )]
 pub(super) async fn show(
     State(state): State<AppState>,
+    Reads(caller): Reads,
     Segment(id): Segment,
 ) -> Result<Json<ConnectionView>, Problem> {
     let id = id.parse().map_err(|_| unknown())?;
-    let connection = state.store.connection(id).await?.ok_or_else(unknown)?;
+    let connection = state.store.connection(&caller.project, id).await?.ok_or_else(unknown)?;
     Ok(Json(ConnectionView::of(&connection)))
 }
 
@@ -176,15 +190,17 @@ pub(super) async fn show(
     operation_id = "deleteConnection",
     summary = "Delete a connection",
     description = "Forgets it with its secret. Jobs that still need it will fail.",
+    security(("key" = ["jobs:write"])),
     params(("id" = ConnectionTag, Path, description = "The connection.")),
     responses((status = 204, description = "It is gone."), NoConnection),
 )]
 pub(super) async fn delete(
     State(state): State<AppState>,
+    Writes(caller): Writes,
     Segment(id): Segment,
 ) -> Result<StatusCode, Problem> {
     let id = id.parse().map_err(|_| unknown())?;
-    if state.store.delete_connection(id).await? {
+    if state.store.delete_connection(&caller.project, id, &By::from(&caller)).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(unknown())

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::body::Sent;
 use super::fields::Fields;
+use super::may::{Reads, Writes};
 use super::openapi::{DeliveryQuery, NoDelivery, NotAnObject, ReplayRequest, WrongQuery};
 use super::segment::Segment;
 use super::{AppState, Problem, list};
@@ -22,15 +23,17 @@ use crate::store::Delivery;
     operation_id = "listDeliveries",
     summary = "List deliveries",
     description = "What was pushed, newest first, with every attempt and the receiver's answer.",
+    security(("key" = ["jobs:read"])),
     params(DeliveryQuery),
     responses((status = 200, description = "The deliveries.", body = [Delivery]), WrongQuery),
 )]
 pub(super) async fn log(
     State(state): State<AppState>,
+    Reads(caller): Reads,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Vec<Delivery>>, Problem> {
     let filter = list::deliveries(query.as_deref().unwrap_or_default())?;
-    Ok(Json(state.store.deliveries(&filter).await?))
+    Ok(Json(state.store.deliveries(&caller.project, &filter).await?))
 }
 
 /// `POST /webhooks/deliveries/{id}/replay`: the same event again, from the first attempt on.
@@ -41,15 +44,17 @@ pub(super) async fn log(
     operation_id = "replayDelivery",
     summary = "Replay a delivery",
     description = "Pushes the same event again, under the same `webhook-id`, with all its attempts.",
+    security(("key" = ["jobs:write"])),
     params(("id" = DeliveryTag, Path, description = "The delivery.")),
     responses((status = 200, description = "The delivery, pending.", body = Delivery), NoDelivery),
 )]
 pub(super) async fn replay(
     State(state): State<AppState>,
+    Writes(caller): Writes,
     Segment(id): Segment,
 ) -> Result<Json<Delivery>, Problem> {
     let id = id.parse().map_err(|_| unknown())?;
-    state.store.replay(id).await?.map(Json).ok_or_else(unknown)
+    state.store.replay(&caller.project, id).await?.map(Json).ok_or_else(unknown)
 }
 
 /// How many deliveries were put back into the queue.
@@ -67,11 +72,13 @@ pub(super) struct Replayed {
     operation_id = "replayFailedDeliveries",
     summary = "Replay what failed",
     description = "Pushes again all that failed or are held since a time, as after an outage.",
+    security(("key" = ["jobs:write"])),
     request_body = ReplayRequest,
     responses((status = 200, description = "How many there were.", body = Replayed), NotAnObject),
 )]
 pub(super) async fn replay_failed(
     State(state): State<AppState>,
+    Writes(caller): Writes,
     sent: Sent,
 ) -> Result<Json<Replayed>, Problem> {
     let fields = Fields::new("", &sent.object);
@@ -79,7 +86,8 @@ pub(super) async fn replay_failed(
     let since = fields.count("since")?.ok_or_else(|| {
         fields.missing("since").hint("it is a time in milliseconds since 1970; 0 replays all")
     })?;
-    let replayed = state.store.replay_failed(Timestamp::from_millis(since)).await?;
+    let replayed =
+        state.store.replay_failed(&caller.project, Timestamp::from_millis(since)).await?;
     Ok(Json(Replayed { replayed }))
 }
 

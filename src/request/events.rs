@@ -21,9 +21,11 @@ use tokio::time::{Instant, timeout_at};
 use utoipa::ToSchema;
 
 use super::jobs::{changed, job_id, unknown};
+use super::may::Reads;
 use super::openapi::{NoJob, NoSeat};
 use super::segment::Segment;
 use super::{AppState, Problem};
+use crate::access::Project;
 use crate::id::{JobId, JobTag, TaskId};
 use crate::job::{Job, Status};
 use crate::task::StageStatus;
@@ -78,6 +80,7 @@ struct JobEventView {
     description = "Server-sent events named `job`, each with the whole Job as `data`: one as it is, \
                    one at each change of its state or stages, and for its progress at most every \
                    second. The stream ends with the job.",
+    security(("key" = ["jobs:read"])),
     params(
         ("id" = JobTag, Path, description = "The job."),
         (
@@ -99,6 +102,7 @@ struct JobEventView {
 )]
 pub(super) async fn watch(
     State(state): State<AppState>,
+    Reads(caller): Reads,
     Extension(seats): Extension<Seats>,
     Segment(id): Segment,
     headers: HeaderMap,
@@ -107,12 +111,13 @@ pub(super) async fn watch(
     let seat = seats.0.try_acquire_owned().map_err(|_| full())?;
     // Listens before it looks, or a change could come between.
     let changes = state.store.hints().changes();
-    let job = state.store.job(id).await?.ok_or_else(unknown)?;
+    let job = state.store.job(&caller.project, id).await?.ok_or_else(unknown)?;
     if has_seen_the_end(&headers, &job) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let stop = state.shutdown.clone().cancelled_owned();
-    let watch = Watch { state, id, changes, shown: None, first: Some(job), _seat: seat };
+    let project = caller.project;
+    let watch = Watch { state, id, project, changes, shown: None, first: Some(job), _seat: seat };
     let events = stream::unfold(watch, Watch::next).map(Ok::<_, Infallible>).take_until(stop);
     let sse = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE_EVERY));
     // nginx would keep the events back until its buffer is full.
@@ -133,6 +138,7 @@ fn event_id(job: &Job) -> String {
 struct Watch {
     state: AppState,
     id: JobId,
+    project: Project,
     changes: Receiver<JobId>,
     shown: Option<Shown>,
     first: Option<Job>,
@@ -176,7 +182,7 @@ impl Watch {
                 if held_back { shown.at + PROGRESS_EVERY } else { Instant::now() + LOOK_EVERY };
             // Either way it is time to look.
             let _woken = timeout_at(look_at, changed(&mut self.changes, self.id)).await;
-            let job = match self.state.store.job(self.id).await {
+            let job = match self.state.store.job(&self.project, self.id).await {
                 Ok(job) => job?,
                 Err(error) => {
                     tracing::warn!(job.id = %self.id, %error, "an event stream lost its job");

@@ -12,14 +12,15 @@ use axum::http::header::{
     CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RANGE, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use futures::TryStreamExt as _;
 use headers::{ETag, HeaderMapExt as _, IfNoneMatch, IfRange};
 
 use super::openapi::NoFile;
 use super::segment::Segment;
-use super::{AppState, Problem, Ranged};
+use super::{AppState, Problem, Ranged, may};
+use crate::access::Scope;
 use crate::job::File;
 use crate::output::{LinkError, LinkPath, SignedQuery, StorageError};
 
@@ -47,8 +48,8 @@ const CROSS_ORIGIN: [(HeaderName, &str); 5] = [
     operation_id = "getFile",
     summary = "Get a file",
     description = "The bytes, whole or in part; HEAD gives the headers alone. With a key of the \
-                   server, or by a signed link as `output.url` has it.",
-    security(("key" = []), ("link" = [])),
+                   file's project, or by a signed link as `output.url` has it.",
+    security(("key" = ["files:read"]), ("link" = [])),
     params(
         ("key" = String, Path, description = "Where it is in storage.", example = "job_01h2xcejqtf2nbrexx3vqjhp41/1/video.mp4"),
         ("expires" = Option<i64>, Query, description = "Until when the link is good, in seconds since 1970."),
@@ -93,8 +94,7 @@ pub(super) async fn serve(
     request: Request,
 ) -> Result<Response, Problem> {
     let path = LinkPath::read(&path);
-    authorize(&state, path, &request)?;
-    let file = state.store.output(path.key).await?.ok_or_else(unknown)?;
+    let file = find(&state, path, request.headers(), request.uri()).await?;
     if let Some(object) = &file.delivered_to {
         return Err(Problem::not_found("file_not_found", "this file is not kept here")
             .hint(format!("it was delivered to {object}")));
@@ -130,11 +130,40 @@ pub(super) async fn preflight() -> Response {
     response
 }
 
-/// A key of the server, or a link signed for this file. A link is looked at only when it is
-/// needed, so that a caller with a key can follow one that has expired.
-fn authorize(state: &AppState, path: LinkPath<'_>, request: &Request) -> Result<(), Problem> {
-    let Err(refused) = state.auth.check(request.headers()) else { return Ok(()) };
-    let query = Query::<SignedQuery>::try_from_uri(request.uri());
+/// The file, for a key of its project or for a link signed for it. A link is looked at only when it
+/// is needed, so that a caller with a key can follow one that has expired.
+async fn find(
+    state: &AppState,
+    path: LinkPath<'_>,
+    headers: &HeaderMap,
+    uri: &Uri,
+) -> Result<File, Problem> {
+    let refused = match of_the_caller(state, path, headers).await {
+        Ok(file) => return Ok(file),
+        Err(refused) => refused,
+    };
+    check_link(state, path, uri, refused)?;
+    state.store.linked_output(path.key).await?.ok_or_else(unknown)
+}
+
+async fn of_the_caller(
+    state: &AppState,
+    path: LinkPath<'_>,
+    headers: &HeaderMap,
+) -> Result<File, Problem> {
+    let caller = state.caller(headers, None).await?;
+    may::check(&caller, &[Scope::FilesRead])?;
+    state.store.output(&caller.project, path.key).await?.ok_or_else(unknown)
+}
+
+/// Refuses a link that is not good, and one that is none with what was wrong without it.
+fn check_link(
+    state: &AppState,
+    path: LinkPath<'_>,
+    uri: &Uri,
+    refused: Problem,
+) -> Result<(), Problem> {
+    let query = Query::<SignedQuery>::try_from_uri(uri);
     let link = match query {
         Ok(Query(query)) => state.links.check(path, &query),
         Err(_) => Err(LinkError::Forged),

@@ -4,6 +4,7 @@ use axum::http::{HeaderMap, HeaderName};
 use sha2::{Digest as _, Sha256};
 
 use super::Problem;
+use crate::access::Caller;
 use crate::job::Owner;
 use crate::store::Idempotency;
 
@@ -16,12 +17,12 @@ pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-rep
 /// The longest name.
 const MAX_KEY_LEN: usize = 255;
 
-/// The name that `owner` gave a POST to `path`, with a digest of what it asks, if it has one.
+/// The name that `caller` gave a POST to `path`, with a digest of what it asks, if it has one.
 ///
 /// `response` is what the same request will be answered from now on.
 pub(super) fn named(
     headers: &HeaderMap,
-    owner: &Owner,
+    caller: &Caller,
     path: &str,
     body: &[u8],
     response: &str,
@@ -32,7 +33,7 @@ pub(super) fn named(
         digest.update(part);
     }
     Ok(Some(Idempotency {
-        owner: owner.clone(),
+        owner: Owner::from(caller),
         key: key.to_owned(),
         body_hash: hex::encode(digest.finalize()),
         response: response.to_owned(),
@@ -57,10 +58,12 @@ fn key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::KeyName;
 
     fn hash(path: &str, body: &[u8]) -> String {
         let headers = HeaderMap::from_iter([(KEY, "k".parse().expect("a header"))]);
-        let named = named(&headers, &Owner::default(), path, body, "").expect("a key");
+        let named =
+            named(&headers, &Caller::admin(KeyName::default()), path, body, "").expect("a key");
         named.expect("a key").body_hash
     }
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use axum::{Extension, Json};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::accept::{Acceptance, accept};
 use super::body::Sent;
 use super::list::{self, Listing};
+use super::may::{Reads, Writes};
 use super::openapi::{
     IdempotencyKey, JobQuery, JobRequest, NoJob, NotAccepted, NotRetryable, WrongQuery,
 };
@@ -20,8 +21,8 @@ use super::segment::Segment;
 use super::submit::{self, Rules};
 use super::{AppState, Problem, buckets, kept};
 use crate::id::{JobId, JobTag, fresh};
+use crate::job::Job;
 use crate::job::view::JobView;
-use crate::job::{Job, Owner};
 use crate::store::{CancelOutcome, StoreError};
 
 /// How often a job is looked at beside the hints: another process may do the work.
@@ -36,6 +37,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
     summary = "Create a job",
     description = "Fetches the input, makes what is asked of it, keeps it and pushes the end to \
                    `webhook_url`.",
+    security(("key" = ["jobs:write"])),
     params(IdempotencyKey),
     request_body = JobRequest,
     responses(
@@ -62,18 +64,18 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 )]
 pub(super) async fn create(
     State(state): State<AppState>,
-    Extension(owner): Extension<Owner>,
+    Writes(caller): Writes,
     headers: HeaderMap,
     sent: Sent,
 ) -> Result<Response, Problem> {
     let spec = submit::one(&sent.object, None, &Rules::of(&state, &headers))?;
-    buckets::check_connection(&state, [&spec]).await?;
-    kept::check_input(&state, &owner, [&spec]).await?;
+    buckets::check_connection(&state, &caller, [&spec]).await?;
+    kept::check_input(&state, &caller, [&spec]).await?;
     let now = state.clock.now();
     let job = Job::accepted(fresh(now), None, spec, now);
     let acceptance = Acceptance {
         route: "/jobs",
-        owner,
+        caller,
         status: StatusCode::CREATED,
         location: Some(format!("/jobs/{}", job.id)),
         answer: serde_json::to_string(&state.view(&job)).map_err(Problem::internal)?,
@@ -91,6 +93,7 @@ pub(super) async fn create(
     summary = "List jobs",
     description = "Newest first, a page at a time. Follow `Link` from page to page: no job that is \
                    there all the while is shown twice or left out.",
+    security(("key" = ["jobs:read"])),
     params(JobQuery),
     responses(
         (
@@ -107,10 +110,11 @@ pub(super) async fn create(
 )]
 pub(super) async fn list(
     State(state): State<AppState>,
+    Reads(caller): Reads,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let listing = Listing::parse(query.as_deref().unwrap_or_default())?;
-    let page = state.store.jobs(&listing.filter).await?;
+    let page = state.store.jobs(&caller.project, &listing.filter).await?;
     let jobs: Vec<JobView> = page.jobs.iter().map(|job| state.view(job)).collect();
     list::answer(&jobs, page.has_more, listing.links(&page))
 }
@@ -123,14 +127,16 @@ pub(super) async fn list(
     operation_id = "getJob",
     summary = "Get a job",
     description = "How it stands, with its stages and fresh links to its files.",
+    security(("key" = ["jobs:read"])),
     params(("id" = JobTag, Path, description = "The job.")),
     responses((status = 200, description = "The job.", body = JobView), NoJob),
 )]
 pub(super) async fn show(
     State(state): State<AppState>,
+    Reads(caller): Reads,
     Segment(id): Segment,
 ) -> Result<Json<JobView>, Problem> {
-    let job = state.store.job(job_id(&id)?).await?.ok_or_else(unknown)?;
+    let job = state.store.job(&caller.project, job_id(&id)?).await?.ok_or_else(unknown)?;
     Ok(Json(state.view(&job)))
 }
 
@@ -145,17 +151,19 @@ pub(super) async fn show(
     summary = "Cancel a job",
     description = "Stops it, running or not, and waits a moment for it. A job that has ended is \
                    answered unchanged.",
+    security(("key" = ["jobs:write"])),
     params(("id" = JobTag, Path, description = "The job.")),
     responses((status = 200, description = "The job as it is now.", body = JobView), NoJob),
 )]
 pub(super) async fn cancel(
     State(state): State<AppState>,
+    Writes(caller): Writes,
     Segment(id): Segment,
 ) -> Result<Json<JobView>, Problem> {
     let id = job_id(&id)?;
     // Listens before it asks, or the answer could come between.
     let changes = state.store.hints().changes();
-    let job = match state.store.cancel(id).await? {
+    let job = match state.store.cancel(&caller.project, id).await? {
         CancelOutcome::Unknown => return Err(unknown()),
         CancelOutcome::Cancelled(job) | CancelOutcome::AlreadyEnded(job) => *job,
         CancelOutcome::Asked(job) => ended(&state, changes, *job).await?,
@@ -175,7 +183,7 @@ async fn ended(
         if timeout_at(patience, look).await.is_err() {
             break;
         }
-        job = state.store.job(job.id).await?.ok_or_else(unknown)?;
+        job = state.store.job(&job.project, job.id).await?.ok_or_else(unknown)?;
     }
     Ok(job)
 }
@@ -200,6 +208,7 @@ pub(super) async fn changed(changes: &mut Receiver<JobId>, id: JobId) {
     operation_id = "retryJob",
     summary = "Retry a job",
     description = "Puts a failed or cancelled job back into the queue, with all its tries.",
+    security(("key" = ["jobs:write"])),
     params(("id" = JobTag, Path, description = "The job.")),
     responses(
         (status = 200, description = "The job, queued.", body = JobView),
@@ -209,9 +218,10 @@ pub(super) async fn changed(changes: &mut Receiver<JobId>, id: JobId) {
 )]
 pub(super) async fn retry(
     State(state): State<AppState>,
+    Writes(caller): Writes,
     Segment(id): Segment,
 ) -> Result<Json<JobView>, Problem> {
-    match state.store.retry(job_id(&id)?).await {
+    match state.store.retry(&caller.project, job_id(&id)?).await {
         Ok(Some(job)) => Ok(Json(state.view(&job))),
         Ok(None) => Err(unknown()),
         Err(StoreError::Transition(refused)) => {
@@ -230,14 +240,16 @@ pub(super) async fn retry(
     operation_id = "deleteJob",
     summary = "Delete a job",
     description = "Stops it if it runs and removes its outputs. Files in a bucket of your own stay.",
+    security(("key" = ["jobs:write"])),
     params(("id" = JobTag, Path, description = "The job.")),
     responses((status = 204, description = "It is gone."), NoJob),
 )]
 pub(super) async fn delete(
     State(state): State<AppState>,
+    Writes(caller): Writes,
     Segment(id): Segment,
 ) -> Result<StatusCode, Problem> {
-    state.store.delete(job_id(&id)?).await?.ok_or_else(unknown)?;
+    state.store.delete(&caller.project, job_id(&id)?).await?.ok_or_else(unknown)?;
     Ok(StatusCode::NO_CONTENT)
 }
 

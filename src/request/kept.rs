@@ -9,7 +9,8 @@ use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
 use super::{AppState, Problem, upload};
-use crate::job::{JobSpec, Kept, Owner};
+use crate::access::Caller;
+use crate::job::{JobSpec, Kept};
 use crate::output::{LinkError, LinkPath, Links, SignedQuery};
 use crate::upload::UploadError;
 
@@ -64,22 +65,22 @@ fn authority(url: &Url) -> (Option<Host<String>>, Option<u16>) {
     (url.host().map(|host| host.to_owned()), url.port_or_known_default())
 }
 
-/// Refuses jobs whose input is a file of this server that is not there, or not this owner's.
+/// Refuses jobs whose input is a file of this server that is not there, or not this caller's.
 pub(super) async fn check_input(
     state: &AppState,
-    owner: &Owner,
+    caller: &Caller,
     specs: impl IntoIterator<Item = &JobSpec>,
 ) -> Result<(), Problem> {
     let named = specs.into_iter().find_map(|spec| spec.input.kept());
     let is_there = match named {
         None => true,
-        Some(Kept::Output(key)) => state.store.output(key).await?.is_some(),
+        Some(Kept::Output(key)) => state.store.output(&caller.project, key).await?.is_some(),
         Some(Kept::Upload(_)) if state.provider.is_some() => {
             let message = "this server hands its jobs to a provider, which cannot read this file";
             return Err(Problem::invalid_input("input", message)
                 .hint("put the file where everybody can fetch it, and send its URL"));
         }
-        Some(Kept::Upload(id)) => match state.uploads.make_use_of(*id, owner).await {
+        Some(Kept::Upload(id)) => match state.uploads.make_use_of(&caller.project, *id).await {
             Ok(_) => true,
             Err(UploadError::Unknown) => false,
             Err(error) => return Err(upload::problem(error)),

@@ -15,9 +15,12 @@ use url::form_urlencoded;
 
 use super::Problem;
 use super::fields::slip;
-use crate::id::{BatchId, JobId};
+use crate::id::{AuditId, BatchId, JobId};
 use crate::job::{Kind, Status};
-use crate::store::{BatchFilter, BatchPage, DeliveryFilter, DeliveryState, JobFilter, JobPage};
+use crate::store::{
+    AuditFilter, AuditPage, BatchFilter, BatchPage, DeliveryFilter, DeliveryState, JobFilter,
+    JobPage,
+};
 
 /// How many rows a page has at most.
 const MAX_LIMIT: u32 = 100;
@@ -110,6 +113,42 @@ impl BatchListing {
     }
 }
 
+/// The query of `GET /audit`.
+#[derive(Debug)]
+pub(super) struct AuditListing {
+    /// What was asked for.
+    pub(super) filter: AuditFilter,
+    /// The parameters that stay the same from page to page.
+    kept: Vec<(String, String)>,
+}
+
+impl AuditListing {
+    /// Reads a query string.
+    pub(super) fn parse(query: &str) -> Result<Self, Problem> {
+        let mut filter = AuditFilter { limit: DEFAULT_LIMIT, ..AuditFilter::default() };
+        let mut kept = Vec::new();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()).into_owned() {
+            match name.as_str() {
+                "after" => filter.after = Some(id::<AuditId>(&name, &value)?),
+                "before" => filter.before = Some(id::<AuditId>(&name, &value)?),
+                "limit" => {
+                    filter.limit = limit(&value)?;
+                    kept.push((name, value));
+                }
+                _ => refuse_slip(&name, AUDIT_PARAMETERS)?,
+            }
+        }
+        Ok(Self { filter, kept })
+    }
+
+    /// The value of the `Link` header.
+    pub(super) fn links(&self, page: &AuditPage) -> Option<String> {
+        let ends = (page.entries.first()?.id, page.entries.last()?.id);
+        let came = Came::by(self.filter.after.is_some(), self.filter.before.is_some());
+        links("/audit", &self.kept, came, page.has_more, ends)
+    }
+}
+
 /// How somebody came to a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Came {
@@ -177,6 +216,8 @@ pub(super) fn answer<T: Serialize>(
     }
     Ok(response)
 }
+
+pub(super) const AUDIT_PARAMETERS: &[&str] = &["limit", "after", "before"];
 
 pub(super) const BATCH_PARAMETERS: &[&str] = &["input", "limit", "after", "before", "order"];
 
@@ -295,6 +336,7 @@ mod tests {
         fn no_query_makes_the_reader_panic(query in ".{0,100}") {
             let _outcomes =
                 (Listing::parse(&query), BatchListing::parse(&query), deliveries(&query));
+            let _outcome = AuditListing::parse(&query);
         }
     }
 }

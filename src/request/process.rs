@@ -1,6 +1,5 @@
 //! `POST /process`: the pipeline's own way in, for one job or several of one input.
 
-use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
@@ -9,11 +8,12 @@ use serde_json::json;
 use super::accept::{Acceptance, accept};
 use super::body::Sent;
 use super::fields::Fields;
+use super::may::Writes;
 use super::openapi::{IdempotencyKey, NotAccepted, ProcessAnswer, ProcessRequest};
 use super::submit::{self, Rules};
 use super::{AppState, Problem, buckets, kept};
 use crate::id::{BatchId, JobId, fresh};
-use crate::job::{Job, Kind, Owner};
+use crate::job::{Job, Kind};
 
 /// The pipeline's word for a job under way, whether a worker has it already or not.
 const UNDER_WAY: &str = "processing";
@@ -27,6 +27,7 @@ const UNDER_WAY: &str = "processing";
     summary = "Process a URL",
     description = "One job when there is a `kind` (or none: then it is a video); with `tasks` \
                    several of one input, which is fetched once. All are accepted or none.",
+    security(("key" = ["jobs:write"])),
     params(IdempotencyKey),
     request_body = ProcessRequest,
     responses(
@@ -49,7 +50,7 @@ const UNDER_WAY: &str = "processing";
 )]
 pub(super) async fn process(
     State(state): State<AppState>,
-    Extension(owner): Extension<Owner>,
+    Writes(caller): Writes,
     headers: HeaderMap,
     sent: Sent,
 ) -> Result<Response, Problem> {
@@ -59,11 +60,11 @@ pub(super) async fn process(
     } else {
         single(&state, &sent, &rules)?
     };
-    buckets::check_connection(&state, jobs.iter().map(|job| &job.spec)).await?;
-    kept::check_input(&state, &owner, jobs.iter().map(|job| &job.spec)).await?;
+    buckets::check_connection(&state, &caller, jobs.iter().map(|job| &job.spec)).await?;
+    kept::check_input(&state, &caller, jobs.iter().map(|job| &job.spec)).await?;
     let acceptance = Acceptance {
         route: "/process",
-        owner,
+        caller,
         jobs,
         status: StatusCode::OK,
         location: None,

@@ -11,7 +11,7 @@ use super::events::Seats;
 use super::openapi::{self, Contract};
 use super::{
     AppState, auth, batches, connections, cors, deliveries, envelope, events, files, health, jobs,
-    process, provider, tasks, tus, upload,
+    keys, process, provider, tasks, tus, upload,
 };
 
 /// The routes by which a platform asks how a process does that answers nothing else.
@@ -40,6 +40,9 @@ pub fn router(state: AppState) -> Router {
         .routes(routes!(tasks::show))
         .routes(routes!(batches::list))
         .routes(routes!(batches::show))
+        .routes(routes!(keys::create, keys::list))
+        .routes(routes!(keys::show, keys::revoke))
+        .routes(routes!(keys::audit))
         .routes(routes!(connections::create, connections::list))
         .routes(routes!(connections::show, connections::delete))
         .routes(routes!(deliveries::log))

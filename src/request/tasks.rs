@@ -4,10 +4,10 @@
 //! life and one webhook for both. `GET /jobs/{job_id}` shows the same work as a Job. Two kinds,
 //! `import` and `export`, begin here alone.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use axum::{Extension, Json};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
@@ -15,14 +15,16 @@ use utoipa::ToSchema;
 use super::accept::{Acceptance, accept};
 use super::body::Sent;
 use super::fields::Fields;
+use super::may::{Reads, Writes};
 use super::openapi::{IdempotencyKey, NoTask, TaskNotAccepted, TaskRequest};
 use super::segment::Segment;
 use super::submit::{self, Rules};
 use super::{AppState, Problem, buckets, jobs, kept};
+use crate::access::Caller;
 use crate::clock::Timestamp;
 use crate::id::{JobId, JobTag, TaskId, TaskTag, fresh};
 use crate::job::view::{ErrorView, FileView, JobView};
-use crate::job::{File, FileKind, Job, JobSpec, Kept, Kind, Owner, Status};
+use crate::job::{File, FileKind, Job, JobSpec, Kept, Kind, Status};
 
 /// What may be in a task's `input`.
 const KNOWN_OF_INPUT: &[&str] = &["url", "task_id"];
@@ -100,6 +102,7 @@ impl Task {
     description = "What `POST /jobs` takes, with `input: {\"url\": …}` or `input: {\"task_id\": …}`, the output of \
                    a task that has succeeded. `import` copies the input into this server's storage, and \
                    `export` into a bucket of your own. A text as `input` makes a Job.",
+    security(("key" = ["jobs:write"])),
     params(IdempotencyKey),
     request_body = TaskRequest,
     responses(
@@ -120,27 +123,27 @@ impl Task {
 )]
 pub(super) async fn create(
     State(state): State<AppState>,
-    Extension(owner): Extension<Owner>,
+    Writes(caller): Writes,
     headers: HeaderMap,
     mut sent: Sent,
 ) -> Result<Response, Problem> {
     let Some(Value::Object(input)) = sent.object.get("input") else {
-        return jobs::create(State(state), Extension(owner), headers, sent).await;
+        return jobs::create(State(state), Writes(caller), headers, sent).await;
     };
-    let input = input_url(&state, input).await?;
+    let input = input_url(&state, &caller, input).await?;
     sent.object.insert("input".to_owned(), input.into());
     let rules = Rules { kinds: &Kind::ALL, ..Rules::of(&state, &headers) };
     let spec = submit::one(&sent.object, None, &rules)?;
     check_engine(&state, &spec)?;
-    buckets::check_connection(&state, [&spec]).await?;
-    kept::check_input(&state, &owner, [&spec]).await?;
+    buckets::check_connection(&state, &caller, [&spec]).await?;
+    kept::check_input(&state, &caller, [&spec]).await?;
     let now = state.clock.now();
     let job = Job::accepted(fresh(now), None, spec, now);
     let id = job.tasks.first().map(|task| task.id).ok_or_else(unknown)?;
     let task = Task::of(id, state.view(&job));
     let acceptance = Acceptance {
         route: "/tasks",
-        owner,
+        caller,
         status: StatusCode::CREATED,
         location: Some(format!("/tasks/{id}")),
         answer: serde_json::to_string(&task).map_err(Problem::internal)?,
@@ -165,21 +168,25 @@ fn check_engine(state: &AppState, spec: &JobSpec) -> Result<(), Problem> {
 }
 
 /// Where the input of a task is: at its own URL, or where another task has put its output.
-async fn input_url(state: &AppState, input: &Map<String, Value>) -> Result<String, Problem> {
+async fn input_url(
+    state: &AppState,
+    caller: &Caller,
+    input: &Map<String, Value>,
+) -> Result<String, Problem> {
     let fields = Fields::new("input.", input);
     fields.refuse_slips(KNOWN_OF_INPUT)?;
     match (fields.text("url")?, fields.text("task_id")?) {
         (Some(url), None) => Ok(url.to_owned()),
-        (None, Some(id)) => output_of(state, id).await,
+        (None, Some(id)) => output_of(state, caller, id).await,
         _ => Err(Problem::invalid_input("input", "`input` must have `url` or `task_id`")
             .hint(r#"for example {"url": "https://example.com/a.mp4"}"#)),
     }
 }
 
-async fn output_of(state: &AppState, id: &str) -> Result<String, Problem> {
+async fn output_of(state: &AppState, caller: &Caller, id: &str) -> Result<String, Problem> {
     let wrong = |message: String| Problem::invalid_input("input.task_id", message);
     let job = match id.parse() {
-        Ok(id) => state.store.task(id).await?,
+        Ok(id) => state.store.task(&caller.project, id).await?,
         Err(_) => None,
     };
     let job = job.ok_or_else(|| {
@@ -227,15 +234,17 @@ async fn output_of(state: &AppState, id: &str) -> Result<String, Problem> {
     operation_id = "getTask",
     summary = "Get a task",
     description = "How it stands and what it has made.",
+    security(("key" = ["jobs:read"])),
     params(("id" = TaskTag, Path, description = "The task.")),
     responses((status = 200, description = "The task.", body = Task), NoTask),
 )]
 pub(super) async fn show(
     State(state): State<AppState>,
+    Reads(caller): Reads,
     Segment(id): Segment,
 ) -> Result<Json<Task>, Problem> {
     let id: TaskId = id.parse().map_err(|_| unknown())?;
-    let job = state.store.task(id).await?.ok_or_else(unknown)?;
+    let job = state.store.task(&caller.project, id).await?.ok_or_else(unknown)?;
     Ok(Json(Task::of(id, state.view(&job))))
 }
 

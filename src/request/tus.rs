@@ -6,7 +6,6 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use axum::Extension;
 use axum::body::HttpBody as _;
 use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
@@ -16,12 +15,12 @@ use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::may::{ReadsUploads, Writes};
 use super::openapi::{NoUpload, NoUploadYet, NotUploaded};
 use super::segment::Segment;
 use super::{AppState, Problem, upload};
 use crate::clock::Timestamp;
 use crate::id::{UploadId, UploadTag};
-use crate::job::Owner;
 use crate::store::Upload;
 use crate::upload::{Checksum, ChecksumKind, Taking, shown_name};
 
@@ -114,6 +113,7 @@ pub(super) async fn options_of_one(state: State<AppState>) -> Response {
     operation_id = "createUpload",
     summary = "Begin an upload",
     description = "By the tus protocol 1.0.0: a file in as many pieces as it takes. The body may be the first.",
+    security(("key" = ["jobs:write"])),
     params(
         ("Tus-Resumable" = String, Header, description = "Always `1.0.0`."),
         ("Upload-Length" = i64, Header, description = "How many bytes the file has."),
@@ -131,7 +131,7 @@ pub(super) async fn options_of_one(state: State<AppState>) -> Response {
 )]
 pub(super) async fn create(
     State(state): State<AppState>,
-    Extension(owner): Extension<Owner>,
+    Writes(caller): Writes,
     request: Request,
 ) -> Result<Response, Problem> {
     let headers = request.headers();
@@ -145,7 +145,7 @@ pub(super) async fn create(
     if has_piece {
         check_fits(0, body.size_hint().lower(), size)?;
     }
-    let begun = state.uploads.begin(&owner, Some(size), name, metadata).await;
+    let begun = state.uploads.begin(&caller, Some(size), name, metadata).await;
     let mut upload = begun.map_err(upload::problem)?;
     if has_piece {
         let taking = Taking { checksum, ..Taking::default() };
@@ -169,6 +169,7 @@ pub(super) async fn create(
     operation_id = "createUploadInFolder",
     summary = "Begin an upload, at the address with a slash",
     description = "As `POST /uploads`.",
+    security(("key" = ["jobs:write"])),
     params(
         ("Tus-Resumable" = String, Header, description = "Always `1.0.0`."),
         ("Upload-Length" = i64, Header, description = "How many bytes the file has."),
@@ -184,10 +185,10 @@ pub(super) async fn create(
 )]
 pub(super) async fn create_in_folder(
     state: State<AppState>,
-    owner: Extension<Owner>,
+    caller: Writes,
     request: Request,
 ) -> Result<Response, Problem> {
-    create(state, owner, request).await
+    create(state, caller, request).await
 }
 
 /// `HEAD /uploads/{id}`: how much of it is here. `GET`: the file itself, once it is whole.
@@ -197,8 +198,9 @@ pub(super) async fn create_in_folder(
     tag = "Files",
     operation_id = "getUpload",
     summary = "Get an uploaded file",
-    description = "The bytes, for the key that sent them. HEAD says in `Upload-Offset` how much is here; it \
+    description = "The bytes, for keys of the project that sent them. HEAD says in `Upload-Offset` how much is here; it \
                    wants `Tus-Resumable`.",
+    security(("key" = ["files:read"])),
     params(("id" = UploadTag, Path, description = "The upload.")),
     responses(
         (status = 200, description = "The file.", body = Vec<u8>, content_type = "*/*"),
@@ -207,17 +209,17 @@ pub(super) async fn create_in_folder(
 )]
 pub(super) async fn show(
     State(state): State<AppState>,
-    Extension(owner): Extension<Owner>,
+    ReadsUploads(caller): ReadsUploads,
     Segment(id): Segment,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id = upload_id(&id)?;
     if method == Method::GET {
-        return upload::show(&state, &owner, id).await;
+        return upload::show(&state, &caller, id).await;
     }
     check_version(&headers)?;
-    let upload = state.uploads.find(id, &owner).await.map_err(upload::problem)?;
+    let upload = state.uploads.find(&caller.project, id).await.map_err(upload::problem)?;
     let mut response = StatusCode::OK.into_response();
     let headers = response.headers_mut();
     headers.insert(OFFSET, upload.received.into());
@@ -240,6 +242,7 @@ pub(super) async fn show(
     operation_id = "appendUpload",
     summary = "Go on with an upload",
     description = "The next bytes, as `application/offset+octet-stream`.",
+    security(("key" = ["jobs:write"])),
     params(
         ("id" = UploadTag, Path, description = "The upload."),
         ("Tus-Resumable" = String, Header, description = "Always `1.0.0`."),
@@ -254,7 +257,7 @@ pub(super) async fn show(
 )]
 pub(super) async fn append(
     State(state): State<AppState>,
-    Extension(owner): Extension<Owner>,
+    Writes(caller): Writes,
     Segment(id): Segment,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -269,7 +272,7 @@ pub(super) async fn append(
     let from = number(headers, &OFFSET)?.ok_or_else(|| missing("Upload-Offset"))?;
     let checksum = checksum(headers)?;
     let id = upload_id(&id)?;
-    let upload = state.uploads.find(id, &owner).await.map_err(upload::problem)?;
+    let upload = state.uploads.find(&caller.project, id).await.map_err(upload::problem)?;
     let body = request.into_body();
     if let Some(size) = upload.size {
         check_fits(from, body.size_hint().lower(), size)?;
@@ -290,16 +293,17 @@ pub(super) async fn append(
     operation_id = "deleteUpload",
     summary = "Delete an upload",
     description = "With its bytes, whole or not.",
+    security(("key" = ["jobs:write"])),
     params(("id" = UploadTag, Path, description = "The upload.")),
     responses((status = 204, description = "It is gone."), NoUpload),
 )]
 pub(super) async fn delete(
     State(state): State<AppState>,
-    Extension(owner): Extension<Owner>,
+    Writes(caller): Writes,
     Segment(id): Segment,
 ) -> Result<StatusCode, Problem> {
     let id = upload_id(&id)?;
-    state.uploads.remove(id, &owner).await.map_err(upload::problem)?;
+    state.uploads.remove(&caller.project, id).await.map_err(upload::problem)?;
     Ok(StatusCode::NO_CONTENT)
 }
 

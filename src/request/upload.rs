@@ -4,7 +4,6 @@
 //! it comes. It runs in a task of its own, so that what came before a caller went away is written
 //! down, or cleared away, all the same.
 
-use axum::Extension;
 use axum::body::{Body, BodyDataStream, HttpBody as _};
 use axum::extract::{RawQuery, Request, State};
 use axum::http::header::{CONTENT_TYPE, LOCATION};
@@ -18,11 +17,12 @@ use serde::Serialize;
 use url::{Url, form_urlencoded};
 use utoipa::ToSchema;
 
+use super::may::Writes;
 use super::openapi::NotUploaded;
 use super::{AppState, Problem, tus};
+use crate::access::Caller;
 use crate::clock::Timestamp;
 use crate::id::{UploadId, UploadTag};
-use crate::job::Owner;
 use crate::store::Upload;
 use crate::upload::{Taking, UploadError, media_named, shown_name};
 
@@ -40,7 +40,7 @@ pub(super) struct UploadedFile {
     id: UploadId,
     /// Always `file`.
     object: &'static str,
-    /// An `input` for jobs of the same key.
+    /// An `input` for jobs of the same project.
     url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'static str>,
@@ -94,7 +94,8 @@ pub(super) fn url(state: &AppState, id: UploadId) -> Url {
     operation_id = "createFile",
     summary = "Send a file",
     description = "The file is the body, or a field of a form. Its `url` is an `input` for jobs of the same \
-                   key. A file that must survive a bad connection goes to `/uploads`.",
+                   project. A file that must survive a bad connection goes to `/uploads`.",
+    security(("key" = ["jobs:write"])),
     params(("name" = Option<String>, Query, description = "What the file is called.")),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses(
@@ -109,21 +110,21 @@ pub(super) fn url(state: &AppState, id: UploadId) -> Url {
 )]
 pub(super) async fn create(
     State(state): State<AppState>,
-    Extension(owner): Extension<Owner>,
+    Writes(caller): Writes,
     RawQuery(query): RawQuery,
     request: Request,
 ) -> Result<Response, Problem> {
     if request.headers().contains_key(tus::RESUMABLE) {
-        return tus::create(State(state), Extension(owner), request).await;
+        return tus::create(State(state), Writes(caller), request).await;
     }
     let form = boundary(request.headers())?;
     let body = request.into_body();
     let upload = if let Some(boundary) = form {
-        from_form(&state, owner, body, boundary).await?
+        from_form(&state, &caller, body, boundary).await?
     } else {
         let name = name(query.as_deref().unwrap_or_default());
         let size = body.size_hint().exact();
-        let upload = begin(&state, &owner, size, name).await?;
+        let upload = begin(&state, &caller, size, name).await?;
         whole(&state, upload, body.into_data_stream()).await?
     };
     let file = UploadedFile::of(&upload, &state);
@@ -155,17 +156,17 @@ fn is_form(content_type: &str) -> bool {
 
 async fn begin(
     state: &AppState,
-    owner: &Owner,
+    caller: &Caller,
     size: Option<u64>,
     name: Option<String>,
 ) -> Result<Upload, Problem> {
-    state.uploads.begin(owner, size, name, None).await.map_err(problem)
+    state.uploads.begin(caller, size, name, None).await.map_err(problem)
 }
 
 /// The first file of a form.
 async fn from_form(
     state: &AppState,
-    owner: Owner,
+    caller: &Caller,
     body: Body,
     boundary: String,
 ) -> Result<Upload, Problem> {
@@ -174,7 +175,7 @@ async fn from_form(
         let Some(field) = form.next_field().await.map_err(broken_form)? else { break };
         if let Some(name) = field.file_name() {
             let name = shown_name(name);
-            let upload = begin(state, &owner, None, name).await?;
+            let upload = begin(state, caller, None, name).await?;
             return whole(state, upload, field).await;
         }
     }
@@ -195,7 +196,7 @@ async fn whole<E: Send + 'static>(
     body: impl Stream<Item = Result<Bytes, E>> + Send + Unpin + 'static,
 ) -> Result<Upload, Problem> {
     let (uploads, stop) = (state.uploads.clone(), state.shutdown.clone());
-    let (id, owner) = (upload.id, upload.owner.clone());
+    let (id, project) = (upload.id, upload.project.clone());
     let taken = tokio::spawn(async move {
         let taking = Taking { is_whole: true, ..Taking::default() };
         let taken = uploads.append(upload, 0, taking, body, &stop).await;
@@ -203,7 +204,7 @@ async fn whole<E: Send + 'static>(
             Ok(upload) if upload.finished_at.is_some() => Ok(upload),
             other => {
                 // Nobody can go on with it.
-                if let Err(error) = uploads.remove(id, &owner).await {
+                if let Err(error) = uploads.remove(&project, id).await {
                     tracing::debug!(%error, "what was not taken whole is swept later");
                 }
                 Err(other.err().unwrap_or(UploadError::Cut))
@@ -223,10 +224,10 @@ pub(super) async fn resumed(
 ) -> Result<Upload, Problem> {
     let (uploads, stop) = (state.uploads.clone(), state.shutdown.clone());
     let taken = tokio::spawn(async move {
-        let (id, owner) = (upload.id, upload.owner.clone());
+        let (id, project) = (upload.id, upload.project.clone());
         let taken = uploads.append(upload, from, taking, body, &stop).await;
         if matches!(taken, Err(UploadError::Unsupported(_))) {
-            let _gone = uploads.remove(id, &owner).await;
+            let _gone = uploads.remove(&project, id).await;
         }
         taken
     });
@@ -236,10 +237,10 @@ pub(super) async fn resumed(
 /// `GET /uploads/{id}`: the bytes of a whole file, for who has sent it.
 pub(super) async fn show(
     state: &AppState,
-    owner: &Owner,
+    caller: &Caller,
     id: UploadId,
 ) -> Result<Response, Problem> {
-    let upload = state.uploads.find(id, owner).await.map_err(problem)?;
+    let upload = state.uploads.find(&caller.project, id).await.map_err(problem)?;
     if upload.finished_at.is_none() {
         let message =
             format!("{} bytes of this file are here, and it is not whole", upload.received);

@@ -4,6 +4,7 @@
 //! what belongs together (the end of a task, of its job, its outputs and its webhook) commits
 //! together. `tests/store` runs one conformance suite over every implementation.
 
+mod access;
 mod hints;
 mod list;
 mod model;
@@ -15,12 +16,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::access::{By, Key, Project};
 use crate::clock::Timestamp;
 use crate::connection::Connection;
-use crate::id::{BatchId, ConnectionId, DeliveryId, JobId, TaskId, UploadId, WorkerId};
-use crate::job::{Batch, File, Job, Owner};
+use crate::id::{BatchId, ConnectionId, DeliveryId, JobId, KeyId, TaskId, UploadId, WorkerId};
+use crate::job::{Batch, File, Job};
 use crate::task::{Failure, Next, RetryPolicy, Stages};
 
+pub use access::{AuditFilter, AuditPage, KEY_USE_GRAIN};
 pub use hints::{Hint, Hints};
 pub use list::{BatchFilter, BatchPage};
 pub use model::{
@@ -38,6 +41,9 @@ pub const LEASE: Duration = Duration::from_secs(30);
 /// Where jobs, tasks, outputs and events are kept.
 ///
 /// Times are those of the store's own clock, so that workers whose clocks differ agree.
+///
+/// What is asked for by a caller is asked for within a project, which is an argument: what is
+/// another's is as if it were not there.
 #[async_trait]
 pub trait Store: Send + Sync + std::fmt::Debug {
     // ---- request: jobs come in and are looked at --------------------------------------------
@@ -45,79 +51,117 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Writes all jobs of a submission, or none.
     async fn submit(&self, submission: Submission) -> StoreResult<Submitted>;
 
-    /// The job, unless it is unknown or deleted.
-    async fn job(&self, id: JobId) -> StoreResult<Option<Job>>;
+    /// The job, unless it is unknown, deleted or another project's.
+    async fn job(&self, project: &Project, id: JobId) -> StoreResult<Option<Job>>;
 
-    /// The job that has the task, unless that is unknown or the job deleted.
-    async fn task(&self, id: TaskId) -> StoreResult<Option<Job>>;
+    /// The job that has the task, unless that is unknown or the job deleted or another project's.
+    async fn task(&self, project: &Project, id: TaskId) -> StoreResult<Option<Job>>;
 
     /// A page of jobs, newest first unless the filter says otherwise.
-    async fn jobs(&self, filter: &JobFilter) -> StoreResult<JobPage>;
+    async fn jobs(&self, project: &Project, filter: &JobFilter) -> StoreResult<JobPage>;
 
     /// The jobs submitted together, in the order in which they were sent.
-    async fn batch(&self, id: BatchId) -> StoreResult<Option<Batch>>;
+    async fn batch(&self, project: &Project, id: BatchId) -> StoreResult<Option<Batch>>;
 
     /// A page of batches, newest first unless the filter says otherwise.
-    async fn batches(&self, filter: &BatchFilter) -> StoreResult<BatchPage>;
+    async fn batches(&self, project: &Project, filter: &BatchFilter) -> StoreResult<BatchPage>;
 
     /// Cancels a job that waits at once, and asks the worker of a running one to stop.
-    async fn cancel(&self, id: JobId) -> StoreResult<CancelOutcome>;
+    async fn cancel(&self, project: &Project, id: JobId) -> StoreResult<CancelOutcome>;
 
     /// Puts a failed or cancelled job back into the queue with all its tries.
     ///
     /// Fails with [`StoreError::Transition`] when the job is in any other state.
-    async fn retry(&self, id: JobId) -> StoreResult<Option<Job>>;
+    async fn retry(&self, project: &Project, id: JobId) -> StoreResult<Option<Job>>;
 
     /// Hides the job for good, cancels it if it has not ended, and dooms its outputs.
-    async fn delete(&self, id: JobId) -> StoreResult<Option<DeletedJob>>;
+    async fn delete(&self, project: &Project, id: JobId) -> StoreResult<Option<DeletedJob>>;
 
     /// How much work waits and runs.
     async fn pressure(&self) -> StoreResult<Pressure>;
 
-    // ---- connection: buckets of users' own ---------------------------------------------------
+    // ---- access: keys, and what was done with them -------------------------------------------
 
-    /// Keeps a connection; the same named request is done once, as with [`Self::submit`].
-    async fn add_connection(
+    /// Keeps a key, and logs who made it; the same named request is done once, as with
+    /// [`Self::submit`].
+    async fn add_key(
         &self,
-        connection: &Connection,
+        key: &Key,
+        by: &By,
         idempotency: Option<Idempotency>,
     ) -> StoreResult<Submitted>;
 
-    /// Every connection, newest first.
-    async fn connections(&self) -> StoreResult<Vec<Connection>>;
+    /// The key, good or not.
+    async fn key(&self, id: KeyId) -> StoreResult<Option<Key>>;
 
-    /// The connection, unless it is unknown or deleted.
-    async fn connection(&self, id: ConnectionId) -> StoreResult<Option<Connection>>;
+    /// Every key of every project, newest first.
+    async fn keys(&self) -> StoreResult<Vec<Key>>;
 
-    /// Forgets a connection and its secret; returns whether there was one. Jobs that need it fail.
-    async fn delete_connection(&self, id: ConnectionId) -> StoreResult<bool>;
+    /// Takes a key back for good, and logs who did it; returns the key as it is then.
+    async fn revoke_key(&self, id: KeyId, by: &By) -> StoreResult<Option<Key>>;
+
+    /// Writes down that a key was used, at most once in [`KEY_USE_GRAIN`].
+    async fn note_key_use(&self, id: KeyId) -> StoreResult<()>;
+
+    /// A page of the audit log, newest first.
+    async fn audit(&self, filter: &AuditFilter) -> StoreResult<AuditPage>;
+
+    // ---- connection: buckets of users' own ---------------------------------------------------
+
+    /// Keeps a connection, and logs who made it; the same named request is done once, as with
+    /// [`Self::submit`].
+    async fn add_connection(
+        &self,
+        connection: &Connection,
+        by: &By,
+        idempotency: Option<Idempotency>,
+    ) -> StoreResult<Submitted>;
+
+    /// Every connection of a project, newest first.
+    async fn connections(&self, project: &Project) -> StoreResult<Vec<Connection>>;
+
+    /// The connection, unless it is unknown, deleted or another project's.
+    async fn connection(
+        &self,
+        project: &Project,
+        id: ConnectionId,
+    ) -> StoreResult<Option<Connection>>;
+
+    /// Forgets a connection and its secret, and logs who did it; returns whether there was one. Jobs
+    /// that need it fail.
+    async fn delete_connection(
+        &self,
+        project: &Project,
+        id: ConnectionId,
+        by: &By,
+    ) -> StoreResult<bool>;
 
     // ---- upload: files that callers send -----------------------------------------------------
 
     /// Writes down an upload that begins, with nothing in it.
     async fn begin_upload(&self, upload: &Upload) -> StoreResult<()>;
 
-    /// The upload, if it is this owner's and its time is not over.
-    async fn upload(&self, id: UploadId, owner: &Owner) -> StoreResult<Option<Upload>>;
+    /// The upload, if it is this project's and its time is not over.
+    async fn upload(&self, project: &Project, id: UploadId) -> StoreResult<Option<Upload>>;
 
     /// The parts of an upload, first to last.
-    async fn upload_parts(&self, id: UploadId) -> StoreResult<Vec<UploadPart>>;
+    async fn upload_parts(&self, upload: &Upload) -> StoreResult<Vec<UploadPart>>;
 
     /// Makes parts count, if the upload ends where they begin: of two who send the same bytes
     /// one does.
     async fn append_upload(&self, append: &AppendUpload) -> StoreResult<Appended>;
 
-    /// The upload, if it is this owner's and whole; it is kept for `keep` from now on at least. One
+    /// The upload, if it is this project's and whole; it is kept for `keep` from now on at least. One
     /// whose time is over is still there while a job waits for it.
     async fn use_upload(
         &self,
+        project: &Project,
         id: UploadId,
-        owner: &Owner,
         keep: Duration,
     ) -> StoreResult<Option<Upload>>;
 
     /// Forgets an upload and dooms its bytes; returns whether there was one.
-    async fn remove_upload(&self, id: UploadId, owner: &Owner) -> StoreResult<bool>;
+    async fn remove_upload(&self, project: &Project, id: UploadId) -> StoreResult<bool>;
 
     /// Forgets up to `limit` uploads whose time is over and that no job waits for, and dooms
     /// their bytes; returns how many.
@@ -201,8 +245,12 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     // ---- output: what may be seen -----------------------------------------------------------
 
-    /// The published file with this storage key, if any.
-    async fn output(&self, key: &str) -> StoreResult<Option<File>>;
+    /// The published file of a project with this storage key, if any.
+    async fn output(&self, project: &Project, key: &str) -> StoreResult<Option<File>>;
+
+    /// The published file with this storage key, if any: for whoever has a link that is good for
+    /// it, whichever project it is of.
+    async fn linked_output(&self, key: &str) -> StoreResult<Option<File>>;
 
     /// Storage prefixes that nobody refers to any more and whose time has come, oldest first.
     async fn garbage(&self, limit: u32) -> StoreResult<Vec<Garbage>>;
@@ -228,14 +276,19 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// When the next delivery is due, if any waits.
     async fn next_delivery_at(&self) -> StoreResult<Option<Timestamp>>;
 
-    /// The delivery log, newest first.
-    async fn deliveries(&self, filter: &DeliveryFilter) -> StoreResult<Vec<Delivery>>;
+    /// The delivery log of a project, newest first.
+    async fn deliveries(
+        &self,
+        project: &Project,
+        filter: &DeliveryFilter,
+    ) -> StoreResult<Vec<Delivery>>;
 
     /// Sends a delivery again from the first attempt on, and trusts its destination again.
-    async fn replay(&self, id: DeliveryId) -> StoreResult<Option<Delivery>>;
+    async fn replay(&self, project: &Project, id: DeliveryId) -> StoreResult<Option<Delivery>>;
 
-    /// Sends again every failed or held delivery made since `since`; returns how many.
-    async fn replay_failed(&self, since: Timestamp) -> StoreResult<u64>;
+    /// Sends again every failed or held delivery of a project made since `since`; returns how
+    /// many.
+    async fn replay_failed(&self, project: &Project, since: Timestamp) -> StoreResult<u64>;
 
     // ---- housekeeping -----------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::access::Project;
 use crate::clock::Timestamp;
 use crate::id::UploadId;
 use crate::job::Owner;
@@ -11,7 +12,9 @@ use crate::job::Owner;
 pub struct Upload {
     /// Its name.
     pub id: UploadId,
-    /// Who sends it: nobody else can see it.
+    /// Whose it is: no other project can see it.
+    pub project: Project,
+    /// Who sends it.
     pub owner: Owner,
     /// What the sender calls it.
     pub name: Option<String>,
@@ -54,7 +57,7 @@ pub struct AppendUpload {
     /// The upload.
     pub id: UploadId,
     /// Whose it is.
-    pub owner: Owner,
+    pub project: Project,
     /// Where they begin: it must be where the upload ends.
     pub from: u64,
     /// They follow on each other.
@@ -76,6 +79,6 @@ pub enum Appended {
     Done(Box<Upload>),
     /// The upload ends elsewhere: somebody else has sent these bytes, or it is finished.
     Elsewhere(u64),
-    /// There is no such upload of this owner any more.
+    /// There is no such upload of this project any more.
     Gone,
 }

@@ -19,6 +19,7 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt as _, TryStreamExt as _};
 
+use crate::access::{Caller, Project};
 use crate::clock::Clock;
 use crate::id::{UploadId, fresh};
 use crate::job::Owner;
@@ -79,7 +80,7 @@ pub struct Uploads {
 /// Why a file was not taken in, or not given out.
 #[derive(Debug, thiserror::Error)]
 pub enum UploadError {
-    /// There is no such upload of this owner.
+    /// There is no such upload of this project.
     #[error("there is no such upload")]
     Unknown,
     /// The upload ends elsewhere than where bytes were sent for.
@@ -147,7 +148,7 @@ impl Uploads {
     /// It is empty, larger than this server takes, or there is no room for it.
     pub async fn begin(
         &self,
-        owner: &Owner,
+        caller: &Caller,
         size: Option<u64>,
         name: Option<String>,
         metadata: Option<String>,
@@ -162,7 +163,8 @@ impl Uploads {
         let now = self.clock.now();
         let upload = Upload {
             id: fresh(now),
-            owner: owner.clone(),
+            project: caller.project.clone(),
+            owner: Owner::from(caller),
             name,
             media: None,
             metadata,
@@ -188,23 +190,27 @@ impl Uploads {
         }
     }
 
-    /// The upload of this owner.
+    /// The upload of this project.
     ///
     /// # Errors
     ///
     /// There is none.
-    pub async fn find(&self, id: UploadId, owner: &Owner) -> Result<Upload, UploadError> {
-        self.store.upload(id, owner).await?.ok_or(UploadError::Unknown)
+    pub async fn find(&self, project: &Project, id: UploadId) -> Result<Upload, UploadError> {
+        self.store.upload(project, id).await?.ok_or(UploadError::Unknown)
     }
 
-    /// The whole file of this owner, which is kept longer because it is used.
+    /// The whole file of this project, which is kept longer because it is used.
     ///
     /// # Errors
     ///
     /// There is none, or it is not whole.
-    pub async fn make_use_of(&self, id: UploadId, owner: &Owner) -> Result<Upload, UploadError> {
+    pub async fn make_use_of(
+        &self,
+        project: &Project,
+        id: UploadId,
+    ) -> Result<Upload, UploadError> {
         let keep = self.limits.keep_finished;
-        self.store.use_upload(id, owner, keep).await?.ok_or(UploadError::Unknown)
+        self.store.use_upload(project, id, keep).await?.ok_or(UploadError::Unknown)
     }
 
     /// Removes an upload and its bytes.
@@ -212,8 +218,8 @@ impl Uploads {
     /// # Errors
     ///
     /// There is none.
-    pub async fn remove(&self, id: UploadId, owner: &Owner) -> Result<(), UploadError> {
-        if !self.store.remove_upload(id, owner).await? {
+    pub async fn remove(&self, project: &Project, id: UploadId) -> Result<(), UploadError> {
+        if !self.store.remove_upload(project, id).await? {
             return Err(UploadError::Unknown);
         }
         if let Err(error) = self.storage.remove(&folder(id)).await {
@@ -235,7 +241,7 @@ impl Uploads {
         range: Option<Range<u64>>,
     ) -> Result<BoxStream<'static, Result<Bytes, StorageError>>, UploadError> {
         let wanted = range.unwrap_or(0..upload.received);
-        let parts = self.store.upload_parts(upload.id).await?;
+        let parts = self.store.upload_parts(upload).await?;
         let pieces = parts.into_iter().filter_map(move |part| {
             let from = wanted.start.max(part.start);
             let to = wanted.end.min(part.start + part.size);

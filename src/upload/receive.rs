@@ -194,7 +194,7 @@ impl Receiver<'_> {
         let limits = &self.uploads.limits;
         let append = AppendUpload {
             id: self.upload.id,
-            owner: self.upload.owner.clone(),
+            project: self.upload.project.clone(),
             from: self.upload.received,
             parts,
             media: self.upload.media.clone(),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::WorkError;
+use crate::access::Project;
 use crate::connection::{Connection, Keyring};
 use crate::id::ConnectionId;
 use crate::input::Origin;
@@ -37,11 +38,16 @@ impl Buckets {
     /// # Errors
     ///
     /// The connection is gone or cannot be opened, or the URL names no object.
-    pub async fn origin(&self, via: &Via, input: &InputUrl) -> Result<Origin, WorkError> {
+    pub async fn origin(
+        &self,
+        project: &Project,
+        via: &Via,
+        input: &InputUrl,
+    ) -> Result<Origin, WorkError> {
         let object = input.object().ok_or_else(|| {
             Failure::new(ErrorKind::InputRefused, "the input names no object in a bucket")
         })?;
-        let connection = self.connection(via.connection_id).await?.ok_or_else(|| {
+        let connection = self.connection(project, via.connection_id).await?.ok_or_else(|| {
             let message = "the connection that leads to the input was deleted";
             Failure::new(ErrorKind::InputUnauthorized, message).hint(MAKE_ANOTHER)
         })?;
@@ -61,12 +67,12 @@ impl Buckets {
     /// The connection is gone or cannot be opened, or the bucket does not take the file.
     pub async fn deliver(
         &self,
-        via: &Via,
+        (project, via): (&Project, &Via),
         object: &ObjectUrl,
         file: &Path,
         is_first_attempt: bool,
     ) -> Result<Stored, WorkError> {
-        let connection = self.connection(via.connection_id).await?.ok_or_else(|| {
+        let connection = self.connection(project, via.connection_id).await?.ok_or_else(|| {
             let message = "the connection that leads to the output was deleted";
             Failure::new(ErrorKind::OutputRefused, message).hint(MAKE_ANOTHER)
         })?;
@@ -79,8 +85,12 @@ impl Buckets {
         Ok(stored.map_err(|error| refused(&error))?)
     }
 
-    async fn connection(&self, id: ConnectionId) -> Result<Option<Connection>, WorkError> {
-        Ok(self.store.connection(id).await.map_err(|error| {
+    async fn connection(
+        &self,
+        project: &Project,
+        id: ConnectionId,
+    ) -> Result<Option<Connection>, WorkError> {
+        Ok(self.store.connection(project, id).await.map_err(|error| {
             tracing::error!(error = &error as &dyn Error, "a connection cannot be read");
             Failure::new(ErrorKind::InternalError, "the job's connection cannot be read")
         })?)
@@ -163,6 +173,7 @@ mod tests {
     use url::Url;
 
     use super::*;
+    use crate::access::By;
     use crate::clock::{SystemClock, Timestamp};
     use crate::id::fresh;
     use crate::outbound::TableResolver;
@@ -181,6 +192,7 @@ mod tests {
         let id = fresh(Timestamp::from_millis(1));
         let connection = Connection {
             id,
+            project: Project::DEFAULT,
             name: None,
             endpoint: Some(endpoint),
             region: "us-east-1".to_owned(),
@@ -188,7 +200,7 @@ mod tests {
             sealed_secret: keyring.seal(id, &"secret".into()).expect("sealed"),
             created_at: Timestamp::from_millis(1),
         };
-        let added = store.add_connection(&connection, None).await.expect("kept");
+        let added = store.add_connection(&connection, &By::default(), None).await.expect("kept");
         assert_eq!(added, Submitted::Accepted);
         std::fs::write(folder.path().join("made"), b"made").expect("a file");
         let buckets = Buckets { store: Arc::new(store), keyring, client: client(names) };
@@ -198,7 +210,9 @@ mod tests {
     async fn delivered(endpoint: Url, names: TableResolver) -> Result<Stored, Failure> {
         let (buckets, via, folder) = behind(endpoint, names).await;
         let object = "s3://media/out.mp4".parse().expect("an object");
-        let delivered = buckets.deliver(&via, &object, &folder.path().join("made"), true).await;
+        let delivered = buckets
+            .deliver((&Project::DEFAULT, &via), &object, &folder.path().join("made"), true)
+            .await;
         delivered.map_err(WorkError::into_failure)
     }
 
@@ -263,7 +277,7 @@ mod tests {
         let endpoint = Url::parse("https://s3.example.com").expect("a URL");
         let (buckets, via, _folder) = behind(endpoint, TableResolver::default()).await;
         let input = InputUrl::parse("s3://media/a b.mp4").expect("an input");
-        let origin = buckets.origin(&via, &input).await.expect("an origin");
+        let origin = buckets.origin(&Project::DEFAULT, &via, &input).await.expect("an origin");
         assert_eq!(origin.name(), format!("{} s3://media/a b.mp4", via.connection_id));
         let shown = format!("{origin:?}");
         assert!(!shown.contains("X-Amz"), "{shown}");
@@ -275,10 +289,18 @@ mod tests {
         let (mut buckets, via, _folder) = behind(endpoint, TableResolver::default()).await;
         let input = InputUrl::parse("s3://media/a.mp4").expect("an input");
         buckets.keyring = Keyring::parse([&*"aa".repeat(32)]).expect("a key");
-        let failure = buckets.origin(&via, &input).await.expect_err("it cannot be opened");
+        let failure =
+            buckets.origin(&Project::DEFAULT, &via, &input).await.expect_err("it cannot be opened");
         assert_eq!(failure.into_failure().kind, ErrorKind::InternalError);
-        assert!(buckets.store.delete_connection(via.connection_id).await.expect("an answer"));
-        let failure = buckets.origin(&via, &input).await.expect_err("it is gone");
+        assert!(
+            buckets
+                .store
+                .delete_connection(&Project::DEFAULT, via.connection_id, &By::default())
+                .await
+                .expect("an answer")
+        );
+        let failure =
+            buckets.origin(&Project::DEFAULT, &via, &input).await.expect_err("it is gone");
         assert_eq!(failure.into_failure().kind, ErrorKind::InputUnauthorized);
     }
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::StreamExt as _;
 
+use crate::access::Project;
 use crate::input::{Origin, Supplied, Supply};
-use crate::job::{InputUrl, Kept, Owner};
+use crate::job::{InputUrl, Kept};
 use crate::output::Storage;
 use crate::store::Store;
 use crate::task::{ErrorKind, Failure};
@@ -15,8 +16,8 @@ use crate::upload::{UploadError, Uploads};
 /// A file that is here already, and what it takes to read it.
 pub(super) struct Here {
     pub(super) kept: Kept,
-    /// Whose job it is for.
-    pub(super) owner: Owner,
+    /// Whose job it is for: what is another's is not here.
+    pub(super) project: Project,
     pub(super) uploads: Uploads,
     pub(super) store: Arc<dyn Store>,
     pub(super) storage: Storage,
@@ -33,7 +34,8 @@ impl Here {
     }
 
     async fn output(&self, key: &str) -> Result<Supplied, Failure> {
-        let file = self.store.output(key).await.map_err(|error| unreadable(&error))?;
+        let file =
+            self.store.output(&self.project, key).await.map_err(|error| unreadable(&error))?;
         let file = file.filter(|file| file.delivered_to.is_none()).ok_or_else(gone)?;
         let bytes = self.storage.get(key, None).await.map_err(|error| unreadable(&error))?;
         let bytes = bytes.map(|bytes| bytes.map_err(|error| unreadable(&error))).boxed();
@@ -48,7 +50,7 @@ impl Supply for Here {
             Kept::Upload(id) => *id,
             Kept::Output(key) => return self.output(key).await,
         };
-        let upload = self.uploads.make_use_of(id, &self.owner).await.map_err(failure)?;
+        let upload = self.uploads.make_use_of(&self.project, id).await.map_err(failure)?;
         let bytes = self.uploads.read(&upload, None).await.map_err(failure)?;
         let bytes = bytes.map(|bytes| bytes.map_err(|error| unreadable(&error))).boxed();
         Ok(Supplied { size_bytes: upload.received, bytes })

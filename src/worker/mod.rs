@@ -166,7 +166,9 @@ impl Worker {
         let url = &job.spec.input;
         let origin = match (url.kept(), &job.spec.via) {
             (Some(kept), _) => self.supply(kept, job).origin(url),
-            (None, Some(via)) if url.object().is_some() => self.buckets.origin(via, url).await?,
+            (None, Some(via)) if url.object().is_some() => {
+                self.buckets.origin(&job.project, via, url).await?
+            }
             _ => Origin::of(url),
         };
         let input = self.downloads.get_from(&origin, job.created_at, report, held.stop()).await?;
@@ -191,10 +193,10 @@ impl Worker {
     }
 
     fn supply(&self, kept: &Kept, job: &Job) -> Here {
-        let (kept, owner) = (kept.clone(), job.owner.clone());
+        let (kept, project) = (kept.clone(), job.project.clone());
         let (uploads, store, storage) =
             (self.uploads.clone(), self.store.clone(), self.storage.clone());
-        Here { kept, owner, uploads, store, storage }
+        Here { kept, project, uploads, store, storage }
     }
 
     async fn publish(
@@ -235,7 +237,7 @@ impl Worker {
             let place = if is_main { ObjectUrl::place } else { ObjectUrl::place_beside };
             let object = place(output, job.id, name);
             let is_first = lease.attempt == 1;
-            let stored = self.buckets.deliver(via, &object, path, is_first).await?;
+            let stored = self.buckets.deliver((&job.project, via), &object, path, is_first).await?;
             let url = object.to_string();
             let file = File { delivered_to: Some(object), ..file(key, stored) };
             return Ok(Published { file, url });

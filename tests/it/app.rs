@@ -10,16 +10,18 @@ use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, Method, Request};
 use axum::response::Response;
-use reelway::clock::{ManualClock, Timestamp};
+use reelway::access::{By, Digest, Key, Project, Scope, Scopes, fresh_text};
+use reelway::clock::{Clock as _, ManualClock, Timestamp};
 use reelway::connection::Keyring;
 use reelway::id::{WorkerId, fresh};
 use reelway::job::{Codecs, File, FileKind};
 use reelway::output::{Links, Storage};
 use reelway::request::{AppState, Auth, Readiness, RequestLimits, Slots, router};
 use reelway::store::sql::SqlStore;
-use reelway::store::{Claim, Published, Settled, Store as _, Want};
+use reelway::store::{Claim, Published, Settled, Store as _, Submitted, Want};
 use reelway::task::{ErrorKind, Failure, Next, StageKind, Stages};
 use reelway::upload::{UploadLimits, Uploads};
+use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +30,9 @@ use url::Url;
 
 use crate::answer::Answer;
 use crate::contract::Contract;
+
+/// The project that tests are about, when they say nothing else.
+pub(crate) const OURS: &Project = &Project::DEFAULT;
 
 /// When every test begins.
 pub(crate) const NOW: i64 = 1_764_000_000_000;
@@ -107,6 +112,38 @@ impl TestApp {
         let value = HeaderValue::from_str(&format!("Bearer {key}")).expect("a header");
         self.headers.insert(AUTHORIZATION, value);
         self
+    }
+
+    /// The header of a new key of `project` that is good for `scopes`.
+    pub(crate) async fn key_of(
+        &self,
+        project: &str,
+        scopes: impl IntoIterator<Item = Scope>,
+    ) -> (&'static str, String) {
+        let (key, text) = self.some_key();
+        let project = project.parse().expect("a project");
+        let key = Key { project, scopes: scopes.into_iter().collect(), ..key };
+        let added = self.store.add_key(&key, &By::default(), None).await.expect("an answer");
+        assert_eq!(added, Submitted::Accepted);
+        ("authorization", format!("Bearer {text}"))
+    }
+
+    /// A key that is good, and not in the store yet; with its text.
+    pub(crate) fn some_key(&self) -> (Key, String) {
+        let id = fresh(self.clock.now());
+        let text = fresh_text(id).expose_secret().to_owned();
+        let key = Key {
+            id,
+            project: OURS.clone(),
+            name: None,
+            scopes: Scopes::usual(),
+            digest: Digest::of(&text),
+            created_at: self.clock.now(),
+            expires_at: None,
+            revoked_at: None,
+            last_used_at: None,
+        };
+        (key, text)
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

@@ -8,10 +8,10 @@ use reelway::store::{BatchFilter, DeliveryFilter, DueDelivery, EventBody, EventK
 use reelway::task::Next;
 
 use crate::fixture::{encoding, made, together};
-use crate::world::{MANY, NOW, RECEIVER, World, at_once};
+use crate::world::{MANY, NOW, OURS, RECEIVER, World, at_once};
 
 async fn batch(world: &World, id: BatchId) -> Option<Batch> {
-    world.store.batch(id).await.expect("an answer")
+    world.store.batch(OURS, id).await.expect("an answer")
 }
 
 /// Four jobs of one batch whose ids do not sort in the order in which they are sent.
@@ -98,7 +98,7 @@ pub(crate) async fn a_batch_is_told_of_when_its_last_job_has_ended(world: World)
     assert_eq!(body.counts, counts);
 
     let of_batch = DeliveryFilter { batch_id: Some(id), limit: MANY, ..DeliveryFilter::default() };
-    let log = world.store.deliveries(&of_batch).await.expect("a log");
+    let log = world.store.deliveries(OURS, &of_batch).await.expect("a log");
     let [delivery] = log.as_slice() else { panic!("{log:?}") };
     assert_eq!((delivery.batch_id, delivery.job_id), (Some(id), None));
     assert_eq!(delivery.event_id, told.event);
@@ -160,7 +160,7 @@ pub(crate) async fn jobs_that_end_at_once_tell_of_their_batch_once(world: World)
         assert!(at_once(ends).await.iter().all(|settled| *settled == Settled::Done));
         let of_batch =
             DeliveryFilter { batch_id: Some(id), limit: MANY, ..DeliveryFilter::default() };
-        let log = world.store.deliveries(&of_batch).await.expect("a log");
+        let log = world.store.deliveries(OURS, &of_batch).await.expect("a log");
         assert_eq!(log.len(), 1, "round {round}");
     }
     for told in told(&world).await {
@@ -201,7 +201,7 @@ pub(crate) async fn batches_are_listed_with_how_they_stand(world: World) {
         world.delete(job.id).await;
     }
     let page = async |filter: BatchFilter| {
-        let page = world.store.batches(&filter).await.expect("a page");
+        let page = world.store.batches(OURS, &filter).await.expect("a page");
         (page.batches.iter().map(|batch| batch.id).collect::<Vec<_>>(), page.has_more)
     };
     let all = BatchFilter { limit: 2, ..BatchFilter::default() };
@@ -217,7 +217,7 @@ pub(crate) async fn batches_are_listed_with_how_they_stand(world: World) {
     assert_eq!(page(of_input).await, (vec![order[1], order[2]], false));
 
     let newest = BatchFilter { limit: 1, ..BatchFilter::default() };
-    let newest = world.store.batches(&newest).await.expect("a page").batches.remove(0);
+    let newest = world.store.batches(OURS, &newest).await.expect("a page").batches.remove(0);
     let counts = Counts { queued: 1, cancelled: 1, ..Counts::default() };
     assert_eq!((newest.counts, newest.counts.status()), (counts, Status::Processing));
     assert!(newest.last_end.is_some());

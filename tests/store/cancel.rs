@@ -8,7 +8,7 @@ use reelway::store::{BeatReply, CancelOutcome, EventKind, LEASE, Settled, Want};
 use reelway::task::{Next, TaskState};
 
 use crate::fixture::beat;
-use crate::world::{NOW, RECEIVER, World, at_once};
+use crate::world::{NOW, OURS, RECEIVER, World, at_once};
 
 pub(crate) async fn a_job_that_waits_is_cancelled_at_once(world: World) {
     let job = world.job().webhook(RECEIVER).submit().await;
@@ -118,7 +118,7 @@ pub(crate) async fn a_claim_and_a_cancellation_at_once_leave_one_of_two_truths(w
         let job = world.job().submit().await;
         let worker = world.worker();
         let (here, there) = (here.clone(), there.clone());
-        let cancelling = tokio::spawn(async move { here.cancel(job.id).await });
+        let cancelling = tokio::spawn(async move { here.cancel(OURS, job.id).await });
         let claiming = tokio::spawn(async move {
             there.claim(worker, Want { heavy: 1, light: 0, ..Want::default() }).await
         });
@@ -141,7 +141,7 @@ pub(crate) async fn ten_cancellations_at_once_make_one_event(world: World) {
     let job = world.job().webhook(RECEIVER).submit().await;
     let outcomes = at_once((0..10).map(|n| {
         let store = stores[n % 2].clone();
-        async move { store.cancel(job.id).await.expect("an answer") }
+        async move { store.cancel(OURS, job.id).await.expect("an answer") }
     }))
     .await;
     let cancelled =

@@ -8,17 +8,17 @@ use reelway::store::{BeatReply, DeletedJob, EventKind, JobFilter, LEASE, Settled
 use reelway::task::Next;
 
 use crate::fixture::{beat, key};
-use crate::world::{MANY, NOW, RECEIVER, World, at_once};
+use crate::world::{MANY, NOW, OURS, RECEIVER, World, at_once};
 
 /// Deletes a job and asserts that it was given back as it was and is not there any more.
 async fn hide(world: &World, before: &Job) {
-    let deleted = world.store.delete(before.id).await.expect("an answer");
+    let deleted = world.store.delete(OURS, before.id).await.expect("an answer");
     assert_eq!(deleted, Some(DeletedJob { job: before.clone() }));
     assert!(!world.is_there(before.id).await);
     let filter = JobFilter { limit: MANY, ..JobFilter::default() };
-    let listed = world.store.jobs(&filter).await.expect("a page").jobs;
+    let listed = world.store.jobs(OURS, &filter).await.expect("a page").jobs;
     assert!(listed.iter().all(|job| job.id != before.id));
-    let again = world.store.delete(before.id).await.expect("an answer");
+    let again = world.store.delete(OURS, before.id).await.expect("an answer");
     assert_eq!(again, None, "a second time");
 }
 
@@ -102,7 +102,7 @@ pub(crate) async fn a_deleted_job_is_not_tried_again(world: World) {
 
 pub(crate) async fn a_job_that_is_not_there_cannot_be_deleted(world: World) {
     let unknown: JobId = fresh(NOW);
-    assert_eq!(world.store.delete(unknown).await.expect("an answer"), None);
+    assert_eq!(world.store.delete(OURS, unknown).await.expect("an answer"), None);
     assert!(world.garbage().await.is_empty());
 }
 
@@ -113,7 +113,7 @@ pub(crate) async fn a_finish_and_a_deletion_at_once_leave_no_file_behind(world: 
         let claim = world.job().webhook(RECEIVER).running().await;
         let (id, key) = (claim.lease.job, key(&claim.lease, "video.mp4"));
         let store = stores[round % 2].clone();
-        let deleting = tokio::spawn(async move { store.delete(id).await });
+        let deleting = tokio::spawn(async move { store.delete(OURS, id).await });
         let _either = world.finish(&claim.lease).await;
         assert!(deleting.await.expect("no panic").expect("an answer").is_some());
         assert!(!world.shows(&key).await);
@@ -128,7 +128,7 @@ pub(crate) async fn ten_deletions_at_once_delete_once(world: World) {
     let job = world.job().webhook(RECEIVER).submit().await;
     let answers = at_once((0..10).map(|n| {
         let store = stores[n % 2].clone();
-        async move { store.delete(job.id).await.expect("an answer") }
+        async move { store.delete(OURS, job.id).await.expect("an answer") }
     }))
     .await;
     assert_eq!(answers.iter().flatten().count(), 1);

@@ -5,10 +5,10 @@ use std::time::Duration;
 use reelway::id::{JobId, fresh};
 use reelway::store::{AttemptOutcome, Delivery, DeliveryFilter, DeliveryState, Settled};
 
-use crate::world::{MANY, NOW, RECEIVER, World};
+use crate::world::{MANY, NOW, OURS, RECEIVER, World};
 
 async fn list(world: &World, filter: DeliveryFilter) -> Vec<Delivery> {
-    world.store.deliveries(&filter).await.expect("a log")
+    world.store.deliveries(OURS, &filter).await.expect("a log")
 }
 
 /// A delivery in every state, oldest first.

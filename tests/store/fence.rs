@@ -7,7 +7,7 @@ use reelway::store::{LEASE, Lease, Settled, Want};
 use reelway::task::Next;
 
 use crate::fixture::{key, of_attempt, stolen};
-use crate::world::{RECEIVER, World};
+use crate::world::{OURS, RECEIVER, World};
 
 /// Every way to spend a lease.
 #[derive(Clone, Copy, Debug)]
@@ -36,14 +36,14 @@ impl Spend {
 /// Asserts that no verb takes this lease and that trying changes nothing. An end that was
 /// written is told again.
 async fn opens_nothing(world: &World, lease: &Lease, why: &str) {
-    let before: Option<Job> = world.store.job(lease.job).await.expect("an answer");
+    let before: Option<Job> = world.store.job(OURS, lease.job).await.expect("an answer");
     let (told, garbage) = (world.log(lease.job).await, world.garbage().await);
     let was_shown = world.shows(&key(lease, "video.mp4")).await;
     for spend in Spend::ALL {
         let is_told_again = was_shown && matches!(spend, Spend::Finish);
         let expected = if is_told_again { Settled::Done } else { Settled::Lost };
         assert_eq!(spend.with(world, lease).await, expected, "{spend:?}: {why}");
-        let after = world.store.job(lease.job).await.expect("an answer");
+        let after = world.store.job(OURS, lease.job).await.expect("an answer");
         assert_eq!(after, before, "{spend:?}: {why}");
         assert_eq!(world.shows(&key(lease, "video.mp4")).await, was_shown, "{spend:?}: {why}");
     }

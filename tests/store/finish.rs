@@ -7,7 +7,7 @@ use reelway::store::{BeatReply, EventKind, LEASE, Settled};
 use reelway::task::{RetryPolicy, StageStatus, TaskState};
 
 use crate::fixture::{beat, encoding, job_of, key, made};
-use crate::world::{RECEIVER, World, at_once};
+use crate::world::{OURS, RECEIVER, World, at_once};
 
 pub(crate) async fn the_end_of_a_task_shows_its_outputs_and_tells_of_it(world: World) {
     let claim = world.job().webhook(RECEIVER).running().await;
@@ -34,7 +34,7 @@ pub(crate) async fn the_end_of_a_task_shows_its_outputs_and_tells_of_it(world: W
     assert!(stages.iter().all(|stage| stage.status == StageStatus::Succeeded));
     assert_eq!(stages[1].finished_at, Some(finished_at));
     for file in files {
-        assert_eq!(world.store.output(&file.key).await.expect("an answer"), Some(file));
+        assert_eq!(world.store.output(OURS, &file.key).await.expect("an answer"), Some(file));
     }
     let due = world.due_one().await;
     assert_eq!((due.kind, due.seq, job_of(&due).id), (EventKind::JobSucceeded, 1, id));

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::fixture::{beat, together};
-use crate::world::{RECEIVER, World};
+use crate::world::{OURS, RECEIVER, World};
 
 /// Longer than any database takes to tell.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -56,8 +56,10 @@ pub(crate) async fn a_delivery_that_is_due_wakes_the_deliverer(world: World) {
     wakes(delivery_due, world.job().webhook(RECEIVER).failed()).await;
     let settle = world.settle(&first, AttemptOutcome::Failed);
     assert_eq!(wakes(delivery_due, settle).await, Settled::Done, "its place is free");
-    wakes(delivery_due, world.store.replay(first.id)).await.expect("an answer");
-    wakes(delivery_due, world.store.replay_failed(crate::world::NOW)).await.expect("an answer");
+    wakes(delivery_due, world.store.replay(OURS, first.id)).await.expect("an answer");
+    wakes(delivery_due, world.store.replay_failed(OURS, crate::world::NOW))
+        .await
+        .expect("an answer");
     world.job().webhook(RECEIVER).running().await;
     world.pass(LEASE);
     let once = RetryPolicy { max_tries: 1, ..RetryPolicy::default() };
@@ -123,7 +125,7 @@ pub(crate) async fn who_hears_of_a_change_can_see_it(world: World) {
         });
         let done = at_once.await;
         let told = timeout(PATIENCE, changes.recv()).await.expect("a call").expect("an id");
-        let seen = elsewhere.job(told).await.expect("an answer");
+        let seen = elsewhere.job(OURS, told).await.expect("an answer");
         assert!(seen.is_some(), "{told}");
         if done.is_none() {
             submit.await.expect("an answer");

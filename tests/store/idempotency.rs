@@ -7,7 +7,7 @@ use reelway::job::Job;
 use reelway::store::{Idempotency, Submission, Submitted};
 
 use crate::fixture::together;
-use crate::world::{World, at_once};
+use crate::world::{OURS, World, at_once};
 
 /// A request called `key` for `job`, that is answered with the job's id.
 fn named(key: &str, body: &str, job: Job) -> Submission {
@@ -102,7 +102,7 @@ pub(crate) async fn a_hundred_requests_at_once_with_one_key_make_one_job(world: 
     .await;
     assert_eq!(world.count().await, 1);
     let filter = reelway::store::JobFilter { limit: 1, ..Default::default() };
-    let page = world.store.jobs(&filter).await.expect("a page");
+    let page = world.store.jobs(OURS, &filter).await.expect("a page");
     let answer = Submitted::Replayed(page.jobs[0].id.to_string());
     let accepted = answers.iter().filter(|answer| **answer == Submitted::Accepted).count();
     assert_eq!(accepted, 1);

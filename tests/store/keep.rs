@@ -6,7 +6,7 @@ use std::time::Duration;
 use reelway::store::{AttemptOutcome, DeliveryState, JobFilter, Settled, Submitted};
 
 use crate::fixture::together;
-use crate::world::{MANY, RECEIVER, World, at_once};
+use crate::world::{MANY, OURS, RECEIVER, World, at_once};
 
 pub(crate) async fn a_secret_is_kept_as_it_was_first_made(world: World) {
     let secret = async |name, fresh| world.store.secret(name, fresh).await.expect("a secret");
@@ -76,7 +76,7 @@ pub(crate) async fn a_job_whose_events_were_forgotten_can_go_on(world: World) {
 pub(crate) async fn another_process_sees_what_was_written(world: World) {
     let job = world.job().succeeded().await;
     let elsewhere = world.again().await;
-    assert_eq!(elsewhere.job(job.id).await.expect("an answer"), Some(job));
+    assert_eq!(elsewhere.job(OURS, job.id).await.expect("an answer"), Some(job));
     elsewhere.ping().await.expect("an answer");
     elsewhere.close().await;
     world.store.ping().await.expect("the other one's end is not ours");
@@ -90,7 +90,7 @@ pub(crate) async fn a_store_that_was_closed_does_not_answer(world: World) {
     assert!(world.store.ping().await.is_err());
     assert!(world.store.submit(together([world.job().build()])).await.is_err());
     let elsewhere = world.again().await;
-    assert_eq!(elsewhere.job(job.id).await.expect("an answer"), Some(job));
+    assert_eq!(elsewhere.job(OURS, job.id).await.expect("an answer"), Some(job));
 }
 
 pub(crate) async fn closing_waits_for_what_is_being_written(world: World) {
@@ -107,7 +107,7 @@ pub(crate) async fn closing_waits_for_what_is_being_written(world: World) {
     world.store.close().await;
     let elsewhere = world.again().await;
     let filter = JobFilter { limit: MANY, ..JobFilter::default() };
-    let written = elsewhere.jobs(&filter).await.expect("a page").jobs;
+    let written = elsewhere.jobs(OURS, &filter).await.expect("a page").jobs;
     let written: HashSet<_> = written.into_iter().map(|job| job.id).collect();
     for write in writes {
         let (id, submitted) = write.await.expect("no panic");

@@ -10,14 +10,14 @@ use reelway::job::{Job, Kind, Status};
 use reelway::store::{JobFilter, Store};
 
 use crate::fixture::together;
-use crate::world::{MANY, NOW, World};
+use crate::world::{MANY, NOW, OURS, World};
 
 const A: &str = "https://cdn.example.com/a.mp4";
 const B: &str = "https://cdn.example.com/b.mp4";
 
 /// The ids of a page, and whether there are more.
 async fn page(world: &World, filter: &JobFilter) -> (Vec<JobId>, bool) {
-    let page = world.store.jobs(filter).await.expect("a page");
+    let page = world.store.jobs(OURS, filter).await.expect("a page");
     (page.jobs.iter().map(|job| job.id).collect(), page.has_more)
 }
 
@@ -58,7 +58,7 @@ async fn fill(world: &World, batch: BatchId) -> Vec<Job> {
     world.job().input(B).submit().await;
     world.job().input(A).batch(fresh(NOW)).submit().await;
     let filter = JobFilter { ascending: true, limit: MANY, ..JobFilter::default() };
-    let all = world.store.jobs(&filter).await.expect("a page").jobs;
+    let all = world.store.jobs(OURS, &filter).await.expect("a page").jobs;
     assert!(all.iter().map(|job| job.id.to_string()).is_sorted());
     assert_eq!(all.len(), 8);
     all
@@ -196,7 +196,7 @@ pub(crate) async fn a_list_shows_jobs_whole(world: World) {
     let ended = world.job().succeeded().await;
     let waits = world.job().submit().await;
     let filter = JobFilter { limit: 9, ..JobFilter::default() };
-    let listed = world.store.jobs(&filter).await.expect("a page").jobs;
+    let listed = world.store.jobs(OURS, &filter).await.expect("a page").jobs;
     assert_eq!(listed, [waits, ended]);
 }
 
@@ -208,7 +208,7 @@ pub(crate) async fn no_walk_skips_or_repeats_whatever_comes_and_goes(world: Worl
             world.job().submit().await;
         }
         let all = JobFilter { limit: MANY, ..JobFilter::default() };
-        let there = world.store.jobs(&all).await.expect("a page").jobs;
+        let there = world.store.jobs(OURS, &all).await.expect("a page").jobs;
         let mut there: Vec<JobId> = there.iter().map(|job| job.id).collect();
         let mut walk = Walk::random(&world, &mut rng);
         while !walk.is_over {
@@ -222,7 +222,7 @@ pub(crate) async fn no_walk_skips_or_repeats_whatever_comes_and_goes(world: Worl
                     other.submit(together(came)).await.expect("an answer");
                 }
                 if let Some(went) = went {
-                    other.delete(went).await.expect("an answer");
+                    other.delete(OURS, went).await.expect("an answer");
                 }
             };
             futures::join!(walk.step(&*world.store), others);
@@ -257,7 +257,7 @@ impl Walk {
     }
 
     async fn step(&mut self, store: &dyn Store) {
-        let page = store.jobs(&self.filter).await.expect("a page");
+        let page = store.jobs(OURS, &self.filter).await.expect("a page");
         self.seen.extend(page.jobs.iter().map(|job| job.id));
         self.is_over = !page.has_more;
         let Some((first, last)) = page.jobs.first().zip(page.jobs.last()) else { return };

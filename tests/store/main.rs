@@ -24,6 +24,10 @@ mod list;
 mod retry;
 mod submit;
 
+// access
+mod access;
+mod project;
+
 // connection
 mod connection;
 

@@ -5,15 +5,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use reelway::access::{By, Key, Project};
 use reelway::clock::Timestamp;
 use reelway::connection::Connection;
-use reelway::id::{BatchId, ConnectionId, DeliveryId, JobId, TaskId, UploadId, WorkerId};
-use reelway::job::{Batch, File, Job, Owner};
+use reelway::id::{BatchId, ConnectionId, DeliveryId, JobId, KeyId, TaskId, UploadId, WorkerId};
+use reelway::job::{Batch, File, Job};
 use reelway::store::{
-    AppendUpload, Appended, Asked, BatchFilter, BatchPage, Beat, BeatReply, CancelOutcome, Claim,
-    DeletedJob, Delivery, DeliveryFilter, DueDelivery, Garbage, HandOver, Heard, Hints,
-    Idempotency, JobFilter, JobPage, Lease, Overdue, Pressure, Published, SettleDelivery, Settled,
-    Store, StoreResult, Submission, Submitted, Upload, UploadPart, Want, Word,
+    AppendUpload, Appended, Asked, AuditFilter, AuditPage, BatchFilter, BatchPage, Beat, BeatReply,
+    CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter, DueDelivery, Garbage, HandOver,
+    Heard, Hints, Idempotency, JobFilter, JobPage, Lease, Overdue, Pressure, Published,
+    SettleDelivery, Settled, Store, StoreResult, Submission, Submitted, Upload, UploadPart, Want,
+    Word,
 };
 use reelway::task::{Failure, Next, RetryPolicy, Stages};
 
@@ -63,44 +65,44 @@ impl Store for Recorder {
         self.store.submit(submission).await
     }
 
-    async fn job(&self, id: JobId) -> StoreResult<Option<Job>> {
+    async fn job(&self, project: &Project, id: JobId) -> StoreResult<Option<Job>> {
         self.verbs.note("job");
-        self.store.job(id).await
+        self.store.job(project, id).await
     }
 
-    async fn task(&self, id: TaskId) -> StoreResult<Option<Job>> {
+    async fn task(&self, project: &Project, id: TaskId) -> StoreResult<Option<Job>> {
         self.verbs.note("task");
-        self.store.task(id).await
+        self.store.task(project, id).await
     }
 
-    async fn jobs(&self, filter: &JobFilter) -> StoreResult<JobPage> {
+    async fn jobs(&self, project: &Project, filter: &JobFilter) -> StoreResult<JobPage> {
         self.verbs.note("jobs");
-        self.store.jobs(filter).await
+        self.store.jobs(project, filter).await
     }
 
-    async fn batch(&self, id: BatchId) -> StoreResult<Option<Batch>> {
+    async fn batch(&self, project: &Project, id: BatchId) -> StoreResult<Option<Batch>> {
         self.verbs.note("batch");
-        self.store.batch(id).await
+        self.store.batch(project, id).await
     }
 
-    async fn batches(&self, filter: &BatchFilter) -> StoreResult<BatchPage> {
+    async fn batches(&self, project: &Project, filter: &BatchFilter) -> StoreResult<BatchPage> {
         self.verbs.note("batches");
-        self.store.batches(filter).await
+        self.store.batches(project, filter).await
     }
 
-    async fn cancel(&self, id: JobId) -> StoreResult<CancelOutcome> {
+    async fn cancel(&self, project: &Project, id: JobId) -> StoreResult<CancelOutcome> {
         self.verbs.note("cancel");
-        self.store.cancel(id).await
+        self.store.cancel(project, id).await
     }
 
-    async fn retry(&self, id: JobId) -> StoreResult<Option<Job>> {
+    async fn retry(&self, project: &Project, id: JobId) -> StoreResult<Option<Job>> {
         self.verbs.note("retry");
-        self.store.retry(id).await
+        self.store.retry(project, id).await
     }
 
-    async fn delete(&self, id: JobId) -> StoreResult<Option<DeletedJob>> {
+    async fn delete(&self, project: &Project, id: JobId) -> StoreResult<Option<DeletedJob>> {
         self.verbs.note("delete");
-        self.store.delete(id).await
+        self.store.delete(project, id).await
     }
 
     async fn pressure(&self) -> StoreResult<Pressure> {
@@ -108,28 +110,73 @@ impl Store for Recorder {
         self.store.pressure().await
     }
 
+    async fn add_key(
+        &self,
+        key: &Key,
+        by: &By,
+        idempotency: Option<Idempotency>,
+    ) -> StoreResult<Submitted> {
+        self.verbs.note("add_key");
+        self.store.add_key(key, by, idempotency).await
+    }
+
+    async fn key(&self, id: KeyId) -> StoreResult<Option<Key>> {
+        self.verbs.note("key");
+        self.store.key(id).await
+    }
+
+    async fn keys(&self) -> StoreResult<Vec<Key>> {
+        self.verbs.note("keys");
+        self.store.keys().await
+    }
+
+    async fn revoke_key(&self, id: KeyId, by: &By) -> StoreResult<Option<Key>> {
+        self.verbs.note("revoke_key");
+        self.store.revoke_key(id, by).await
+    }
+
+    async fn note_key_use(&self, id: KeyId) -> StoreResult<()> {
+        self.verbs.note("note_key_use");
+        self.store.note_key_use(id).await
+    }
+
+    async fn audit(&self, filter: &AuditFilter) -> StoreResult<AuditPage> {
+        self.verbs.note("audit");
+        self.store.audit(filter).await
+    }
+
     async fn add_connection(
         &self,
         connection: &Connection,
+        by: &By,
         idempotency: Option<Idempotency>,
     ) -> StoreResult<Submitted> {
         self.verbs.note("add_connection");
-        self.store.add_connection(connection, idempotency).await
+        self.store.add_connection(connection, by, idempotency).await
     }
 
-    async fn connections(&self) -> StoreResult<Vec<Connection>> {
+    async fn connections(&self, project: &Project) -> StoreResult<Vec<Connection>> {
         self.verbs.note("connections");
-        self.store.connections().await
+        self.store.connections(project).await
     }
 
-    async fn connection(&self, id: ConnectionId) -> StoreResult<Option<Connection>> {
+    async fn connection(
+        &self,
+        project: &Project,
+        id: ConnectionId,
+    ) -> StoreResult<Option<Connection>> {
         self.verbs.note("connection");
-        self.store.connection(id).await
+        self.store.connection(project, id).await
     }
 
-    async fn delete_connection(&self, id: ConnectionId) -> StoreResult<bool> {
+    async fn delete_connection(
+        &self,
+        project: &Project,
+        id: ConnectionId,
+        by: &By,
+    ) -> StoreResult<bool> {
         self.verbs.note("delete_connection");
-        self.store.delete_connection(id).await
+        self.store.delete_connection(project, id, by).await
     }
 
     async fn begin_upload(&self, upload: &Upload) -> StoreResult<()> {
@@ -137,14 +184,14 @@ impl Store for Recorder {
         self.store.begin_upload(upload).await
     }
 
-    async fn upload(&self, id: UploadId, owner: &Owner) -> StoreResult<Option<Upload>> {
+    async fn upload(&self, project: &Project, id: UploadId) -> StoreResult<Option<Upload>> {
         self.verbs.note("upload");
-        self.store.upload(id, owner).await
+        self.store.upload(project, id).await
     }
 
-    async fn upload_parts(&self, id: UploadId) -> StoreResult<Vec<UploadPart>> {
+    async fn upload_parts(&self, upload: &Upload) -> StoreResult<Vec<UploadPart>> {
         self.verbs.note("upload_parts");
-        self.store.upload_parts(id).await
+        self.store.upload_parts(upload).await
     }
 
     async fn append_upload(&self, append: &AppendUpload) -> StoreResult<Appended> {
@@ -154,17 +201,17 @@ impl Store for Recorder {
 
     async fn use_upload(
         &self,
+        project: &Project,
         id: UploadId,
-        owner: &Owner,
         keep: Duration,
     ) -> StoreResult<Option<Upload>> {
         self.verbs.note("use_upload");
-        self.store.use_upload(id, owner, keep).await
+        self.store.use_upload(project, id, keep).await
     }
 
-    async fn remove_upload(&self, id: UploadId, owner: &Owner) -> StoreResult<bool> {
+    async fn remove_upload(&self, project: &Project, id: UploadId) -> StoreResult<bool> {
         self.verbs.note("remove_upload");
-        self.store.remove_upload(id, owner).await
+        self.store.remove_upload(project, id).await
     }
 
     async fn expire_uploads(&self, limit: u32) -> StoreResult<u64> {
@@ -253,9 +300,14 @@ impl Store for Recorder {
         self.store.asked(overdue, asked).await
     }
 
-    async fn output(&self, key: &str) -> StoreResult<Option<File>> {
+    async fn output(&self, project: &Project, key: &str) -> StoreResult<Option<File>> {
         self.verbs.note("output");
-        self.store.output(key).await
+        self.store.output(project, key).await
+    }
+
+    async fn linked_output(&self, key: &str) -> StoreResult<Option<File>> {
+        self.verbs.note("linked_output");
+        self.store.linked_output(key).await
     }
 
     async fn garbage(&self, limit: u32) -> StoreResult<Vec<Garbage>> {
@@ -288,19 +340,23 @@ impl Store for Recorder {
         self.store.next_delivery_at().await
     }
 
-    async fn deliveries(&self, filter: &DeliveryFilter) -> StoreResult<Vec<Delivery>> {
+    async fn deliveries(
+        &self,
+        project: &Project,
+        filter: &DeliveryFilter,
+    ) -> StoreResult<Vec<Delivery>> {
         self.verbs.note("deliveries");
-        self.store.deliveries(filter).await
+        self.store.deliveries(project, filter).await
     }
 
-    async fn replay(&self, id: DeliveryId) -> StoreResult<Option<Delivery>> {
+    async fn replay(&self, project: &Project, id: DeliveryId) -> StoreResult<Option<Delivery>> {
         self.verbs.note("replay");
-        self.store.replay(id).await
+        self.store.replay(project, id).await
     }
 
-    async fn replay_failed(&self, since: Timestamp) -> StoreResult<u64> {
+    async fn replay_failed(&self, project: &Project, since: Timestamp) -> StoreResult<u64> {
         self.verbs.note("replay_failed");
-        self.store.replay_failed(since).await
+        self.store.replay_failed(project, since).await
     }
 
     async fn secret(&self, name: &str, fresh: &str) -> StoreResult<String> {

@@ -5,10 +5,10 @@ use std::time::Duration;
 use reelway::id::{DeliveryId, fresh};
 use reelway::store::{AttemptOutcome, Delivery, DeliveryState, DueDelivery, Settled};
 
-use crate::world::{NOW, RECEIVER, World};
+use crate::world::{NOW, OURS, RECEIVER, World};
 
 async fn replay(world: &World, id: DeliveryId) -> Delivery {
-    world.store.replay(id).await.expect("an answer").expect("the delivery")
+    world.store.replay(OURS, id).await.expect("an answer").expect("the delivery")
 }
 
 /// A delivery of a job of its own that has come to `outcome`.
@@ -46,7 +46,7 @@ pub(crate) async fn a_delivery_in_any_state_starts_again_at_its_first_try(world:
 
 pub(crate) async fn an_unknown_delivery_cannot_be_replayed(world: World) {
     let unknown: DeliveryId = fresh(NOW);
-    assert_eq!(world.store.replay(unknown).await.expect("an answer"), None);
+    assert_eq!(world.store.replay(OURS, unknown).await.expect("an answer"), None);
 }
 
 pub(crate) async fn a_replay_enables_its_destination_and_leaves_the_others_held(world: World) {
@@ -86,7 +86,7 @@ pub(crate) async fn all_that_failed_since_a_moment_is_sent_again(world: World) {
     let held = settled(&world, "https://c.example.com/", AttemptOutcome::Disable).await;
     world.pass(Duration::from_secs(1));
 
-    assert_eq!(world.store.replay_failed(since).await.expect("an answer"), 2);
+    assert_eq!(world.store.replay_failed(OURS, since).await.expect("an answer"), 2);
     let state = async |due: &DueDelivery| world.delivery(due.id).await.state;
     assert_eq!(state(&early).await, DeliveryState::Failed);
     assert_eq!(state(&failed).await, DeliveryState::Pending);
@@ -99,7 +99,7 @@ pub(crate) async fn all_that_failed_since_a_moment_is_sent_again(world: World) {
     again.sort_unstable();
     assert_eq!(due, again);
 
-    assert_eq!(world.store.replay_failed(since).await.expect("an answer"), 0);
-    assert_eq!(world.store.replay_failed(NOW).await.expect("an answer"), 1);
+    assert_eq!(world.store.replay_failed(OURS, since).await.expect("an answer"), 0);
+    assert_eq!(world.store.replay_failed(OURS, NOW).await.expect("an answer"), 1);
     assert_eq!(state(&early).await, DeliveryState::Pending);
 }

@@ -8,7 +8,7 @@ use reelway::job::{Job, Status};
 use reelway::store::{AttemptOutcome, BeatReply, CancelOutcome, LEASE, Settled};
 
 use crate::fixture::{beat, key};
-use crate::world::{NOW, RECEIVER, World};
+use crate::world::{NOW, OURS, RECEIVER, World};
 
 async fn expire(world: &World, before: Timestamp, limit: u32) -> u64 {
     world.store.expire_outputs(before, limit).await.expect("an answer")
@@ -71,8 +71,8 @@ pub(crate) async fn a_job_is_forgotten_when_nothing_of_it_is_left_to_see(world: 
     assert_eq!(forget(&world, job.state.finished_at().expect("an end")).await, 0, "too young");
     assert_eq!(forget(&world, before).await, 1);
     assert!(!world.is_there(job.id).await);
-    assert_eq!(world.store.batch(batch).await.expect("an answer"), None);
-    assert_eq!(world.store.retry(job.id).await.expect("an answer"), None);
+    assert_eq!(world.store.batch(OURS, batch).await.expect("an answer"), None);
+    assert_eq!(world.store.retry(OURS, job.id).await.expect("an answer"), None);
     assert_eq!(world.cancel(job.id).await, CancelOutcome::Unknown);
     assert!(world.dooms(output(&job)).await, "its files are swept all the same");
 }

@@ -8,11 +8,11 @@ use reelway::store::{BeatReply, CancelOutcome, Settled, StoreError};
 use reelway::task::{MAX_TRIES, Next, Stages, TaskState};
 
 use crate::fixture::beat;
-use crate::world::{NOW, RECEIVER, World, at_once};
+use crate::world::{NOW, OURS, RECEIVER, World, at_once};
 
 /// Asserts that a job cannot be tried again and that asking changes nothing.
 async fn is_refused(world: &World, before: &Job) {
-    let refused = world.store.retry(before.id).await;
+    let refused = world.store.retry(OURS, before.id).await;
     let Err(StoreError::Transition(refused)) = refused else { panic!("{refused:?}") };
     assert_eq!(refused.status, before.state.status());
     assert_eq!(world.read(before.id).await, *before);
@@ -89,10 +89,10 @@ pub(crate) async fn a_job_in_any_other_state_cannot_be_tried_again(world: World)
 
 pub(crate) async fn a_job_that_is_not_there_cannot_be_tried_again(world: World) {
     let unknown: JobId = fresh(NOW);
-    assert_eq!(world.store.retry(unknown).await.expect("an answer"), None);
+    assert_eq!(world.store.retry(OURS, unknown).await.expect("an answer"), None);
     let job = world.job().failed().await;
     world.delete(job.id).await;
-    assert_eq!(world.store.retry(job.id).await.expect("an answer"), None);
+    assert_eq!(world.store.retry(OURS, job.id).await.expect("an answer"), None);
 }
 
 pub(crate) async fn ten_retries_at_once_queue_the_job_once(world: World) {
@@ -100,7 +100,7 @@ pub(crate) async fn ten_retries_at_once_queue_the_job_once(world: World) {
     let job = world.job().webhook(RECEIVER).failed().await;
     let answers = at_once((0..10).map(|n| {
         let store = stores[n % 2].clone();
-        async move { store.retry(job.id).await }
+        async move { store.retry(OURS, job.id).await }
     }))
     .await;
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1, "{answers:?}");

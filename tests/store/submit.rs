@@ -6,7 +6,7 @@ use reelway::store::{Pressure, Submission, Submitted};
 use serde_json::json;
 
 use crate::fixture::together;
-use crate::world::{NOW, RECEIVER, World};
+use crate::world::{NOW, OURS, RECEIVER, World};
 
 pub(crate) async fn a_job_reads_back_as_it_was_sent(world: World) {
     let words = json!({"z": 1, "a": {"ü": ["😀", null, 1.5, -9_007_199_254_740_993_i64]}, "m": ""});
@@ -37,7 +37,7 @@ pub(crate) async fn a_job_reads_back_as_it_was_sent(world: World) {
 
 pub(crate) async fn a_job_is_found_by_the_name_of_its_task(world: World) {
     let (job, other) = (world.job().submit().await, world.job().submit().await);
-    let find = async |id| world.store.task(id).await.expect("an answer");
+    let find = async |id| world.store.task(OURS, id).await.expect("an answer");
     assert_eq!(find(job.tasks[0].id).await.as_ref(), Some(&job));
     assert_eq!(find(other.tasks[0].id).await.as_ref(), Some(&other));
     assert_eq!(find(fresh(NOW)).await, None);
@@ -66,7 +66,7 @@ pub(crate) async fn a_submission_is_written_whole_or_not_at_all(world: World) {
     let refused = world.store.submit(together([second.clone(), twice])).await;
     assert!(refused.is_err(), "{refused:?}");
     assert!(!world.is_there(second.id).await);
-    assert_eq!(world.store.batch(batch).await.expect("an answer"), None);
+    assert_eq!(world.store.batch(OURS, batch).await.expect("an answer"), None);
     assert_eq!(world.read(first.id).await, first);
     assert_eq!(world.claim(9, 9).await.len(), 1);
 }

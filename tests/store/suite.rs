@@ -82,18 +82,34 @@ macro_rules! behaviours {
                 a_finish_and_a_deletion_at_once_leave_no_file_behind,
                 ten_deletions_at_once_delete_once,
             }
+            access {
+                a_key_reads_back_as_it_was_made,
+                a_key_that_was_revoked_stays_revoked_and_is_logged_once,
+                the_use_of_a_key_is_noted_once_a_minute,
+                a_named_request_makes_one_key,
+                what_was_done_is_logged_with_who_did_it_and_from_where,
+                the_log_is_walked_page_by_page,
+            }
+            project {
+                another_projects_job_is_as_if_it_were_not_there,
+                a_list_is_of_one_project,
+                another_projects_files_and_connections_are_not_there,
+                another_projects_deliveries_are_neither_shown_nor_sent_again,
+                a_receiver_that_refuses_one_project_is_not_dead_for_another,
+            }
             connection {
                 a_connection_reads_back_as_it_was_made,
                 a_connection_that_was_deleted_is_gone_for_good,
                 a_named_request_makes_one_connection,
                 many_named_requests_at_once_make_one_connection,
+                what_is_done_with_connections_is_logged_without_their_secrets,
                 a_job_keeps_the_way_through_its_connection,
             }
             upload {
                 an_upload_grows_part_by_part_until_it_is_whole,
                 an_upload_of_unknown_size_is_whole_when_it_is_said_to_be,
                 a_part_counts_only_where_the_upload_ends,
-                an_upload_is_its_owners_alone,
+                an_upload_is_its_projects_alone,
                 of_many_who_send_the_same_bytes_one_counts,
                 an_upload_that_is_used_is_kept_longer_and_never_shorter,
                 an_upload_that_is_removed_dooms_its_bytes,

@@ -1,27 +1,25 @@
-//! Files that callers send: they grow part by part, belong to one owner, and go in the end.
+//! Files that callers send: they grow part by part, belong to one project, and go in the end.
 
 use std::time::Duration;
 
+use reelway::access::Project;
 use reelway::id::{UploadId, fresh};
 use reelway::job::{InputUrl, Job, Kept, Owner};
 use reelway::store::{AppendUpload, Appended, Upload, UploadPart};
 
 use crate::fixture::together;
-use crate::world::{World, at_once};
+use crate::world::{OURS, World, at_once};
 
 const DAY: Duration = Duration::from_hours(24);
 const WEEK: Duration = Duration::from_hours(7 * 24);
-
-fn owner() -> Owner {
-    Owner::named("key_a")
-}
 
 /// An upload of so many bytes that has begun.
 async fn begun(world: &World, size: Option<u64>) -> Upload {
     world.pass(Duration::from_millis(1));
     let upload = Upload {
         id: fresh(world.now()),
-        owner: owner(),
+        project: OURS.clone(),
+        owner: Owner::named("key_a"),
         name: Some("ünser clip.mp4".to_owned()),
         media: None,
         metadata: Some("filename Y2xpcC5tcDQ=".to_owned()),
@@ -46,7 +44,7 @@ fn part(id: UploadId, start: u64, size: u64) -> UploadPart {
 fn piece(id: UploadId, from: u64, size: u64, last: bool) -> AppendUpload {
     AppendUpload {
         id,
-        owner: owner(),
+        project: OURS.clone(),
         from,
         parts: vec![part(id, from, size)],
         media: Some("video/mp4".to_owned()),
@@ -61,7 +59,7 @@ async fn append(world: &World, append: &AppendUpload) -> Appended {
 }
 
 async fn find(world: &World, id: UploadId) -> Option<Upload> {
-    world.store.upload(id, &owner()).await.expect("an answer")
+    world.store.upload(OURS, id).await.expect("an answer")
 }
 
 /// A whole upload of seven bytes.
@@ -98,7 +96,7 @@ pub(crate) async fn an_upload_grows_part_by_part_until_it_is_whole(world: World)
     assert_eq!((grown.received, grown.part_count), (10, 3));
     assert_eq!((grown.finished_at, grown.sha256.is_some()), (Some(world.now()), true));
     assert_eq!(grown.expires_at, world.now().plus(WEEK));
-    let parts = world.store.upload_parts(upload.id).await.expect("parts");
+    let parts = world.store.upload_parts(&grown).await.expect("parts");
     let expected = [(0, 4), (4, 5), (9, 1)].map(|(start, size)| part(upload.id, start, size));
     assert_eq!(parts, expected);
 }
@@ -121,17 +119,18 @@ pub(crate) async fn a_part_counts_only_where_the_upload_ends(world: World) {
     append(&world, &piece(upload.id, 4, 6, true)).await;
     let refused = append(&world, &piece(upload.id, 10, 1, false)).await;
     assert_eq!(refused, Appended::Elsewhere(10), "it is whole");
-    assert_eq!(world.store.upload_parts(upload.id).await.expect("parts").len(), 2);
+    assert_eq!(world.store.upload_parts(&upload).await.expect("parts").len(), 2);
 }
 
-pub(crate) async fn an_upload_is_its_owners_alone(world: World) {
+pub(crate) async fn an_upload_is_its_projects_alone(world: World) {
     let upload = whole(&world).await;
-    for stranger in [Owner::named("key_b"), Owner::default()] {
+    for stranger in ["another", "default2"] {
+        let stranger: Project = stranger.parse().expect("a project");
         let store = &world.store;
-        assert_eq!(store.upload(upload.id, &stranger).await.expect("an answer"), None);
-        assert_eq!(store.use_upload(upload.id, &stranger, WEEK).await.expect("an answer"), None);
-        assert!(!store.remove_upload(upload.id, &stranger).await.expect("an answer"));
-        let theirs = AppendUpload { owner: stranger, ..piece(upload.id, 7, 1, false) };
+        assert_eq!(store.upload(&stranger, upload.id).await.expect("an answer"), None);
+        assert_eq!(store.use_upload(&stranger, upload.id, WEEK).await.expect("an answer"), None);
+        assert!(!store.remove_upload(&stranger, upload.id).await.expect("an answer"));
+        let theirs = AppendUpload { project: stranger, ..piece(upload.id, 7, 1, false) };
         assert_eq!(append(&world, &theirs).await, Appended::Gone);
     }
     assert_eq!(find(&world, upload.id).await, Some(upload));
@@ -153,31 +152,31 @@ pub(crate) async fn of_many_who_send_the_same_bytes_one_counts(world: World) {
         let counted = answers.iter().filter(|answer| matches!(answer, Appended::Done(_))).count();
         assert_eq!(counted, 1);
         assert_eq!(answers.iter().filter(|it| **it == Appended::Elsewhere(4)).count(), 5);
-        assert_eq!(world.store.upload_parts(upload.id).await.expect("parts").len(), 1);
+        assert_eq!(world.store.upload_parts(&upload).await.expect("parts").len(), 1);
     }
 }
 
 pub(crate) async fn an_upload_that_is_used_is_kept_longer_and_never_shorter(world: World) {
     let upload = whole(&world).await;
     let keep = async |keep| {
-        let used = world.store.use_upload(upload.id, &owner(), keep).await;
+        let used = world.store.use_upload(OURS, upload.id, keep).await;
         used.expect("an answer").expect("the upload").expires_at
     };
     world.pass(DAY);
     assert_eq!(keep(WEEK).await, world.now().plus(WEEK));
     assert_eq!(keep(DAY).await, world.now().plus(WEEK));
     let half = begun(&world, Some(9)).await;
-    let used = world.store.use_upload(half.id, &owner(), WEEK).await.expect("an answer");
+    let used = world.store.use_upload(OURS, half.id, WEEK).await.expect("an answer");
     assert_eq!(used, None, "it is not whole");
 }
 
 pub(crate) async fn an_upload_that_is_removed_dooms_its_bytes(world: World) {
     let upload = whole(&world).await;
-    assert!(world.store.remove_upload(upload.id, &owner()).await.expect("an answer"));
+    assert!(world.store.remove_upload(OURS, upload.id).await.expect("an answer"));
     assert_eq!(find(&world, upload.id).await, None);
-    assert!(world.store.upload_parts(upload.id).await.expect("parts").is_empty());
+    assert!(world.store.upload_parts(&upload).await.expect("parts").is_empty());
     assert!(world.dooms(&format!("uploads/{}/0-7", upload.id)).await);
-    assert!(!world.store.remove_upload(upload.id, &owner()).await.expect("an answer"));
+    assert!(!world.store.remove_upload(OURS, upload.id).await.expect("an answer"));
     assert_eq!(append(&world, &piece(upload.id, 7, 1, false)).await, Appended::Gone);
 }
 
@@ -203,7 +202,7 @@ pub(crate) async fn an_upload_that_a_job_waits_for_stays(world: World) {
     assert_eq!(world.read(job.id).await, job, "a job keeps its upload");
     world.pass(WEEK);
     assert_eq!(world.store.expire_uploads(100).await.expect("an answer"), 0);
-    let used = world.store.use_upload(upload.id, &owner(), DAY).await.expect("an answer");
+    let used = world.store.use_upload(OURS, upload.id, DAY).await.expect("an answer");
     assert_eq!(used.expect("the upload").expires_at, world.now().plus(DAY));
     world.pass(DAY);
     world.cancel(job.id).await;

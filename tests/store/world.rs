@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
+use reelway::access::Project;
 use reelway::clock::{Clock as _, ManualClock, Timestamp};
 use reelway::id::{BatchId, DeliveryId, JobId, WorkerId, fresh};
 use reelway::job::{InputUrl, Job, JobSpec, Kind, Options, Owner, Priority, Via};
@@ -19,6 +20,9 @@ use url::Url;
 use crate::backend::{Backend, Database};
 use crate::fixture::{answer, broken, encoding, made, together};
 use crate::recorder::{Recorder, Verbs};
+
+/// The project that tests are about, when they say nothing else.
+pub(crate) const OURS: &Project = &Project::DEFAULT;
 
 /// When every test begins.
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_764_000_000_000);
@@ -94,34 +98,35 @@ impl World {
             webhook_url: None,
             batch_id: None,
             owner: Owner::default(),
+            project: OURS.clone(),
             priority: Priority::default(),
             via: None,
         }
     }
 
     pub(crate) async fn read(&self, id: JobId) -> Job {
-        self.store.job(id).await.expect("an answer").expect("the job")
+        self.store.job(OURS, id).await.expect("an answer").expect("the job")
     }
 
     pub(crate) async fn is_there(&self, id: JobId) -> bool {
-        self.store.job(id).await.expect("an answer").is_some()
+        self.store.job(OURS, id).await.expect("an answer").is_some()
     }
 
     pub(crate) async fn count(&self) -> usize {
         let filter = JobFilter { limit: MANY, ..JobFilter::default() };
-        self.store.jobs(&filter).await.expect("a page").jobs.len()
+        self.store.jobs(OURS, &filter).await.expect("a page").jobs.len()
     }
 
     pub(crate) async fn cancel(&self, id: JobId) -> CancelOutcome {
-        self.store.cancel(id).await.expect("an answer")
+        self.store.cancel(OURS, id).await.expect("an answer")
     }
 
     pub(crate) async fn delete(&self, id: JobId) {
-        self.store.delete(id).await.expect("an answer").expect("the job");
+        self.store.delete(OURS, id).await.expect("an answer").expect("the job");
     }
 
     pub(crate) async fn retry(&self, id: JobId) -> Job {
-        self.store.retry(id).await.expect("an answer").expect("the job")
+        self.store.retry(OURS, id).await.expect("an answer").expect("the job")
     }
 
     // ---- claim ------------------------------------------------------------------------------
@@ -179,7 +184,7 @@ impl World {
 
     /// Whether a key can be read.
     pub(crate) async fn shows(&self, key: &str) -> bool {
-        self.store.output(key).await.expect("an answer").is_some()
+        self.store.output(OURS, key).await.expect("an answer").is_some()
     }
 
     /// The prefixes that may go now.
@@ -220,12 +225,12 @@ impl World {
     /// The log of a job's deliveries, newest first.
     pub(crate) async fn log(&self, job: JobId) -> Vec<Delivery> {
         let filter = DeliveryFilter { job_id: Some(job), limit: MANY, ..DeliveryFilter::default() };
-        self.store.deliveries(&filter).await.expect("a log")
+        self.store.deliveries(OURS, &filter).await.expect("a log")
     }
 
     pub(crate) async fn delivery(&self, id: DeliveryId) -> Delivery {
         let filter = DeliveryFilter { id: Some(id), limit: 1, ..DeliveryFilter::default() };
-        let mut log = self.store.deliveries(&filter).await.expect("a log");
+        let mut log = self.store.deliveries(OURS, &filter).await.expect("a log");
         log.pop().expect("the delivery")
     }
 
@@ -273,6 +278,7 @@ pub(crate) struct JobBuilder<'a> {
     webhook_url: Option<Url>,
     batch_id: Option<BatchId>,
     owner: Owner,
+    project: Project,
     priority: Priority,
     via: Option<Via>,
 }
@@ -311,6 +317,11 @@ impl JobBuilder<'_> {
         self
     }
 
+    pub(crate) fn project(mut self, project: &Project) -> Self {
+        self.project = project.clone();
+        self
+    }
+
     pub(crate) fn via(mut self, via: Via) -> Self {
         self.via = Some(via);
         self
@@ -340,7 +351,7 @@ impl JobBuilder<'_> {
             via: self.via,
         };
         let job = Job::accepted(fresh(at), self.batch_id, spec, at);
-        Job { owner: self.owner, ..job }
+        Job { owner: self.owner, project: self.project, ..job }
     }
 
     /// In the queue.

@@ -12,6 +12,9 @@ const METHODS: [&str; 7] = ["get", "head", "options", "put", "post", "delete", "
 /// Every route that asks for a key.
 const NO_KEY: Row = (401, "No key, or one that is not known.", &["token_missing", "token_invalid"]);
 
+/// Every route that asks for a key.
+const NO_SCOPE: Row = (403, "The key has no scope for this.", &["scope_missing"]);
+
 /// Every route.
 const TOO_SLOW: Row = (408, "The request took too long.", &["request_timeout"]);
 
@@ -27,7 +30,12 @@ pub(super) fn finished(api: &OpenApi) -> Value {
     document["components"]["schemas"]["Job"]["examples"] = json!([job()]);
     document["paths"]["/jobs"]["post"]["responses"]["201"]["content"]["application/json"]["example"] =
         accepted(job());
-    document["components"]["responses"] = json!({"NoKey": response(&NO_KEY), "TooSlow": response(&TOO_SLOW), "Ours": response(&OURS)});
+    document["components"]["responses"] = json!({
+        "NoKey": response(&NO_KEY),
+        "NoScope": response(&NO_SCOPE),
+        "TooSlow": response(&TOO_SLOW),
+        "Ours": response(&OURS),
+    });
     document["components"]["headers"] = json!({
         "RequestId": {
             "description": "The name of this request: yours if you sent one, else a new one.",
@@ -77,7 +85,10 @@ fn operations(document: &mut Value) -> impl Iterator<Item = &mut Map<String, Val
 
 /// Adds the answers that every operation has, and the header that every answer has.
 fn complete(operation: &mut Map<String, Value>) {
-    let asks_for_a_key = !operation.contains_key("security");
+    let asks_for_a_key = operation
+        .get("security")
+        .and_then(Value::as_array)
+        .is_some_and(|ways| ways.iter().any(|way| way.get("key").is_some()));
     for parameter in
         operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten()
     {
@@ -103,6 +114,7 @@ fn complete(operation: &mut Map<String, Value>) {
     };
     if asks_for_a_key {
         add("401", "NoKey");
+        add("403", "NoScope");
     }
     add("408", "TooSlow");
     add("500", "Ours");

@@ -38,7 +38,7 @@ pub(super) use problems::*;
 pub(super) use requests::*;
 
 /// The groups of routes, in the order in which they are shown.
-const TAGS: [(&str, &str); 8] = [
+const TAGS: [(&str, &str); 9] = [
     ("Jobs", "Ask for media to be made of a URL, and see what became of it."),
     ("Pipeline", "The same in the pipeline's own words: one job, or several of one input."),
     ("Batches", "Jobs that were submitted together."),
@@ -46,6 +46,7 @@ const TAGS: [(&str, &str); 8] = [
     ("Files", "What was made, and what is to be worked on."),
     ("Webhooks", "What was pushed to your receivers, and pushing it again."),
     ("Connections", "Buckets of your own, for inputs and outputs."),
+    ("Keys", "Who may do what, and who changed that."),
     ("Server", "What those ask who run it."),
 ];
 
@@ -62,7 +63,8 @@ pub(super) fn about() -> OpenApi {
     let key = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .description(Some(
-            "One of the keys in `REELWAY_API_KEY`. A server without keys asks for none.",
+            "A key of `REELWAY_API_KEY`, or one that `POST /keys` has told. What each operation asks of \
+             it is its scope; `admin` is good for all of them. A server without keys asks for none.",
         ))
         .build();
     let link = ApiKey::Query(ApiKeyValue::with_description(

@@ -51,6 +51,17 @@ problems! {
         415 "The body is not JSON." ["unsupported_media_type"];
         501 "The server has no key to seal secrets with." ["connections_disabled"];
 
+    /// A key that is not made.
+    NotMade:
+        400 "Something in the request is wrong; `field` names it." ["invalid_json", "invalid_input"];
+        409 "The `Idempotency-Key` was used for another request." ["idempotency_conflict"];
+        413 "The body is too large." ["body_too_large"];
+        415 "The body is not JSON." ["unsupported_media_type"];
+
+    /// No such key.
+    NoKeyHere:
+        404 "There is no key with this id." ["key_not_found", "not_found"];
+
     /// A provider's webhook that is not taken.
     NotTaken:
         400 "The body tells of no job." ["invalid_json", "invalid_input"];
@@ -114,11 +125,11 @@ problems! {
 
     /// No such upload.
     NoUpload:
-        404 "There is no such upload of this key." ["upload_not_found", "not_found"];
+        404 "There is no such upload of this project." ["upload_not_found", "not_found"];
 
     /// An upload that is not given out.
     NoUploadYet:
-        404 "There is no such upload of this key." ["upload_not_found", "not_found"];
+        404 "There is no such upload of this project." ["upload_not_found", "not_found"];
         409 "The file is not whole." ["upload_unfinished"];
         412 "The tus protocol is spoken in version 1.0.0 (HEAD)." ["unsupported_version"];
 

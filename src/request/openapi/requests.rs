@@ -15,7 +15,8 @@ use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::super::RequestLimits;
 use super::making::{Doing, Making};
-use crate::id::{BatchTag, ConnectionTag, JobTag, TaskTag};
+use crate::access::Scope;
+use crate::id::{AuditTag, BatchTag, ConnectionTag, JobTag, TaskTag};
 use crate::job::{InputUrl, Kind, Priority, Status};
 use crate::store::DeliveryState;
 
@@ -274,6 +275,41 @@ pub(in crate::request) struct ConnectionRequest {
     secret_access_key: String,
 }
 
+/// A key to be made.
+#[derive(ToSchema)]
+#[schema(example = json!({"name": "the app", "project": "team-a", "scopes": ["jobs:write", "jobs:read"]}))]
+#[expect(dead_code, reason = "the schema of what `keys` reads by hand")]
+pub(in crate::request) struct KeyRequest {
+    /// Your name for it.
+    #[schema(pattern = r"^[^\x00-\x1f\x7f-\x9f]+$", max_length = 255)]
+    name: Option<String>,
+    /// What it opens; the project of the key that makes it when nothing is said.
+    #[schema(pattern = "^[a-z0-9][a-z0-9_-]*$", max_length = 64)]
+    project: Option<String>,
+    /// What it is good for; all but `admin` when nothing is said.
+    #[schema(min_items = 1)]
+    scopes: Option<Vec<Scope>>,
+    /// From when on it is good for nothing, in milliseconds since 1970; never when nothing is said.
+    #[schema(minimum = 0)]
+    expires_at: Option<i64>,
+}
+
+/// Which lines of the audit log, and how many.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "the schema of what `list` reads by hand")]
+pub(in crate::request) struct AuditQuery {
+    /// How many at most; 20 when nothing is said.
+    #[param(required = false, minimum = 1, maximum = 100, default = 20)]
+    limit: u32,
+    /// Only lines behind this one in the list's order.
+    #[param(required = false, value_type = AuditTag)]
+    after: (),
+    /// Only lines in front of this one in the list's order.
+    #[param(required = false, value_type = AuditTag)]
+    before: (),
+}
+
 /// Which deliveries to push again.
 #[derive(ToSchema)]
 #[schema(example = json!({"since": 1_764_000_000_000_i64}))]
@@ -424,7 +460,7 @@ mod tests {
 
     use utoipa::openapi::path::ParameterIn;
 
-    use super::super::super::{connections, list, submit};
+    use super::super::super::{connections, keys, list, submit};
     use super::*;
 
     fn parameters<T: IntoParams>() -> BTreeSet<String> {
@@ -453,6 +489,7 @@ mod tests {
     #[test]
     fn a_query_has_the_parameters_that_its_reader_knows() {
         assert_eq!(parameters::<JobQuery>(), set(list::JOB_PARAMETERS));
+        assert_eq!(parameters::<AuditQuery>(), set(list::AUDIT_PARAMETERS));
         assert_eq!(parameters::<BatchQuery>(), set(list::BATCH_PARAMETERS));
         assert_eq!(parameters::<DeliveryQuery>(), set(list::DELIVERY_PARAMETERS));
     }
@@ -469,5 +506,6 @@ mod tests {
         assert_eq!(all(JobRequest::schema()), without_tasks.collect());
         assert_eq!(making(), set(submit::KNOWN_OF_TASK));
         assert_eq!(fields(ConnectionRequest::schema()), set(connections::KNOWN));
+        assert_eq!(fields(KeyRequest::schema()), set(keys::KNOWN));
     }
 }

@@ -8,26 +8,36 @@ use super::event;
 use super::lookup::{Cursor, turned};
 use super::row::{load, number, parse, to_json, unknown};
 use super::statement::{Statement, sql};
+use crate::access::Project;
 use crate::clock::Timestamp;
 use crate::id::{BatchId, JobId};
 use crate::job::{Batch, BatchSummary, BatchView, Counts, Job, Status};
 use crate::store::{BatchFilter, BatchPage, EventKind, StoreResult};
 
-pub(super) async fn batch(store: &SqlStore, id: BatchId) -> StoreResult<Option<Batch>> {
+pub(super) async fn batch(
+    store: &SqlStore,
+    project: &Project,
+    id: BatchId,
+) -> StoreResult<Option<Batch>> {
     let mut tx = store.read().await?;
-    load_batch(&mut tx, id).await
+    load_batch(&mut tx, project, id).await
 }
 
-/// The batch with those of its jobs that can be seen; none when no job can.
-async fn load_batch(tx: &mut Transaction, id: BatchId) -> StoreResult<Option<Batch>> {
+/// The batch of a project with those of its jobs that can be seen; none when no job can.
+async fn load_batch(
+    tx: &mut Transaction,
+    project: &Project,
+    id: BatchId,
+) -> StoreResult<Option<Batch>> {
     let rows: Vec<(String, i64)> = sql("
         select jobs.id, batches.created_at
         from jobs
         join batches on batches.id = jobs.batch_id
-        where jobs.batch_id = $1 and jobs.deleted_at is null
+        where jobs.batch_id = $1 and jobs.deleted_at is null and batches.project = $2
         order by jobs.batch_position
         ")
     .bind(id.to_string())
+    .bind(project.as_str())
     .rows(tx)
     .await?;
     let Some(&(_, created_at)) = rows.first() else { return Ok(None) };
@@ -39,7 +49,11 @@ async fn load_batch(tx: &mut Transaction, id: BatchId) -> StoreResult<Option<Bat
     Ok(Some(Batch { id, jobs, created_at: Timestamp::from_millis(created_at) }))
 }
 
-pub(super) async fn batches(store: &SqlStore, filter: &BatchFilter) -> StoreResult<BatchPage> {
+pub(super) async fn batches(
+    store: &SqlStore,
+    project: &Project,
+    filter: &BatchFilter,
+) -> StoreResult<BatchPage> {
     let mut tx = store.read().await?;
     let cursor = Cursor {
         after: filter.after.map(|id| id.to_string()),
@@ -47,14 +61,14 @@ pub(super) async fn batches(store: &SqlStore, filter: &BatchFilter) -> StoreResu
         ascending: filter.ascending,
         limit: filter.limit,
     };
-    let ids: Vec<String> = page(filter, &cursor).values(&mut tx).await?;
+    let ids: Vec<String> = page(project, filter, &cursor).values(&mut tx).await?;
     let (ids, has_more) = turned(ids, &cursor);
     let batches = summaries(&mut tx, &ids).await?;
     Ok(BatchPage { batches, has_more })
 }
 
 /// The ids of a page: of batches with a job that can be seen.
-fn page(filter: &BatchFilter, cursor: &Cursor) -> Statement {
+fn page(project: &Project, filter: &BatchFilter, cursor: &Cursor) -> Statement {
     let mut page = Statement::begin(
         "
         select id
@@ -66,7 +80,7 @@ fn page(filter: &BatchFilter, cursor: &Cursor) -> Statement {
     if let Some(input) = &filter.input {
         page = page.push_input(input);
     }
-    cursor.push_to(page.push(")"))
+    cursor.push_to(page.push_bind(") and project = ", project.as_str()))
 }
 
 #[derive(sqlx::FromRow)]
@@ -118,7 +132,7 @@ pub(super) async fn tell_end(tx: &mut Transaction, job: &Job, now: Timestamp) ->
     if is_open_beside(tx, id, job.id).await? {
         return Ok(());
     }
-    let Some(mut batch) = load_batch(tx, id).await? else { return Ok(()) };
+    let Some(mut batch) = load_batch(tx, &job.project, id).await? else { return Ok(()) };
     if let Some(last) = batch.jobs.iter_mut().find(|of_batch| of_batch.id == job.id) {
         *last = job.clone();
     }
@@ -132,7 +146,7 @@ pub(super) async fn tell_end(tx: &mut Transaction, job: &Job, now: Timestamp) ->
         seq: number(seq.unwrap_or_default(), "batches", "seq", &id.to_string())?,
         body: to_json(&BatchView::of(&batch))?,
     };
-    event.write(tx, job.spec.webhook_url.as_ref(), now).await
+    event.write(tx, job, now).await
 }
 
 /// Whether any other job of the batch has not ended, deleted or not.

@@ -7,6 +7,7 @@ use super::database::{Transaction, Turn};
 use super::event::{self, body};
 use super::row::{number, parse, to_json, unknown};
 use super::statement::sql;
+use crate::access::Project;
 use crate::clock::Timestamp;
 use crate::id::DeliveryId;
 use crate::store::{
@@ -339,9 +340,17 @@ pub(super) async fn next_at(store: &SqlStore) -> StoreResult<Option<Timestamp>> 
     Ok(next.flatten().map(Timestamp::from_millis))
 }
 
-pub(super) async fn replay(store: &SqlStore, id: DeliveryId) -> StoreResult<Option<Delivery>> {
+pub(super) async fn replay(
+    store: &SqlStore,
+    project: &Project,
+    id: DeliveryId,
+) -> StoreResult<Option<Delivery>> {
     let mut tx = store.write().await?;
     let now = store.now(&mut tx).await?;
+    let filter = DeliveryFilter { id: Some(id), limit: 1, ..DeliveryFilter::default() };
+    if event::list(&mut tx, project, &filter).await?.is_empty() {
+        return Ok(None);
+    }
     let Some(destination) = lock_destination_of(&mut tx, id).await? else { return Ok(None) };
     sql("
         update deliveries
@@ -353,24 +362,28 @@ pub(super) async fn replay(store: &SqlStore, id: DeliveryId) -> StoreResult<Opti
     .execute(&mut tx)
     .await?;
     enable(&mut tx, &[destination]).await?;
-    let filter = DeliveryFilter { id: Some(id), limit: 1, ..DeliveryFilter::default() };
-    let delivery = event::list(&mut tx, &filter).await?.pop();
+    let delivery = event::list(&mut tx, project, &filter).await?.pop();
     tx.commit().await?;
     store.hints.tell(Hint::DeliveryDue);
     Ok(delivery)
 }
 
-pub(super) async fn replay_failed(store: &SqlStore, since: Timestamp) -> StoreResult<u64> {
+pub(super) async fn replay_failed(
+    store: &SqlStore,
+    project: &Project,
+    since: Timestamp,
+) -> StoreResult<u64> {
     let mut tx = store.write().await?;
     let now = store.now(&mut tx).await?;
     let destinations: Vec<String> = sql("
         update deliveries
         set state = 'pending', tries = 0, run_at = $2, lease_until = null, finished_at = null
-        where state in ('failed', 'held') and created_at >= $1
+        where state in ('failed', 'held') and created_at >= $1 and project = $3
         returning destination
         ")
     .bind(since)
     .bind(now)
+    .bind(project.as_str())
     .values(&mut tx)
     .await?;
     enable(&mut tx, &destinations).await?;

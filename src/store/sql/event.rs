@@ -10,6 +10,7 @@ use super::database::Transaction;
 use super::row::{corrupt, from_json, number, parse, to_json, unknown};
 use super::statement::{Statement, sql};
 use super::{SqlStore, batch};
+use crate::access::Project;
 use crate::clock::Timestamp;
 use crate::id::{BatchId, DeliveryId, EventId, JobId, fresh};
 use crate::job::view::JobView;
@@ -31,7 +32,7 @@ pub(super) async fn write(tx: &mut Transaction, job: &mut Job, now: Timestamp) -
     job.seq += 1;
     let body = to_json(&JobView::of(job))?;
     let event = Event { of: Subject::Job(job.id), kind, seq: job.seq, body };
-    event.write(tx, job.spec.webhook_url.as_ref(), now).await?;
+    event.write(tx, job, now).await?;
     batch::tell_end(tx, job, now).await
 }
 
@@ -50,15 +51,15 @@ pub(super) enum Subject {
 }
 
 impl Event {
-    /// Writes it down, with its delivery to `url`.
+    /// Writes it down, with its delivery to where `job` wants it.
     pub(super) async fn write(
         self,
         tx: &mut Transaction,
-        url: Option<&Url>,
+        job: &Job,
         now: Timestamp,
     ) -> StoreResult<()> {
         let id: EventId = fresh(now);
-        let (job, batch) = match self.of {
+        let (of_job, of_batch) = match self.of {
             Subject::Job(job) => (Some(job.to_string()), None),
             Subject::Batch(batch) => (None, Some(batch.to_string())),
         };
@@ -67,16 +68,16 @@ impl Event {
             values ($1, $2, $3, $4, $5, $6, $7)
             ")
         .bind(id.to_string())
-        .bind(job)
-        .bind(batch)
+        .bind(of_job)
+        .bind(of_batch)
         .bind(self.kind.name())
         .bind(self.seq)
         .bind(self.body)
         .bind(now)
         .execute(tx)
         .await?;
-        match url {
-            Some(url) => post(tx, id, url, now).await,
+        match &job.spec.webhook_url {
+            Some(url) => post(tx, id, &job.project, url, now).await,
             None => Ok(()),
         }
     }
@@ -91,14 +92,20 @@ const fn kind(status: Status) -> Option<EventKind> {
     }
 }
 
-async fn post(tx: &mut Transaction, event: EventId, url: &Url, now: Timestamp) -> StoreResult<()> {
-    let destination = destination(url);
+async fn post(
+    tx: &mut Transaction,
+    event: EventId,
+    project: &Project,
+    url: &Url,
+    now: Timestamp,
+) -> StoreResult<()> {
+    let destination = destination(project, url);
     for _ in 0..TRIES {
         sql("insert into destinations (id) values ($1) on conflict (id) do nothing")
             .bind(destination.as_str())
             .execute(tx)
             .await?;
-        if insert_delivery(tx, event, &destination, url, now).await? {
+        if insert_delivery(tx, event, (project, &destination), url, now).await? {
             return Ok(());
         }
         // The destination was there and was tidied away between the two statements.
@@ -112,7 +119,7 @@ const TRIES: u32 = 3;
 async fn insert_delivery(
     tx: &mut Transaction,
     event: EventId,
-    destination: &str,
+    (project, destination): (&Project, &str),
     url: &Url,
     now: Timestamp,
 ) -> StoreResult<bool> {
@@ -120,13 +127,14 @@ async fn insert_delivery(
     tx.keep_destination(destination).await?;
     let written = sql("
         insert into deliveries (
-            id, event_id, destination, url, state, run_at, created_at, finished_at
+            id, event_id, destination, url, state, run_at, created_at, finished_at, project
         )
         select
             $1, $2, id, $4,
             case when disabled_at is null then 'pending' else 'held' end,
             $5, $5,
-            case when disabled_at is null then null else $5 end
+            case when disabled_at is null then null else $5 end,
+            $6
         from destinations
         where id = $3
         ")
@@ -135,6 +143,7 @@ async fn insert_delivery(
     .bind(destination)
     .bind(url.to_string())
     .bind(now)
+    .bind(project.as_str())
     .execute(tx)
     .await?;
     Ok(written == 1)
@@ -144,11 +153,15 @@ async fn insert_delivery(
 const MAX_DESTINATION: usize = 1024;
 
 /// Scheme, host, port and path: receivers differ by these, not by their query.
-fn destination(url: &Url) -> String {
+///
+/// Each project has its own, with its name in front: no project makes a receiver that refuses it
+/// look dead to another.
+fn destination(project: &Project, url: &Url) -> String {
     let mut url = url.clone();
     url.set_query(None);
     url.set_fragment(None);
-    let name = String::from(url);
+    let name =
+        if *project == Project::DEFAULT { String::from(url) } else { format!("{project} {url}") };
     if name.len() <= MAX_DESTINATION {
         return name;
     }
@@ -173,18 +186,20 @@ struct DeliveryRow {
 
 pub(super) async fn deliveries(
     store: &SqlStore,
+    project: &Project,
     filter: &DeliveryFilter,
 ) -> StoreResult<Vec<Delivery>> {
     let mut tx = store.read().await?;
-    list(&mut tx, filter).await
+    list(&mut tx, project, filter).await
 }
 
-/// The deliveries that a filter leaves, newest first, each with its attempts.
+/// The deliveries of a project that a filter leaves, newest first, each with its attempts.
 pub(super) async fn list(
     tx: &mut Transaction,
+    project: &Project,
     filter: &DeliveryFilter,
 ) -> StoreResult<Vec<Delivery>> {
-    let rows: Vec<DeliveryRow> = select(filter).rows(tx).await?;
+    let rows: Vec<DeliveryRow> = select(project, filter).rows(tx).await?;
     let ids = rows.iter().map(|row| row.id.clone()).collect();
     let mut attempts = attempts_of(tx, ids).await?;
     rows.into_iter()
@@ -195,8 +210,8 @@ pub(super) async fn list(
         .collect()
 }
 
-fn select(filter: &DeliveryFilter) -> Statement {
-    let mut select = Statement::begin(
+fn select(project: &Project, filter: &DeliveryFilter) -> Statement {
+    let mut select = Statement::begin("").push_bind(
         "
         select
             deliveries.id, deliveries.event_id, events.kind, events.job_id, events.batch_id,
@@ -204,7 +219,8 @@ fn select(filter: &DeliveryFilter) -> Statement {
             deliveries.finished_at
         from deliveries
         join events on events.id = deliveries.event_id
-        where true",
+        where deliveries.project = ",
+        project.as_str(),
     );
     if let Some(id) = filter.id {
         select = select.push_bind(" and deliveries.id = ", id.to_string());

@@ -1,27 +1,50 @@
 //! Jobs are looked at: always whole, always as they were at one moment.
 
 use super::SqlStore;
-use super::row::{from_json, load, load_one, parse};
+use super::database::Transaction;
+use super::row::{Stored, from_json, load, load_one, parse};
 use super::statement::{Statement, sql};
+use crate::access::Project;
 use crate::id::{JobId, TaskId};
 use crate::job::{File, Job};
 use crate::store::{JobFilter, JobPage, Pressure, StoreResult};
 
-pub(super) async fn job(store: &SqlStore, id: JobId) -> StoreResult<Option<Job>> {
+pub(super) async fn job(
+    store: &SqlStore,
+    project: &Project,
+    id: JobId,
+) -> StoreResult<Option<Job>> {
     let mut tx = store.read().await?;
-    let stored = load_one(&mut tx, id).await?;
-    Ok(stored.filter(|stored| stored.deleted_at.is_none()).map(|stored| stored.job))
+    Ok(load_visible(&mut tx, project, id).await?.map(|stored| stored.job))
 }
 
-pub(super) async fn task(store: &SqlStore, id: TaskId) -> StoreResult<Option<Job>> {
+/// The job, unless it is deleted or another project's.
+pub(super) async fn load_visible(
+    tx: &mut Transaction,
+    project: &Project,
+    id: JobId,
+) -> StoreResult<Option<Stored>> {
+    let stored = load_one(tx, id).await?;
+    Ok(stored.filter(|stored| stored.deleted_at.is_none() && stored.job.project == *project))
+}
+
+pub(super) async fn task(
+    store: &SqlStore,
+    project: &Project,
+    id: TaskId,
+) -> StoreResult<Option<Job>> {
     let mut tx = store.read().await?;
     let of = sql("select job_id from tasks where id = $1").bind(id.to_string());
     let Some(row) = of.value::<String>(&mut tx).await? else { return Ok(None) };
-    let stored = load_one(&mut tx, parse(&row, "tasks", "job_id", &row)?).await?;
-    Ok(stored.filter(|stored| stored.deleted_at.is_none()).map(|stored| stored.job))
+    let job = parse(&row, "tasks", "job_id", &row)?;
+    Ok(load_visible(&mut tx, project, job).await?.map(|stored| stored.job))
 }
 
-pub(super) async fn jobs(store: &SqlStore, filter: &JobFilter) -> StoreResult<JobPage> {
+pub(super) async fn jobs(
+    store: &SqlStore,
+    project: &Project,
+    filter: &JobFilter,
+) -> StoreResult<JobPage> {
     let mut tx = store.read().await?;
     let cursor = Cursor {
         after: filter.after.map(|id| id.to_string()),
@@ -29,7 +52,7 @@ pub(super) async fn jobs(store: &SqlStore, filter: &JobFilter) -> StoreResult<Jo
         ascending: filter.ascending,
         limit: filter.limit,
     };
-    let rows: Vec<String> = page(filter, &cursor).values(&mut tx).await?;
+    let rows: Vec<String> = page(project, filter, &cursor).values(&mut tx).await?;
     let (rows, has_more) = turned(rows, &cursor);
     let mut ids = Vec::with_capacity(rows.len());
     for row in &rows {
@@ -40,8 +63,9 @@ pub(super) async fn jobs(store: &SqlStore, filter: &JobFilter) -> StoreResult<Jo
 }
 
 /// The ids of a page.
-fn page(filter: &JobFilter, cursor: &Cursor) -> Statement {
-    let mut page = Statement::begin("select id from jobs where deleted_at is null");
+fn page(project: &Project, filter: &JobFilter, cursor: &Cursor) -> Statement {
+    let mut page = Statement::begin("select id from jobs where deleted_at is null")
+        .push_bind(" and project = ", project.as_str());
     if let Some(kind) = filter.kind {
         page = page.push_bind(" and kind = ", kind.name());
     }
@@ -122,7 +146,26 @@ pub(super) async fn pressure(store: &SqlStore) -> StoreResult<Pressure> {
     })
 }
 
-pub(super) async fn output(store: &SqlStore, key: &str) -> StoreResult<Option<File>> {
+pub(super) async fn output(
+    store: &SqlStore,
+    project: &Project,
+    key: &str,
+) -> StoreResult<Option<File>> {
+    let mut tx = store.read().await?;
+    let file: Option<String> = sql("
+        select outputs.file
+        from outputs
+        join jobs on jobs.id = outputs.job_id
+        where outputs.key = $1 and jobs.project = $2
+        ")
+    .bind(key)
+    .bind(project.as_str())
+    .value(&mut tx)
+    .await?;
+    file.map(|file| from_json(&file, "outputs", "file", key)).transpose()
+}
+
+pub(super) async fn linked_output(store: &SqlStore, key: &str) -> StoreResult<Option<File>> {
     let mut tx = store.read().await?;
     let file: Option<String> =
         sql("select file from outputs where key = $1").bind(key).value(&mut tx).await?;

@@ -5,6 +5,7 @@
 //! else works. What differs between the databases is in `database`, `sqlite` and `postgres`, and
 //! in the few statements that begin with `Statement::differing`.
 
+mod access;
 mod away;
 mod batch;
 mod claim;
@@ -35,15 +36,17 @@ use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
 use super::{
-    AppendUpload, Appended, Asked, BatchFilter, BatchPage, Beat, BeatReply, CancelOutcome, Claim,
-    DeletedJob, Delivery, DeliveryFilter, DueDelivery, Garbage, HandOver, Heard, Hints,
-    Idempotency, JobFilter, JobPage, Lease, Overdue, Pressure, Published, SettleDelivery, Settled,
-    Store, StoreError, StoreResult, Submission, Submitted, Upload, UploadPart, Want, Word,
+    AppendUpload, Appended, Asked, AuditFilter, AuditPage, BatchFilter, BatchPage, Beat, BeatReply,
+    CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter, DueDelivery, Garbage, HandOver,
+    Heard, Hints, Idempotency, JobFilter, JobPage, Lease, Overdue, Pressure, Published,
+    SettleDelivery, Settled, Store, StoreError, StoreResult, Submission, Submitted, Upload,
+    UploadPart, Want, Word,
 };
+use crate::access::{By, Key, Project};
 use crate::clock::{Clock, Timestamp};
 use crate::connection::Connection;
-use crate::id::{BatchId, ConnectionId, DeliveryId, JobId, TaskId, UploadId, WorkerId};
-use crate::job::{Batch, File, Job, Owner};
+use crate::id::{BatchId, ConnectionId, DeliveryId, JobId, KeyId, TaskId, UploadId, WorkerId};
+use crate::job::{Batch, File, Job};
 use crate::task::{Failure, Next, RetryPolicy, Stages};
 use database::{Database, StoreClock, Transaction};
 
@@ -150,72 +153,111 @@ impl Store for SqlStore {
         self.run(|| submit::submit(self, submission.clone())).await
     }
 
-    async fn job(&self, id: JobId) -> StoreResult<Option<Job>> {
-        self.run(|| lookup::job(self, id)).await
+    async fn job(&self, project: &Project, id: JobId) -> StoreResult<Option<Job>> {
+        self.run(|| lookup::job(self, project, id)).await
     }
 
-    async fn task(&self, id: TaskId) -> StoreResult<Option<Job>> {
-        self.run(|| lookup::task(self, id)).await
+    async fn task(&self, project: &Project, id: TaskId) -> StoreResult<Option<Job>> {
+        self.run(|| lookup::task(self, project, id)).await
     }
 
-    async fn jobs(&self, filter: &JobFilter) -> StoreResult<JobPage> {
-        self.run(|| lookup::jobs(self, filter)).await
+    async fn jobs(&self, project: &Project, filter: &JobFilter) -> StoreResult<JobPage> {
+        self.run(|| lookup::jobs(self, project, filter)).await
     }
 
-    async fn batch(&self, id: BatchId) -> StoreResult<Option<Batch>> {
-        self.run(|| batch::batch(self, id)).await
+    async fn batch(&self, project: &Project, id: BatchId) -> StoreResult<Option<Batch>> {
+        self.run(|| batch::batch(self, project, id)).await
     }
 
-    async fn batches(&self, filter: &BatchFilter) -> StoreResult<BatchPage> {
-        self.run(|| batch::batches(self, filter)).await
+    async fn batches(&self, project: &Project, filter: &BatchFilter) -> StoreResult<BatchPage> {
+        self.run(|| batch::batches(self, project, filter)).await
     }
 
-    async fn cancel(&self, id: JobId) -> StoreResult<CancelOutcome> {
-        self.run(|| wish::cancel(self, id)).await
+    async fn cancel(&self, project: &Project, id: JobId) -> StoreResult<CancelOutcome> {
+        self.run(|| wish::cancel(self, project, id)).await
     }
 
-    async fn retry(&self, id: JobId) -> StoreResult<Option<Job>> {
-        self.run(|| wish::retry(self, id)).await
+    async fn retry(&self, project: &Project, id: JobId) -> StoreResult<Option<Job>> {
+        self.run(|| wish::retry(self, project, id)).await
     }
 
-    async fn delete(&self, id: JobId) -> StoreResult<Option<DeletedJob>> {
-        self.run(|| wish::delete(self, id)).await
+    async fn delete(&self, project: &Project, id: JobId) -> StoreResult<Option<DeletedJob>> {
+        self.run(|| wish::delete(self, project, id)).await
     }
 
     async fn pressure(&self) -> StoreResult<Pressure> {
         self.run(|| lookup::pressure(self)).await
     }
 
+    async fn add_key(
+        &self,
+        key: &Key,
+        by: &By,
+        idempotency: Option<Idempotency>,
+    ) -> StoreResult<Submitted> {
+        self.run(|| access::add(self, key, by, idempotency.as_ref())).await
+    }
+
+    async fn key(&self, id: KeyId) -> StoreResult<Option<Key>> {
+        self.run(|| access::one(self, id)).await
+    }
+
+    async fn keys(&self) -> StoreResult<Vec<Key>> {
+        self.run(|| access::all(self)).await
+    }
+
+    async fn revoke_key(&self, id: KeyId, by: &By) -> StoreResult<Option<Key>> {
+        self.run(|| access::revoke(self, id, by)).await
+    }
+
+    async fn note_key_use(&self, id: KeyId) -> StoreResult<()> {
+        self.run(|| access::note_use(self, id)).await
+    }
+
+    async fn audit(&self, filter: &AuditFilter) -> StoreResult<AuditPage> {
+        self.run(|| access::audit(self, filter)).await
+    }
+
     async fn add_connection(
         &self,
         connection: &Connection,
+        by: &By,
         idempotency: Option<Idempotency>,
     ) -> StoreResult<Submitted> {
-        self.run(|| connection::add(self, connection, idempotency.as_ref())).await
+        self.run(|| connection::add(self, connection, by, idempotency.as_ref())).await
     }
 
-    async fn connections(&self) -> StoreResult<Vec<Connection>> {
-        self.run(|| connection::all(self)).await
+    async fn connections(&self, project: &Project) -> StoreResult<Vec<Connection>> {
+        self.run(|| connection::all(self, project)).await
     }
 
-    async fn connection(&self, id: ConnectionId) -> StoreResult<Option<Connection>> {
-        self.run(|| connection::one(self, id)).await
+    async fn connection(
+        &self,
+        project: &Project,
+        id: ConnectionId,
+    ) -> StoreResult<Option<Connection>> {
+        self.run(|| connection::one(self, project, id)).await
     }
 
-    async fn delete_connection(&self, id: ConnectionId) -> StoreResult<bool> {
-        self.run(|| connection::delete(self, id)).await
+    async fn delete_connection(
+        &self,
+        project: &Project,
+        id: ConnectionId,
+        by: &By,
+    ) -> StoreResult<bool> {
+        self.run(|| connection::delete(self, project, id, by)).await
     }
 
     async fn begin_upload(&self, upload: &Upload) -> StoreResult<()> {
         self.run(|| upload::begin(self, upload)).await
     }
 
-    async fn upload(&self, id: UploadId, owner: &Owner) -> StoreResult<Option<Upload>> {
-        self.run(|| upload::one(self, id, owner)).await
+    async fn upload(&self, project: &Project, id: UploadId) -> StoreResult<Option<Upload>> {
+        self.run(|| upload::one(self, project, id)).await
     }
 
-    async fn upload_parts(&self, id: UploadId) -> StoreResult<Vec<UploadPart>> {
-        self.run(|| upload::parts(self, id)).await
+    async fn upload_parts(&self, upload: &Upload) -> StoreResult<Vec<UploadPart>> {
+        self.run(|| upload::parts(self, upload.id)).await
     }
 
     async fn append_upload(&self, append: &AppendUpload) -> StoreResult<Appended> {
@@ -224,15 +266,15 @@ impl Store for SqlStore {
 
     async fn use_upload(
         &self,
+        project: &Project,
         id: UploadId,
-        owner: &Owner,
         keep: Duration,
     ) -> StoreResult<Option<Upload>> {
-        self.run(|| upload::make_use_of(self, id, owner, keep)).await
+        self.run(|| upload::make_use_of(self, project, id, keep)).await
     }
 
-    async fn remove_upload(&self, id: UploadId, owner: &Owner) -> StoreResult<bool> {
-        self.run(|| upload::remove(self, id, owner)).await
+    async fn remove_upload(&self, project: &Project, id: UploadId) -> StoreResult<bool> {
+        self.run(|| upload::remove(self, project, id)).await
     }
 
     async fn expire_uploads(&self, limit: u32) -> StoreResult<u64> {
@@ -307,8 +349,12 @@ impl Store for SqlStore {
         self.run(|| away::asked(self, overdue, asked)).await
     }
 
-    async fn output(&self, key: &str) -> StoreResult<Option<File>> {
-        self.run(|| lookup::output(self, key)).await
+    async fn output(&self, project: &Project, key: &str) -> StoreResult<Option<File>> {
+        self.run(|| lookup::output(self, project, key)).await
+    }
+
+    async fn linked_output(&self, key: &str) -> StoreResult<Option<File>> {
+        self.run(|| lookup::linked_output(self, key)).await
     }
 
     async fn garbage(&self, limit: u32) -> StoreResult<Vec<Garbage>> {
@@ -336,16 +382,20 @@ impl Store for SqlStore {
         self.run(|| delivery::next_at(self)).await
     }
 
-    async fn deliveries(&self, filter: &DeliveryFilter) -> StoreResult<Vec<Delivery>> {
-        self.run(|| event::deliveries(self, filter)).await
+    async fn deliveries(
+        &self,
+        project: &Project,
+        filter: &DeliveryFilter,
+    ) -> StoreResult<Vec<Delivery>> {
+        self.run(|| event::deliveries(self, project, filter)).await
     }
 
-    async fn replay(&self, id: DeliveryId) -> StoreResult<Option<Delivery>> {
-        self.run(|| delivery::replay(self, id)).await
+    async fn replay(&self, project: &Project, id: DeliveryId) -> StoreResult<Option<Delivery>> {
+        self.run(|| delivery::replay(self, project, id)).await
     }
 
-    async fn replay_failed(&self, since: Timestamp) -> StoreResult<u64> {
-        self.run(|| delivery::replay_failed(self, since)).await
+    async fn replay_failed(&self, project: &Project, since: Timestamp) -> StoreResult<u64> {
+        self.run(|| delivery::replay_failed(self, project, since)).await
     }
 
     async fn secret(&self, name: &str, fresh: &str) -> StoreResult<String> {

@@ -52,6 +52,7 @@ struct JobRow {
     finished_at: Option<i64>,
     deleted_at: Option<i64>,
     owner: String,
+    project: String,
     priority: i64,
 }
 
@@ -86,7 +87,7 @@ pub(super) async fn load(tx: &mut Transaction, ids: &[JobId]) -> StoreResult<Vec
         select
             id, batch_id, kind, input, options, metadata, webhook_url, via, state, progress,
             failure, seq, cancel_asked_at, created_at, updated_at, started_at, finished_at,
-            deleted_at, owner, priority, upload_id, input_key
+            deleted_at, owner, project, priority, upload_id, input_key
         from jobs
         where id in list($1)
         ")
@@ -154,6 +155,7 @@ impl JobRow {
             batch_id: batch_id.map(|id| parse(id, "jobs", "batch_id", row)).transpose()?,
             spec: self.spec()?,
             owner: Owner::named(self.owner.clone()),
+            project: parse(&self.project, "jobs", "project", row)?,
             state: self.state(outputs)?,
             progress: self.progress as f32,
             tasks,

@@ -65,6 +65,7 @@ mod tests {
     use sqlx::SqliteConnection;
 
     use super::*;
+    use crate::access::Project;
     use crate::clock::SystemClock;
     use crate::id::{BatchId, DeliveryId, EventId, JobId, fresh};
     use crate::store::sql::SqlStore;
@@ -114,9 +115,9 @@ mod tests {
 
         let store = SqlStore::sqlite(&path, Arc::new(SystemClock)).await.expect("a store");
         let filter = DeliveryFilter { limit: 9, ..DeliveryFilter::default() };
-        let log = store.deliveries(&filter).await.expect("a log");
+        let log = store.deliveries(&Project::DEFAULT, &filter).await.expect("a log");
         assert_eq!((log.len(), log[0].event_id, log[0].job_id), (1, event, Some(job)));
-        assert!(store.batch(batch).await.expect("an answer").is_some());
+        assert!(store.batch(&Project::DEFAULT, batch).await.expect("an answer").is_some());
         store.close().await;
         let reader = pool(1).connect_with(common(&path)).await.expect("a database");
         let owners: Vec<(String, String)> =

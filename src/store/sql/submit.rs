@@ -99,12 +99,14 @@ async fn is_full(tx: &mut Transaction, jobs: &[Job], max_queued: u64) -> StoreRe
 }
 
 async fn insert_batches(tx: &mut Transaction, jobs: &[Job]) -> StoreResult<()> {
-    let batches: BTreeSet<_> = jobs.iter().filter_map(|job| job.batch_id).collect();
+    let of_job = |job: &Job| job.batch_id.map(|batch| (batch, job.project.clone()));
+    let batches: BTreeSet<_> = jobs.iter().filter_map(of_job).collect();
     let Some(created_at) = jobs.first().map(|job| job.created_at) else { return Ok(()) };
-    for batch in batches {
-        sql("insert into batches (id, created_at) values ($1, $2)")
+    for (batch, project) in batches {
+        sql("insert into batches (id, created_at, project) values ($1, $2, $3)")
             .bind(batch.to_string())
             .bind(created_at)
+            .bind(project.as_str())
             .execute(tx)
             .await?;
     }
@@ -121,11 +123,11 @@ async fn insert_job(tx: &mut Transaction, job: &Job, position: i64) -> StoreResu
         insert into jobs (
             id, batch_id, batch_position, kind, input, options, metadata, webhook_url,
             state, progress, failure, seq, created_at, updated_at, started_at, finished_at,
-            owner, priority, via, upload_id, input_key
+            owner, priority, via, upload_id, input_key, project
         )
         values (
             $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-            $20, $21
+            $20, $21, $22
         )
         ")
     .bind(job.id.to_string())
@@ -149,6 +151,7 @@ async fn insert_job(tx: &mut Transaction, job: &Job, position: i64) -> StoreResu
     .bind(job.spec.via.as_ref().map(to_json).transpose()?)
     .bind(upload.map(ToString::to_string))
     .bind(output.cloned())
+    .bind(job.project.as_str())
     .execute(tx)
     .await?;
     Ok(())

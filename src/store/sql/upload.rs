@@ -8,6 +8,7 @@ use super::keep::doom;
 use super::rescue::ZOMBIE;
 use super::row::{corrupt, number, parse};
 use super::statement::sql;
+use crate::access::Project;
 use crate::clock::Timestamp;
 use crate::id::UploadId;
 use crate::job::Owner;
@@ -16,6 +17,7 @@ use crate::store::{AppendUpload, Appended, StoreResult, Upload, UploadPart};
 #[derive(sqlx::FromRow)]
 struct UploadRow {
     id: String,
+    project: String,
     owner: String,
     name: Option<String>,
     media: Option<String>,
@@ -35,6 +37,7 @@ impl UploadRow {
         let row = &self.id;
         Ok(Upload {
             id: parse(row, "uploads", "id", row)?,
+            project: parse(&self.project, "uploads", "project", row)?,
             owner: Owner::named(self.owner),
             name: self.name,
             media: self.media,
@@ -69,8 +72,8 @@ fn prefix(id: &str) -> String {
 pub(super) async fn begin(store: &SqlStore, upload: &Upload) -> StoreResult<()> {
     let mut tx = store.write().await?;
     sql("
-        insert into uploads (id, owner, name, metadata, size, created_at, expires_at)
-        values ($1, $2, $3, $4, $5, $6, $7)
+        insert into uploads (id, owner, name, metadata, size, created_at, expires_at, project)
+        values ($1, $2, $3, $4, $5, $6, $7, $8)
         ")
     .bind(upload.id.to_string())
     .bind(upload.owner.as_str())
@@ -79,6 +82,7 @@ pub(super) async fn begin(store: &SqlStore, upload: &Upload) -> StoreResult<()> 
     .bind(upload.size.map(stored))
     .bind(upload.created_at)
     .bind(upload.expires_at)
+    .bind(upload.project.as_str())
     .execute(&mut tx)
     .await?;
     tx.commit().await
@@ -86,37 +90,41 @@ pub(super) async fn begin(store: &SqlStore, upload: &Upload) -> StoreResult<()> 
 
 const SELECT: &str = "
     select
-        id, owner, name, media, metadata, size, received, part_count, digest_state, sha256,
+        id, project, owner, name, media, metadata, size, received, part_count, digest_state, sha256,
         created_at, expires_at, finished_at
     from uploads
-    where id = $1 and owner = $2
+    where id = $1 and project = $2
     ";
 
-/// The upload, if it is this owner's and has not been swept.
-async fn load(tx: &mut Transaction, id: UploadId, owner: &Owner) -> StoreResult<Option<Upload>> {
+/// The upload, if it is this project's and has not been swept.
+async fn load(
+    tx: &mut Transaction,
+    project: &Project,
+    id: UploadId,
+) -> StoreResult<Option<Upload>> {
     let row: Option<UploadRow> =
-        sql(SELECT).bind(id.to_string()).bind(owner.as_str()).row(tx).await?;
+        sql(SELECT).bind(id.to_string()).bind(project.as_str()).row(tx).await?;
     row.map(UploadRow::read).transpose()
 }
 
 /// The same, if its time is not over.
 async fn load_in_time(
     tx: &mut Transaction,
+    project: &Project,
     id: UploadId,
-    owner: &Owner,
     now: Timestamp,
 ) -> StoreResult<Option<Upload>> {
-    Ok(load(tx, id, owner).await?.filter(|upload| now < upload.expires_at))
+    Ok(load(tx, project, id).await?.filter(|upload| now < upload.expires_at))
 }
 
 pub(super) async fn one(
     store: &SqlStore,
+    project: &Project,
     id: UploadId,
-    owner: &Owner,
 ) -> StoreResult<Option<Upload>> {
     let mut tx = store.read().await?;
     let now = store.now(&mut tx).await?;
-    load_in_time(&mut tx, id, owner, now).await
+    load_in_time(&mut tx, project, id, now).await
 }
 
 pub(super) async fn parts(store: &SqlStore, id: UploadId) -> StoreResult<Vec<UploadPart>> {
@@ -139,7 +147,7 @@ pub(super) async fn append(store: &SqlStore, append: &AppendUpload) -> StoreResu
     let mut tx = store.write().await?;
     let now = store.now(&mut tx).await?;
     tx.lock_upload(&append.id.to_string()).await?;
-    let found = load_in_time(&mut tx, append.id, &append.owner, now).await?;
+    let found = load_in_time(&mut tx, &append.project, append.id, now).await?;
     let Some(upload) = found else {
         tx.abandon().await?;
         return Ok(Appended::Gone);
@@ -197,8 +205,8 @@ async fn save(tx: &mut Transaction, upload: &Upload) -> StoreResult<()> {
 
 pub(super) async fn make_use_of(
     store: &SqlStore,
+    project: &Project,
     id: UploadId,
-    owner: &Owner,
     keep: Duration,
 ) -> StoreResult<Option<Upload>> {
     let mut tx = store.write().await?;
@@ -207,24 +215,24 @@ pub(super) async fn make_use_of(
     sql("
         update uploads
         set expires_at = $3
-        where id = $1 and owner = $2 and expires_at < $3 and finished_at is not null
+        where id = $1 and project = $2 and expires_at < $3 and finished_at is not null
         ")
     .bind(id.to_string())
-    .bind(owner.as_str())
+    .bind(project.as_str())
     .bind(now.plus(keep))
     .execute(&mut tx)
     .await?;
-    let upload = load(&mut tx, id, owner).await?;
+    let upload = load(&mut tx, project, id).await?;
     tx.commit().await?;
     Ok(upload.filter(|upload| upload.finished_at.is_some()))
 }
 
-pub(super) async fn remove(store: &SqlStore, id: UploadId, owner: &Owner) -> StoreResult<bool> {
+pub(super) async fn remove(store: &SqlStore, project: &Project, id: UploadId) -> StoreResult<bool> {
     let mut tx = store.write().await?;
     let now = store.now(&mut tx).await?;
-    let text = "delete from uploads where id = $1 and owner = $2 and expires_at > $3";
+    let text = "delete from uploads where id = $1 and project = $2 and expires_at > $3";
     let removed =
-        sql(text).bind(id.to_string()).bind(owner.as_str()).bind(now).execute(&mut tx).await?;
+        sql(text).bind(id.to_string()).bind(project.as_str()).bind(now).execute(&mut tx).await?;
     if removed == 1 {
         // Whoever is still sending may put one more part there: it is looked at again.
         doom(&mut tx, &prefix(&id.to_string()), now).await?;

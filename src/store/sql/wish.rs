@@ -3,20 +3,26 @@
 use super::database::Transaction;
 use super::ending::hint;
 use super::keep::doom;
+use super::lookup::load_visible;
 use super::rescue::ZOMBIE;
-use super::row::{Stored, corrupt, load_one, run_at, save_job, to_json};
+use super::row::{Stored, corrupt, run_at, save_job, to_json};
 use super::statement::sql;
 use super::{SqlStore, away, event};
+use crate::access::Project;
 use crate::clock::Timestamp;
 use crate::id::JobId;
 use crate::job::{Job, JobEvent, Status};
 use crate::store::{CancelOutcome, DeletedJob, Hint, Hints, StoreResult, Unwanted};
 use crate::task::{Stages, Task, TaskEvent, TaskState};
 
-pub(super) async fn cancel(store: &SqlStore, id: JobId) -> StoreResult<CancelOutcome> {
+pub(super) async fn cancel(
+    store: &SqlStore,
+    project: &Project,
+    id: JobId,
+) -> StoreResult<CancelOutcome> {
     let mut tx = store.write().await?;
     let now = store.now(&mut tx).await?;
-    let Some(mut stored) = load_visible(&mut tx, id).await? else {
+    let Some(mut stored) = load_alone(&mut tx, project, id).await? else {
         tx.abandon().await?;
         return Ok(CancelOutcome::Unknown);
     };
@@ -46,10 +52,14 @@ pub(super) async fn cancel(store: &SqlStore, id: JobId) -> StoreResult<CancelOut
     Ok(outcome)
 }
 
-pub(super) async fn retry(store: &SqlStore, id: JobId) -> StoreResult<Option<Job>> {
+pub(super) async fn retry(
+    store: &SqlStore,
+    project: &Project,
+    id: JobId,
+) -> StoreResult<Option<Job>> {
     let mut tx = store.write().await?;
     let now = store.now(&mut tx).await?;
-    let Some(mut stored) = load_visible(&mut tx, id).await? else {
+    let Some(mut stored) = load_alone(&mut tx, project, id).await? else {
         tx.abandon().await?;
         return Ok(None);
     };
@@ -76,10 +86,14 @@ pub(super) async fn retry(store: &SqlStore, id: JobId) -> StoreResult<Option<Job
     Ok(Some(stored.job))
 }
 
-pub(super) async fn delete(store: &SqlStore, id: JobId) -> StoreResult<Option<DeletedJob>> {
+pub(super) async fn delete(
+    store: &SqlStore,
+    project: &Project,
+    id: JobId,
+) -> StoreResult<Option<DeletedJob>> {
     let mut tx = store.write().await?;
     let now = store.now(&mut tx).await?;
-    let Some(mut stored) = load_visible(&mut tx, id).await? else {
+    let Some(mut stored) = load_alone(&mut tx, project, id).await? else {
         tx.abandon().await?;
         return Ok(None);
     };
@@ -108,9 +122,14 @@ pub(super) async fn delete(store: &SqlStore, id: JobId) -> StoreResult<Option<De
     Ok(Some(DeletedJob { job: before }))
 }
 
-async fn load_visible(tx: &mut Transaction, id: JobId) -> StoreResult<Option<Stored>> {
+/// The job for this transaction alone, if the project has it.
+async fn load_alone(
+    tx: &mut Transaction,
+    project: &Project,
+    id: JobId,
+) -> StoreResult<Option<Stored>> {
     tx.lock_job(&id.to_string()).await?;
-    Ok(load_one(tx, id).await?.filter(|stored| stored.deleted_at.is_none()))
+    load_visible(tx, project, id).await
 }
 
 /// Whether a provider has it: there is no worker that could be asked to stop.

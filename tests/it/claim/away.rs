@@ -5,16 +5,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use reelway::access::{By, Key, Project};
 use reelway::clock::Timestamp;
 use reelway::connection::Connection;
-use reelway::id::{BatchId, ConnectionId, DeliveryId, JobId, TaskId, UploadId, WorkerId};
-use reelway::job::{Batch, File, Job, Owner};
+use reelway::id::{BatchId, ConnectionId, DeliveryId, JobId, KeyId, TaskId, UploadId, WorkerId};
+use reelway::job::{Batch, File, Job};
 use reelway::store::sql::SqlStore;
 use reelway::store::{
-    AppendUpload, Appended, Asked, BatchFilter, BatchPage, Beat, BeatReply, CancelOutcome, Claim,
-    DeletedJob, Delivery, DeliveryFilter, DueDelivery, Garbage, HandOver, Heard, Hints,
-    Idempotency, JobFilter, JobPage, Lease, Overdue, Pressure, Published, SettleDelivery, Settled,
-    Store, StoreError, StoreResult, Submission, Submitted, Upload, UploadPart, Want, Word,
+    AppendUpload, Appended, Asked, AuditFilter, AuditPage, BatchFilter, BatchPage, Beat, BeatReply,
+    CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter, DueDelivery, Garbage, HandOver,
+    Heard, Hints, Idempotency, JobFilter, JobPage, Lease, Overdue, Pressure, Published,
+    SettleDelivery, Settled, Store, StoreError, StoreResult, Submission, Submitted, Upload,
+    UploadPart, Want, Word,
 };
 use reelway::task::{Failure, Next, RetryPolicy, Stages};
 use tokio::sync::watch;
@@ -88,71 +90,104 @@ impl Store for Away {
     async fn submit(&self, submission: Submission) -> StoreResult<Submitted> {
         self.there()?.submit(submission).await
     }
-    async fn job(&self, id: JobId) -> StoreResult<Option<Job>> {
-        self.there()?.job(id).await
+    async fn job(&self, project: &Project, id: JobId) -> StoreResult<Option<Job>> {
+        self.there()?.job(project, id).await
     }
-    async fn task(&self, id: TaskId) -> StoreResult<Option<Job>> {
-        self.there()?.task(id).await
+    async fn task(&self, project: &Project, id: TaskId) -> StoreResult<Option<Job>> {
+        self.there()?.task(project, id).await
     }
-    async fn jobs(&self, filter: &JobFilter) -> StoreResult<JobPage> {
-        self.there()?.jobs(filter).await
+    async fn jobs(&self, project: &Project, filter: &JobFilter) -> StoreResult<JobPage> {
+        self.there()?.jobs(project, filter).await
     }
-    async fn batch(&self, id: BatchId) -> StoreResult<Option<Batch>> {
-        self.there()?.batch(id).await
+    async fn batch(&self, project: &Project, id: BatchId) -> StoreResult<Option<Batch>> {
+        self.there()?.batch(project, id).await
     }
-    async fn batches(&self, filter: &BatchFilter) -> StoreResult<BatchPage> {
-        self.there()?.batches(filter).await
+    async fn batches(&self, project: &Project, filter: &BatchFilter) -> StoreResult<BatchPage> {
+        self.there()?.batches(project, filter).await
     }
-    async fn cancel(&self, id: JobId) -> StoreResult<CancelOutcome> {
-        self.there()?.cancel(id).await
+    async fn cancel(&self, project: &Project, id: JobId) -> StoreResult<CancelOutcome> {
+        self.there()?.cancel(project, id).await
     }
-    async fn retry(&self, id: JobId) -> StoreResult<Option<Job>> {
-        self.there()?.retry(id).await
+    async fn retry(&self, project: &Project, id: JobId) -> StoreResult<Option<Job>> {
+        self.there()?.retry(project, id).await
     }
-    async fn delete(&self, id: JobId) -> StoreResult<Option<DeletedJob>> {
-        self.there()?.delete(id).await
+    async fn delete(&self, project: &Project, id: JobId) -> StoreResult<Option<DeletedJob>> {
+        self.there()?.delete(project, id).await
     }
     async fn pressure(&self) -> StoreResult<Pressure> {
         self.there()?.pressure().await
     }
+    async fn add_key(
+        &self,
+        key: &Key,
+        by: &By,
+        idempotency: Option<Idempotency>,
+    ) -> StoreResult<Submitted> {
+        self.there()?.add_key(key, by, idempotency).await
+    }
+    async fn key(&self, id: KeyId) -> StoreResult<Option<Key>> {
+        self.there()?.key(id).await
+    }
+    async fn keys(&self) -> StoreResult<Vec<Key>> {
+        self.there()?.keys().await
+    }
+    async fn revoke_key(&self, id: KeyId, by: &By) -> StoreResult<Option<Key>> {
+        self.there()?.revoke_key(id, by).await
+    }
+    async fn note_key_use(&self, id: KeyId) -> StoreResult<()> {
+        self.there()?.note_key_use(id).await
+    }
+    async fn audit(&self, filter: &AuditFilter) -> StoreResult<AuditPage> {
+        self.there()?.audit(filter).await
+    }
     async fn add_connection(
         &self,
         connection: &Connection,
+        by: &By,
         idempotency: Option<Idempotency>,
     ) -> StoreResult<Submitted> {
-        self.there()?.add_connection(connection, idempotency).await
+        self.there()?.add_connection(connection, by, idempotency).await
     }
-    async fn connections(&self) -> StoreResult<Vec<Connection>> {
-        self.there()?.connections().await
+    async fn connections(&self, project: &Project) -> StoreResult<Vec<Connection>> {
+        self.there()?.connections(project).await
     }
-    async fn connection(&self, id: ConnectionId) -> StoreResult<Option<Connection>> {
-        self.there()?.connection(id).await
+    async fn connection(
+        &self,
+        project: &Project,
+        id: ConnectionId,
+    ) -> StoreResult<Option<Connection>> {
+        self.there()?.connection(project, id).await
     }
-    async fn delete_connection(&self, id: ConnectionId) -> StoreResult<bool> {
-        self.there()?.delete_connection(id).await
+    async fn delete_connection(
+        &self,
+        project: &Project,
+        id: ConnectionId,
+        by: &By,
+    ) -> StoreResult<bool> {
+        self.there()?.delete_connection(project, id, by).await
     }
     async fn begin_upload(&self, upload: &Upload) -> StoreResult<()> {
         self.there()?.begin_upload(upload).await
     }
-    async fn upload(&self, id: UploadId, owner: &Owner) -> StoreResult<Option<Upload>> {
-        self.there()?.upload(id, owner).await
+    async fn upload(&self, project: &Project, id: UploadId) -> StoreResult<Option<Upload>> {
+        self.there()?.upload(project, id).await
     }
-    async fn upload_parts(&self, id: UploadId) -> StoreResult<Vec<UploadPart>> {
-        self.there()?.upload_parts(id).await
+    async fn upload_parts(&self, upload: &Upload) -> StoreResult<Vec<UploadPart>> {
+        self.there()?.upload_parts(upload).await
     }
     async fn append_upload(&self, append: &AppendUpload) -> StoreResult<Appended> {
         self.there()?.append_upload(append).await
     }
     async fn use_upload(
         &self,
+        project: &Project,
         id: UploadId,
-        owner: &Owner,
         keep: Duration,
     ) -> StoreResult<Option<Upload>> {
-        self.there()?.use_upload(id, owner, keep).await
+        self.there()?.use_upload(project, id, keep).await
     }
-    async fn remove_upload(&self, id: UploadId, owner: &Owner) -> StoreResult<bool> {
-        self.there()?.remove_upload(id, owner).await
+    async fn remove_upload(&self, project: &Project, id: UploadId) -> StoreResult<bool> {
+        self.there()?.remove_upload(project, id).await
     }
     async fn expire_uploads(&self, limit: u32) -> StoreResult<u64> {
         self.there()?.expire_uploads(limit).await
@@ -220,8 +255,11 @@ impl Store for Away {
     async fn asked(&self, overdue: &Overdue, asked: Asked) -> StoreResult<()> {
         self.there()?.asked(overdue, asked).await
     }
-    async fn output(&self, key: &str) -> StoreResult<Option<File>> {
-        self.there()?.output(key).await
+    async fn output(&self, project: &Project, key: &str) -> StoreResult<Option<File>> {
+        self.there()?.output(project, key).await
+    }
+    async fn linked_output(&self, key: &str) -> StoreResult<Option<File>> {
+        self.there()?.linked_output(key).await
     }
     async fn garbage(&self, limit: u32) -> StoreResult<Vec<Garbage>> {
         self.there()?.garbage(limit).await
@@ -243,14 +281,18 @@ impl Store for Away {
     async fn next_delivery_at(&self) -> StoreResult<Option<Timestamp>> {
         self.there()?.next_delivery_at().await
     }
-    async fn deliveries(&self, filter: &DeliveryFilter) -> StoreResult<Vec<Delivery>> {
-        self.there()?.deliveries(filter).await
+    async fn deliveries(
+        &self,
+        project: &Project,
+        filter: &DeliveryFilter,
+    ) -> StoreResult<Vec<Delivery>> {
+        self.there()?.deliveries(project, filter).await
     }
-    async fn replay(&self, id: DeliveryId) -> StoreResult<Option<Delivery>> {
-        self.there()?.replay(id).await
+    async fn replay(&self, project: &Project, id: DeliveryId) -> StoreResult<Option<Delivery>> {
+        self.there()?.replay(project, id).await
     }
-    async fn replay_failed(&self, since: Timestamp) -> StoreResult<u64> {
-        self.there()?.replay_failed(since).await
+    async fn replay_failed(&self, project: &Project, since: Timestamp) -> StoreResult<u64> {
+        self.there()?.replay_failed(project, since).await
     }
     async fn secret(&self, name: &str, fresh: &str) -> StoreResult<String> {
         self.there()?.secret(name, fresh).await

@@ -29,7 +29,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use super::away::{Away, Beats};
-use crate::app::NOW;
+use crate::app::{NOW, OURS};
 use crate::fake::{FakeTools, media, processes_in};
 use crate::loopback::{Act, Loopback, Request, answer, patiently};
 use crate::webhook::client;
@@ -185,7 +185,7 @@ impl Crew {
     }
 
     pub(crate) async fn job(&self, id: JobId) -> Job {
-        self.store.job(id).await.expect("an answer").expect("the job")
+        self.store.job(OURS, id).await.expect("an answer").expect("the job")
     }
 
     pub(crate) async fn status(&self, id: JobId) -> Status {

@@ -10,10 +10,11 @@ use reelway::store::{DeliveryFilter, Store as _};
 use reelway::task::StageStatus;
 
 use super::crew::Crew;
+use crate::app::OURS;
 
 async fn deliveries(crew: &Crew) -> usize {
     let filter = DeliveryFilter { limit: 10, ..DeliveryFilter::default() };
-    crew.store.deliveries(&filter).await.expect("the log").len()
+    crew.store.deliveries(OURS, &filter).await.expect("the log").len()
 }
 
 #[tokio::test]
@@ -59,7 +60,7 @@ async fn a_cancelled_job_ends_within_three_seconds_even_when_ffmpeg_does_not_lis
             _ => crew.until_encoding(id).await,
         }
         let asked = Instant::now();
-        crew.store.cancel(id).await.expect("an answer");
+        crew.store.cancel(OURS, id).await.expect("an answer");
         crew.until_status(id, Status::Cancelled).await;
         let took = asked.elapsed();
         assert!(took < Duration::from_secs(3), "{order} took {took:?}");
@@ -76,7 +77,7 @@ async fn a_download_is_cancelled_as_well() {
     let mut crew = Crew::start().await;
     let id = crew.submit("gated/ok").await;
     crew.source.until_requests(1).await;
-    crew.store.cancel(id).await.expect("an answer");
+    crew.store.cancel(OURS, id).await.expect("an answer");
     crew.until_status(id, Status::Cancelled).await;
     crew.stop_claiming().await;
     crew.until_idle().await;

@@ -5,6 +5,7 @@ use reelway::store::Store as _;
 use reelway::task::Kind;
 
 use super::crew::{Crew, Setup};
+use crate::app::OURS;
 
 #[tokio::test]
 async fn as_many_tasks_run_as_there_are_slots_and_the_next_begins_when_one_ends() {
@@ -16,7 +17,7 @@ async fn as_many_tasks_run_as_there_are_slots_and_the_next_begins_when_one_ends(
     crew.until_encoding(jobs[0]).await;
     crew.until_encoding(jobs[1]).await;
     assert_eq!(crew.status(jobs[2]).await, Status::Queued, "there are two slots");
-    crew.store.cancel(jobs[0]).await.expect("an answer");
+    crew.store.cancel(OURS, jobs[0]).await.expect("an answer");
     crew.until_status(jobs[2], Status::Processing).await;
     assert_eq!(crew.status(jobs[0]).await, Status::Cancelled);
 }

@@ -11,7 +11,7 @@ use reelway::task::{RetryPolicy, Stages};
 use tokio_util::sync::CancellationToken;
 
 use super::crew::{Crew, Frozen, Setup};
-use crate::app::NOW;
+use crate::app::{NOW, OURS};
 use crate::loopback::patiently;
 
 fn another() -> WorkerId {
@@ -116,7 +116,7 @@ async fn a_beat_renews_the_lease_and_brings_the_wish_to_cancel() {
             "two minutes on a lease of thirty seconds"
         );
     }
-    crew.store.cancel(id).await.expect("an answer");
+    crew.store.cancel(OURS, id).await.expect("an answer");
     crew.heart.beat().await;
     assert_eq!(held.interrupted(), Some(Interrupt::Cancelled));
     assert_eq!(crew.status(id).await, Status::Processing, "until the worker has stopped");

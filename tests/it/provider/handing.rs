@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::stage::{MADE, Stage, said, succeeded};
-use crate::app::NOW;
+use crate::app::{NOW, OURS};
 use crate::loopback::{Act, answer, status};
 
 fn taken() -> Vec<Act> {
@@ -247,7 +247,7 @@ async fn a_job_that_is_cancelled_on_its_way_is_cancelled_there_too() {
     let handing = stage.begin_dispatch().await;
     stage.provider.until_requests(1).await;
     let job = id.parse().expect("an id");
-    stage.app.store.cancel(job).await.expect("an answer");
+    stage.app.store.cancel(OURS, job).await.expect("an answer");
     stage.beat().await;
     gate.cancel();
     handing.await.expect("it ends");

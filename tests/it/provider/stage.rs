@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::answer::Answer;
-use crate::app::TestApp;
+use crate::app::{OURS, TestApp};
 use crate::loopback::{Act, Loopback, Request, answer};
 use crate::webhook::client;
 
@@ -163,7 +163,7 @@ impl Stage {
 
     /// Moves the clock to when the job's task is due again; returns how far that was.
     pub(crate) async fn until_due(&self, id: &str) -> Duration {
-        let job = self.app.store.job(id.parse().expect("an id")).await.expect("an answer");
+        let job = self.app.store.job(OURS, id.parse().expect("an id")).await.expect("an answer");
         let TaskState::Queued { run_at } = job.expect("the job").tasks[0].state else {
             panic!("it is not queued")
         };

@@ -11,7 +11,7 @@ use reelway::task::{StageKind, Stages};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::app::TestApp;
+use crate::app::{OURS, TestApp};
 
 /// An open stream of events.
 struct Events {
@@ -117,7 +117,7 @@ async fn a_change_that_nobody_hinted_at_is_seen_all_the_same() {
     let database = app.database();
     let elsewhere = reelway::store::sql::SqlStore::sqlite(&database, app.clock.clone());
     let elsewhere = elsewhere.await.expect("the same database");
-    elsewhere.cancel(id.parse().expect("an id")).await.expect("cancelled");
+    elsewhere.cancel(OURS, id.parse().expect("an id")).await.expect("cancelled");
     assert_eq!(events.status().await.as_deref(), Some("cancelled"));
     assert_eq!(events.next().await, None);
 }

@@ -11,8 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures::stream;
 use insta::assert_snapshot;
+use reelway::access::Scopes;
 use reelway::job::Kept;
-use reelway::request::Auth;
 use reelway::worker::{Retention, Sweeper};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -332,10 +332,11 @@ async fn requests_that_do_not_speak_the_protocol_are_told_what_it_is() {
 }
 
 #[tokio::test]
-async fn a_job_takes_the_file_of_its_own_key_alone() {
-    let keys = ["one".into(), "two".into()];
-    let app = TestApp::with(|state| state.auth = Auth::new(&keys)).await;
-    let (one, two) = (("authorization", "Bearer one"), ("authorization", "Bearer two"));
+async fn a_job_takes_the_file_of_its_own_project_alone() {
+    let app = TestApp::new().await;
+    let key = async |project| app.key_of(project, Scopes::usual().iter()).await;
+    let (sender, same, other) = (key("one").await, key("one").await, key("two").await);
+    let [one, one_too, two] = [&sender, &same, &other].map(|(name, value)| (*name, &**value));
     let file = post(&app, "/files", &[one], video(2000).into()).await.json();
     let url = file["url"].as_str().expect("a URL");
     let body = json!({"input": url, "kind": "video"});
@@ -349,7 +350,7 @@ async fn a_job_takes_the_file_of_its_own_key_alone() {
     assert_snapshot!(theirs.shown());
     let batch = json!({"url": url, "tasks": [{"kind": "image"}]});
     assert_eq!(app.post_with("/process", &[two], &batch).await.kind(), "invalid_input");
-    assert_eq!(app.post_with("/process", &[one], &batch).await.status, 200);
+    assert_eq!(app.post_with("/process", &[one_too], &batch).await.status, 200);
     let read = app.call(Method::GET, &path(&file["url"]), &[two], Body::empty()).await;
     assert_eq!(read.kind(), "upload_not_found");
 }

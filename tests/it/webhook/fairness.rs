@@ -7,11 +7,12 @@ use reelway::webhook::Limits;
 use tokio_util::sync::CancellationToken;
 
 use super::sender::Sender;
+use crate::app::OURS;
 use crate::loopback::{Act, Loopback, answer, patiently, status};
 
 async fn count(sender: &Sender, state: DeliveryState) -> usize {
     let filter = DeliveryFilter { state: Some(state), limit: 200, ..DeliveryFilter::default() };
-    sender.app.store.deliveries(&filter).await.expect("the log").len()
+    sender.app.store.deliveries(OURS, &filter).await.expect("the log").len()
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use tokio_util::sync::CancellationToken;
 
 use super::sender::Sender;
+use crate::app::OURS;
 use crate::loopback::{Act, Loopback, answer, patiently, status};
 
 async fn database(sender: &Sender) -> SqlitePool {
@@ -19,7 +20,7 @@ async fn database(sender: &Sender) -> SqlitePool {
 
 async fn deliveries(sender: &Sender) -> usize {
     let filter = DeliveryFilter { limit: 100, ..DeliveryFilter::default() };
-    sender.app.store.deliveries(&filter).await.expect("the log").len()
+    sender.app.store.deliveries(OURS, &filter).await.expect("the log").len()
 }
 
 #[tokio::test]
@@ -33,12 +34,12 @@ async fn a_job_whose_webhook_cannot_be_written_has_not_ended() {
     sqlx::query(refuse).execute(&database).await.expect("a trigger");
     let refused = sender.app.store.finish(&claim.lease, Stages::default(), Vec::new()).await;
     assert!(refused.is_err(), "{refused:?}");
-    let seen = sender.app.store.job(job).await.expect("an answer").expect("the job");
+    let seen = sender.app.store.job(OURS, job).await.expect("an answer").expect("the job");
     assert_eq!((seen.state.status(), seen.seq), (Status::Processing, 0));
 
     sqlx::query("drop trigger refuse").execute(&database).await.expect("no trigger");
     sender.app.finish(claim, b"whole").await;
-    let seen = sender.app.store.job(job).await.expect("an answer").expect("the job");
+    let seen = sender.app.store.job(OURS, job).await.expect("an answer").expect("the job");
     assert_eq!((seen.state.status(), seen.seq), (Status::Succeeded, 1));
     assert_eq!(deliveries(&sender).await, 1);
 }

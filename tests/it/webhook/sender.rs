@@ -9,7 +9,7 @@ use reelway::store::{Delivery, DeliveryFilter, Store as _};
 use reelway::webhook::{Deliverer, Limits, Secrets};
 use serde_json::json;
 
-use crate::app::TestApp;
+use crate::app::{OURS, TestApp};
 
 /// What receivers know, unless a test rotates it.
 pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=";
@@ -86,7 +86,7 @@ impl Sender {
     /// The one delivery of a job, from the log.
     pub(crate) async fn delivery(&self, job: JobId) -> Delivery {
         let filter = DeliveryFilter { job_id: Some(job), limit: 10, ..DeliveryFilter::default() };
-        let mut log = self.app.store.deliveries(&filter).await.expect("the log");
+        let mut log = self.app.store.deliveries(OURS, &filter).await.expect("the log");
         assert_eq!(log.len(), 1, "{log:?}");
         log.remove(0)
     }

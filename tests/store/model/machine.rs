@@ -15,7 +15,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::reference::{JobModel, LeaseModel, Reference, Said, Spend, Step, WORKERS, policy};
 use crate::backend::Backend;
 use crate::fixture::{encoding, key, stolen, together};
-use crate::world::{MANY, NOW, RECEIVER, World, is_under};
+use crate::world::{MANY, NOW, OURS, RECEIVER, World, is_under};
 
 /// A store, and the names of what the reference tells by its place.
 #[derive(Debug)]
@@ -134,7 +134,7 @@ impl Machine {
     }
 
     fn retry(&self, id: JobId) -> Said {
-        match self.runtime.block_on(self.world.store.retry(id)) {
+        match self.runtime.block_on(self.world.store.retry(OURS, id)) {
             Ok(Some(_)) => Said::Retried,
             Ok(None) => Said::Unknown,
             Err(StoreError::Transition(_)) => Said::Refused,
@@ -143,7 +143,7 @@ impl Machine {
     }
 
     fn delete(&self, id: JobId) -> Said {
-        let deleted = self.runtime.block_on(self.world.store.delete(id)).expect("an answer");
+        let deleted = self.runtime.block_on(self.world.store.delete(OURS, id)).expect("an answer");
         deleted.map_or(Said::Unknown, |_| Said::Deleted)
     }
 
@@ -159,7 +159,7 @@ impl Machine {
 
     async fn check_jobs(&self, reference: &Reference) {
         let filter = JobFilter { limit: MANY, ascending: true, ..JobFilter::default() };
-        let page = self.world.store.jobs(&filter).await.expect("a page");
+        let page = self.world.store.jobs(OURS, &filter).await.expect("a page");
         let expected: Vec<_> =
             self.jobs.iter().zip(&reference.jobs).filter(|(_, model)| !model.is_deleted).collect();
         assert_eq!(page.jobs.len(), expected.len());
@@ -190,7 +190,7 @@ impl Machine {
     /// Each end has one event, each event a name of its own.
     async fn check_events(&self, reference: &Reference) {
         let filter = DeliveryFilter { limit: MANY, ..DeliveryFilter::default() };
-        let told = self.world.store.deliveries(&filter).await.expect("a log");
+        let told = self.world.store.deliveries(OURS, &filter).await.expect("a log");
         let names: BTreeSet<_> = told.iter().map(|told| told.event_id).collect();
         assert_eq!(names.len(), told.len());
         for (id, model) in self.jobs.iter().zip(&reference.jobs) {
