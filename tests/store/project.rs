@@ -8,7 +8,6 @@ use reelway::store::{
     AttemptOutcome, BatchFilter, CancelOutcome, DeliveryFilter, DeliveryState, JobFilter, Settled,
     Submitted,
 };
-use reelway::task::Next;
 
 use crate::world::{MANY, NOW, OURS, RECEIVER, World};
 
@@ -19,11 +18,10 @@ fn theirs() -> Project {
 
 pub(crate) async fn another_projects_job_is_as_if_it_were_not_there(world: World) {
     let (store, theirs) = (&world.store, &theirs());
-    let queued = world.job().submit().await;
     let running = world.job().running().await.job;
-    let failed = world.job().running().await;
-    assert_eq!(world.fail(&failed.lease, Next::End).await, Settled::Done);
-    for id in [queued.id, running.id, failed.job.id] {
+    let failed = world.job().failed().await;
+    let queued = world.job().submit().await;
+    for id in [queued.id, running.id, failed.id] {
         let before = world.read(id).await;
         assert_eq!(store.job(theirs, id).await.expect("an answer"), None);
         let task = before.tasks[0].id;
@@ -113,12 +111,17 @@ pub(crate) async fn another_projects_deliveries_are_neither_shown_nor_sent_again
 
 pub(crate) async fn a_receiver_that_refuses_one_project_is_not_dead_for_another(world: World) {
     let theirs = theirs();
-    world.job().project(&theirs).webhook(RECEIVER).succeeded().await;
+    let end = async |project: &Project| {
+        let claim = world.job().project(project).webhook(RECEIVER).running().await;
+        assert_eq!(world.finish(&claim.lease).await, Settled::Done);
+        claim.job.id
+    };
+    end(&theirs).await;
     let due = world.due_one().await;
     assert_eq!(world.settle(&due, AttemptOutcome::Disable).await, Settled::Done);
     for (project, state) in [(&theirs, DeliveryState::Held), (OURS, DeliveryState::Pending)] {
-        let job = world.job().project(project).webhook(RECEIVER).succeeded().await;
-        let of_job = DeliveryFilter { job_id: Some(job.id), limit: 1, ..DeliveryFilter::default() };
+        let job_id = Some(end(project).await);
+        let of_job = DeliveryFilter { job_id, limit: 1, ..DeliveryFilter::default() };
         let log = world.store.deliveries(project, &of_job).await.expect("a log");
         assert_eq!((log[0].state, log[0].url.as_str()), (state, RECEIVER), "{project}");
     }
