@@ -5,6 +5,7 @@
 //! stops them in the order in which nothing is lost.
 
 pub mod command;
+mod listen;
 mod lock;
 mod once;
 mod provider;

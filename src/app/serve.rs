@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use super::listen::Listening;
 use super::work::Workers;
 use super::{App, Shutdown};
 use crate::claim::Rescuer;
@@ -90,20 +91,14 @@ impl App {
     /// Answers requests until the soft end, and lets those under way come to theirs.
     async fn answer(&self, listener: TcpListener, state: AppState, shutdown: &Shutdown) {
         let soft = shutdown.soft().clone();
-        let router = request::router(state);
-        let served = axum::serve(listener, router)
-            .with_graceful_shutdown(soft.clone().cancelled_owned())
-            .into_future();
+        let listening = Listening::up_to(self.config.http.max_connections);
+        let served = listening.listen(listener, request::router(state), soft.clone());
         let bounded = async {
             soft.cancelled().await;
             tokio::time::sleep(LAST_ANSWERS).await;
         };
         tokio::select! {
-            result = served => {
-                if let Err(error) = result {
-                    tracing::error!(%error, "the listener failed");
-                }
-            }
+            () = served => {}
             () = bounded => tracing::warn!("some clients did not take their answers"),
         }
     }

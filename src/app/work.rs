@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
+use super::listen::Listening;
 use super::{App, Shutdown};
 use crate::claim::{Claimer, Heart, Interrupt, Perform, Rescuer, Slots, Terms};
 use crate::config;
@@ -25,6 +26,9 @@ const LAST_WORK: Duration = Duration::from_secs(10);
 
 /// How many jobs a process hands to the provider at once.
 const DISPATCHES: u32 = 8;
+
+/// How many connections may ask for the health of a process that answers nothing else.
+const HEALTH_CONNECTIONS: usize = 64;
 
 /// How often is looked for what workers beside this one left behind.
 const SWEEP_SCRATCH: Duration = Duration::from_mins(10);
@@ -77,14 +81,8 @@ impl App {
             format!("health checks cannot listen on port {port}; choose another with REELWAY_HEALTH_PORT")
         })?;
         let router = request::health_router(self.state(public_url, None, shutdown.soft()));
-        let end = end.clone();
-        Ok(Some(tokio::spawn(async move {
-            let served =
-                axum::serve(listener, router).with_graceful_shutdown(end.cancelled_owned());
-            if let Err(error) = served.await {
-                tracing::error!(%error, "the listener of health checks failed");
-            }
-        })))
+        let listening = Listening::up_to(HEALTH_CONNECTIONS);
+        Ok(Some(tokio::spawn(listening.listen(listener, router, end.clone()))))
     }
 }
 

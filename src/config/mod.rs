@@ -6,6 +6,7 @@
 
 mod cloud;
 mod flags;
+mod limits;
 mod parse;
 mod setting;
 mod show;
@@ -119,6 +120,8 @@ pub struct Http {
     pub public_url: Option<Url>,
     /// Tasks that may wait before new ones are refused.
     pub max_queued: u64,
+    /// Connections that may be open at once.
+    pub max_connections: usize,
     /// Whose pages may call from a browser.
     pub cors_origins: Vec<HeaderValue>,
 }

@@ -17,8 +17,8 @@ use super::Purpose;
 use super::cloud::{self, Place};
 use super::sources::{Source, Sources};
 use super::{
-    Config, Database, Engine, Http, Limits, Log, LogFormat, Problem, Problems, Provider, Sandbox,
-    Storage, Tools, Webhook, Worker,
+    Config, Database, Engine, Http, Log, LogFormat, Problem, Problems, Provider, Sandbox, Storage,
+    Tools, Webhook, Worker,
 };
 use crate::connection::Keyring;
 use crate::output::{MAX_LINK_LIFE, PublicUrls};
@@ -93,7 +93,11 @@ impl Reader<'_> {
         self.sources.said(key).map(|(value, _)| value)
     }
 
-    fn parsed<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+    pub(super) fn parsed<T>(
+        &mut self,
+        key: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
         let (value, source) = self.sources.said(key)?;
         match parse(value) {
             Ok(parsed) => Some(parsed),
@@ -206,17 +210,6 @@ impl Reader<'_> {
         }
     }
 
-    fn limits(&mut self) -> Limits {
-        let input_duration = self.parsed("max_input_duration", duration);
-        let task = self.parsed("task_timeout", duration);
-        Limits {
-            input_bytes: self.parsed("max_input_size", size).unwrap_or(10 << 30),
-            input_duration: input_duration.unwrap_or(Duration::from_hours(24)),
-            task: task.unwrap_or(Duration::from_hours(6)),
-            ffmpeg_memory_bytes: self.parsed("max_ffmpeg_memory", size).unwrap_or(4 << 30),
-        }
-    }
-
     fn retention(&mut self) -> Retention {
         let usual = Retention::default();
         Retention {
@@ -256,8 +249,9 @@ impl Reader<'_> {
             .parsed("public_url", http_url)
             .or_else(|| platform.and_then(|domain| Url::parse(&format!("https://{domain}")).ok()));
         let max_queued = self.parsed("max_queued", number).unwrap_or(10_000);
+        let max_connections = self.max_connections();
         let cors_origins = self.list("cors_origins", origin);
-        Some(Http { bind, api_keys, public_url, max_queued, cors_origins })
+        Some(Http { bind, api_keys, public_url, max_queued, max_connections, cors_origins })
     }
 
     /// A `PORT` in the environment is how platforms say "be reachable": it opens the bind.
@@ -304,7 +298,7 @@ fn default_slots() -> u32 {
     u32::try_from(processors / 2).unwrap_or(1).max(1)
 }
 
-fn number<T: FromStr>(text: &str) -> Result<T, String> {
+pub(super) fn number<T: FromStr>(text: &str) -> Result<T, String> {
     text.trim().parse().map_err(|_| format!("`{text}` is not a whole number in range"))
 }
 
@@ -337,7 +331,7 @@ fn slots(text: &str) -> Result<u32, String> {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
         .map_err(|_| format!("`{text}` is not a duration such as 30s, 10m or 6h"))
 }
@@ -358,7 +352,7 @@ fn link_life(text: &str) -> Result<Duration, String> {
     }
 }
 
-fn size(text: &str) -> Result<u64, String> {
+pub(super) fn size(text: &str) -> Result<u64, String> {
     let size: ByteSize =
         text.parse().map_err(|_| format!("`{text}` is not a size such as 500MB or 10GiB"))?;
     Ok(size.as_u64())

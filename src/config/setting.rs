@@ -105,6 +105,8 @@ settings! {
         "The longest input that is taken";
     max_queued, ["REELWAY_MAX_QUEUED"], "10000", "NUMBER",
         "How many tasks may wait before new ones are answered with 429";
+    max_connections, ["REELWAY_MAX_CONNECTIONS"], "1024", "NUMBER",
+        "How many connections of clients may be open at once; more wait until one ends";
     keep_jobs, ["REELWAY_KEEP_JOBS"], "90days", "DURATION|forever",
         "How long a job that has ended and has no outputs is kept";
     keep_outputs, ["REELWAY_KEEP_OUTPUTS"], "forever", "DURATION|forever",

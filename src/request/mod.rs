@@ -25,6 +25,7 @@ mod keys;
 mod list;
 mod may;
 mod openapi;
+mod peer;
 mod problem;
 mod process;
 mod provider;
@@ -39,6 +40,7 @@ mod upload;
 
 pub use auth::Auth;
 pub use health::{Readiness, Slots};
+pub use peer::Peer;
 pub use problem::Problem;
 pub use range::Ranged;
 pub use router::{health_router, router};

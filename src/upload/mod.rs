@@ -42,6 +42,9 @@ pub struct UploadLimits {
     pub max_parts: u32,
     /// How long a sender may send nothing.
     pub stall: Duration,
+    /// How many bytes must come in every [`Self::stall`] of waiting for them; time spent on
+    /// storage does not count.
+    pub min_bytes_per_stall: u64,
     /// How long an upload that is not whole is kept after its last byte.
     pub keep_unfinished: Duration,
     /// How long a whole one is kept after it was last used.
@@ -57,6 +60,8 @@ impl Default for UploadLimits {
             part_bytes: 8 << 20,
             max_parts: 10_000,
             stall: Duration::from_mins(1),
+            // 1 KiB/s: slower than any connection that a phone still calls one.
+            min_bytes_per_stall: 60 << 10,
             keep_unfinished: Duration::from_hours(24),
             keep_finished: Duration::from_hours(7 * 24),
             reserve_bytes: 256 << 20,
@@ -107,8 +112,8 @@ pub enum UploadError {
     /// The sender went away.
     #[error("the bytes broke off")]
     Cut,
-    /// The sender sent nothing for a while.
-    #[error("nothing was sent for a while")]
+    /// The sender sent nothing, or next to nothing, for a while.
+    #[error("next to nothing was sent for a while")]
     Stalled,
     /// This server is stopping.
     #[error("the server is stopping")]

@@ -1,12 +1,14 @@
 //! Bytes on their way in: gathered to parts, looked at, hashed, put into storage, counted.
 
+use std::time::Duration;
+
 use bytes::{Buf as _, Bytes, BytesMut};
 use futures::{Stream, StreamExt as _};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::digest::Running;
-use super::{Checksum, UploadError, Uploads, folder, media};
+use super::{Checksum, UploadError, UploadLimits, Uploads, folder, media};
 use crate::input::{HEAD_BYTES, sniff};
 use crate::store::{AppendUpload, Appended, Upload, UploadPart};
 
@@ -80,20 +82,57 @@ impl Uploads {
     }
 }
 
+/// Watches that bytes come fast enough: one byte a minute would keep a connection for ever.
+struct Rate {
+    min_bytes: u64,
+    window: Duration,
+    waited: Duration,
+    bytes: u64,
+}
+
+impl Rate {
+    const fn new(limits: &UploadLimits) -> Self {
+        let (min_bytes, window) = (limits.min_bytes_per_stall, limits.stall);
+        Self { min_bytes, window, waited: Duration::ZERO, bytes: 0 }
+    }
+
+    /// The next bytes; nothing at their end.
+    async fn next<E: Send>(
+        &mut self,
+        body: &mut (impl Stream<Item = Result<Bytes, E>> + Send + Unpin),
+    ) -> Result<Option<Bytes>, UploadError> {
+        loop {
+            let begun = Instant::now();
+            let left = self.window.saturating_sub(self.waited);
+            let next = timeout(left, body.next()).await;
+            self.waited += begun.elapsed();
+            if let Ok(next) = next {
+                let bytes = next.transpose().map_err(|_| UploadError::Cut)?;
+                self.bytes += bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
+                return Ok(bytes);
+            }
+            if self.bytes < self.min_bytes {
+                return Err(UploadError::Stalled);
+            }
+            (self.waited, self.bytes) = (Duration::ZERO, 0);
+        }
+    }
+}
+
 impl Receiver<'_> {
     async fn take_all<E: Send>(
         &mut self,
         body: &mut (impl Stream<Item = Result<Bytes, E>> + Send + Unpin),
         stop: &CancellationToken,
     ) -> End {
+        let mut rate = Rate::new(&self.uploads.limits);
         loop {
-            let next = timeout(self.uploads.limits.stall, body.next());
+            let next = rate.next(body);
             let bytes = match stop.run_until_cancelled(next).await {
                 None => return End::Broken(UploadError::Stopping),
-                Some(Err(_)) => return End::Broken(UploadError::Stalled),
+                Some(Err(error)) => return End::Broken(error),
                 Some(Ok(None)) => return End::Whole,
-                Some(Ok(Some(Err(_)))) => return End::Broken(UploadError::Cut),
-                Some(Ok(Some(Ok(bytes)))) => bytes,
+                Some(Ok(Some(bytes))) => bytes,
             };
             if let Err(error) = self.take(bytes).await {
                 // What is in the buffer is not to be tried again.
@@ -223,5 +262,44 @@ impl Receiver<'_> {
                 tracing::debug!(error, "a part of an upload that does not count stays");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures::stream;
+
+    use super::*;
+
+    /// A sender of so many bytes a second, for an hour.
+    fn sender(
+        bytes_per_sec: usize,
+    ) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + Unpin {
+        let seconds = stream::iter(0..3600).then(move |_| async move {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Ok(Bytes::from(vec![0; bytes_per_sec]))
+        });
+        Box::pin(seconds)
+    }
+
+    /// How many seconds of that are listened to, and whether to the end.
+    async fn listened(bytes_per_sec: usize) -> (u64, bool) {
+        let (mut body, begun) = (sender(bytes_per_sec), Instant::now());
+        let mut rate = Rate::new(&UploadLimits::default());
+        loop {
+            match rate.next(&mut body).await {
+                Ok(Some(_)) => {}
+                ended => return (begun.elapsed().as_secs(), ended.is_ok()),
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sender_of_less_than_a_kibibyte_a_second_is_not_listened_to_for_long() {
+        assert_eq!(listened(1).await, (60, false));
+        assert_eq!(listened(1000).await, (60, false));
+        assert_eq!(listened(1100).await, (3600, true));
     }
 }

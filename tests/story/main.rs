@@ -10,6 +10,7 @@ mod express;
 mod harness;
 mod hostile;
 mod ittybit;
+mod listener;
 mod once;
 mod pipeline;
 mod provider;
