@@ -91,6 +91,10 @@ impl InputUrl {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(InputError::UserInfo);
         }
+        // Browsers read `http:example.com` too; whoever sends it means a path, or mischief.
+        if !text[url.scheme().len()..].starts_with("://") {
+            return Err(InputError::NotAUrl);
+        }
         Ok(Self { text: text.to_owned(), url, kept: None })
     }
 
@@ -138,5 +142,21 @@ impl InputUrl {
 impl fmt::Display for InputUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_has_a_scheme_two_slashes_and_a_host() {
+        let read = |text| InputUrl::parse(text).map(|url| url.as_str().to_owned());
+        for text in ["http://example.com/a.mp4", "HTTPS://example.com", "http://[2606:4700::1]/"] {
+            assert_eq!(read(text).as_deref(), Ok(text));
+        }
+        for text in ["http:example.com/", "https:/example.com/", "http://", "example.com/a.mp4"] {
+            assert_eq!(read(text), Err(InputError::NotAUrl), "{text}");
+        }
     }
 }
