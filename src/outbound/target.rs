@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use hyper::Uri;
 use url::{Host, Url};
 
 use super::{Guard, OutboundError, Resolve, UrlProblem};
@@ -50,6 +51,10 @@ impl Target {
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(UrlProblem::UserInfo.into());
+        }
+        // A host may hold more as a URL has it (`{`, `"`) than as a request has it.
+        if url.as_str().parse::<Uri>().is_err() {
+            return Err(UrlProblem::NotAUrl.into());
         }
         let (host, port) = host_and_port(url)?;
         match host {

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 use secrecy::SecretString;
 use serde::Serialize;
@@ -262,7 +262,9 @@ fn endpoint(fields: &Fields<'_>, state: &AppState) -> Result<Option<Url>, Proble
         Err(Problem::invalid_input("endpoint", message)
             .hint("it is a URL such as https://s3.eu-central-1.amazonaws.com, without the bucket"))
     };
-    let Ok(url) = Url::parse(text) else { return wrong("`endpoint` is not a URL") };
+    // A host may hold more as a URL has it than as a request has it.
+    let url = Url::parse(text).ok().filter(|url| url.as_str().parse::<Uri>().is_ok());
+    let Some(url) = url else { return wrong("`endpoint` is not a URL") };
     let has_more = url.query().is_some()
         || url.fragment().is_some()
         || !url.username().is_empty()

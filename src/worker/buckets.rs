@@ -13,7 +13,7 @@ use crate::connection::{Connection, Keyring};
 use crate::id::ConnectionId;
 use crate::input::Origin;
 use crate::job::{InputUrl, ObjectUrl, Via};
-use crate::outbound::{Client, OutboundError};
+use crate::outbound::{Client, OutboundError, Target};
 use crate::output::{Bucket, BucketSettings, Cloud, Storage, StorageError, Stored};
 use crate::store::Store;
 use crate::task::{ErrorKind, Failure};
@@ -76,6 +76,7 @@ impl Buckets {
             let message = "the connection that leads to the output was deleted";
             Failure::new(ErrorKind::OutputRefused, message).hint(MAKE_ANOTHER)
         })?;
+        self.check_endpoint(&connection)?;
         let bucket = self.bucket(&connection, object.bucket())?;
         if !is_first_attempt && let Err(error) = bucket.abort_uploads(object.key()).await {
             // What a killed worker left there costs its owner money, and this job nothing.
@@ -94,6 +95,16 @@ impl Buckets {
             tracing::error!(error = &error as &dyn Error, "a connection cannot be read");
             Failure::new(ErrorKind::InternalError, "the job's connection cannot be read")
         })?)
+    }
+
+    /// Refuses what could never be reached. The library that speaks to buckets is not asked: it
+    /// panics on what is no address of a request.
+    fn check_endpoint(&self, connection: &Connection) -> Result<(), Failure> {
+        let Some(endpoint) = &connection.endpoint else { return Ok(()) };
+        match Target::of(endpoint, self.client.guard()) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(endpoint_refused(&error)),
+        }
     }
 
     fn bucket(&self, connection: &Connection, name: &str) -> Result<Storage, WorkError> {
@@ -134,13 +145,9 @@ fn unusable(error: StorageError) -> Failure {
 fn refused(error: &StorageError) -> Failure {
     tracing::warn!(error = error as &dyn Error, "a user's bucket did not take an output");
     if let Some(outbound) = outbound_error(error)
-        && matches!(outbound, OutboundError::BlockedAddress | OutboundError::BlockedPort)
+        && is_blocked(outbound)
     {
-        return Failure::new(
-            ErrorKind::OutputRefused,
-            format!("the connection's endpoint: {outbound}"),
-        )
-        .hint("whoever runs this server can open networks with REELWAY_ALLOW_NETWORKS");
+        return endpoint_refused(outbound);
     }
     let (kind, message) = match error {
         StorageError::Store(
@@ -154,6 +161,20 @@ fn refused(error: &StorageError) -> Failure {
         _ => (ErrorKind::OutputFailed, "the bucket did not take the output"),
     };
     Failure::new(kind, message)
+}
+
+const fn is_blocked(error: &OutboundError) -> bool {
+    matches!(error, OutboundError::BlockedAddress | OutboundError::BlockedPort)
+}
+
+fn endpoint_refused(error: &OutboundError) -> Failure {
+    let message = format!("the connection's endpoint: {error}");
+    let failure = Failure::new(ErrorKind::OutputRefused, message);
+    failure.hint(if is_blocked(error) {
+        "whoever runs this server can open networks with REELWAY_ALLOW_NETWORKS"
+    } else {
+        MAKE_ANOTHER
+    })
 }
 
 /// The guard's own error, below the words that others have put around it.

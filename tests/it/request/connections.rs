@@ -114,6 +114,7 @@ async fn a_connection_that_is_not_as_it_should_be_is_told_field_by_field() {
         changed("endpoint", json!("ftp://s3.example.com")),
         changed("endpoint", json!("https://key:secret@s3.example.com")),
         changed("endpoint", json!("https://s3.example.com/?a=b")),
+        changed("endpoint", json!("https://a{b.example.com")),
         changed("endpoint", json!("http://127.0.0.1:9000")),
         changed("endpoint", json!("http://2130706433/")),
         changed("endpoint", json!("http://[::1]:9000")),
