@@ -11,6 +11,7 @@ mod loopback;
 mod claim;
 mod cli;
 mod docs;
+mod guard;
 mod layering;
 mod provider;
 mod request;

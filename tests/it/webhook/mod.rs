@@ -9,4 +9,4 @@ mod schedule;
 mod sender;
 mod signatures;
 
-pub(crate) use sender::client;
+pub(crate) use sender::{SECRET, Sender, client};
