@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reelway::access::{By, Project};
 use reelway::clock::{ManualClock, SystemClock, Timestamp};
 use reelway::connection::{Connection, Keyring};
 use reelway::id::fresh;
@@ -203,6 +204,7 @@ async fn delivered(url: &str, client: Client, times: usize) -> String {
     let id = fresh(Timestamp::from_millis(1));
     let connection = Connection {
         id,
+        project: Project::DEFAULT,
         name: None,
         endpoint: Some(endpoint),
         region: "us-east-1".to_owned(),
@@ -210,7 +212,7 @@ async fn delivered(url: &str, client: Client, times: usize) -> String {
         sealed_secret: keyring.seal(id, &"secret".into()).expect("sealed"),
         created_at: Timestamp::from_millis(1),
     };
-    store.add_connection(&connection, None).await.expect("kept");
+    store.add_connection(&connection, &By::default(), None).await.expect("kept");
     let made = folder.path().join("made");
     std::fs::write(&made, MADE).expect("a file");
     let buckets = Buckets { store: Arc::new(store), keyring, client };
@@ -218,7 +220,7 @@ async fn delivered(url: &str, client: Client, times: usize) -> String {
     let object = "s3://media/out.mp4".parse().expect("an object");
     let mut last = String::new();
     for _ in 0..times {
-        let ended = buckets.deliver(&via, &object, &made, true).await;
+        let ended = buckets.deliver((&Project::DEFAULT, &via), &object, &made, true).await;
         last = ended.map_or_else(|error| told(&error.into_failure()), |_| "ok".to_owned());
     }
     last
@@ -228,7 +230,7 @@ async fn handed_over(url: &str, client: Client, times: usize) -> String {
     let Ok(url) = Url::parse(url) else { return "not a URL".to_owned() };
     let app = TestApp::new().await;
     let id = app.submit("video").await.parse().expect("an id");
-    let job = app.store.job(id).await.expect("an answer").expect("a job");
+    let job = app.store.job(&Project::DEFAULT, id).await.expect("an answer").expect("a job");
     let back = Url::parse("https://media.example.com/webhooks/ittybit").expect("a URL");
     let api = Api::new(client, url, back, "the-key".into(), app.clock.clone());
     let mut last = String::new();
