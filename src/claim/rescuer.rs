@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::store::{Hint, Store};
+use crate::metrics;
+use crate::store::{Hint, Rescued, Store};
 use crate::task::RetryPolicy;
 
 /// How often leases that ran out are looked for: with a lease of 30 s, a dead worker's task is
@@ -44,9 +45,15 @@ impl Rescuer {
         let mut all = 0;
         loop {
             match self.store.rescue(&self.policy, rand::random()).await {
-                Ok(0) => return all,
-                Ok(tasks) => {
-                    tracing::warn!(tasks, "tasks of lost workers were found");
+                Ok(Rescued { tasks: 0, .. }) => return all,
+                Ok(Rescued { tasks, poisoned }) => {
+                    tracing::warn!(
+                        tasks,
+                        poisoned = poisoned.len(),
+                        "tasks of lost workers were found"
+                    );
+                    metrics::RESCUED.add(tasks as u64, &[]);
+                    metrics::POISONED.add(poisoned.len() as u64, &[]);
                     all += tasks;
                 }
                 Err(error) => {

@@ -27,10 +27,10 @@ pub use access::{AuditFilter, AuditPage, KEY_USE_GRAIN};
 pub use hints::{Hint, Hints};
 pub use list::{BatchFilter, BatchPage};
 pub use model::{
-    AttemptOutcome, AttemptRecord, Beat, BeatReply, CancelOutcome, Claim, DeletedJob, Delivery,
-    DeliveryFilter, DeliveryState, DueDelivery, EventBody, EventKind, Garbage, Idempotency,
-    JobFilter, JobPage, Lease, Pressure, Published, SettleDelivery, Settled, StoreError,
-    StoreResult, Submission, Submitted, Want,
+    AttemptOutcome, AttemptRecord, Backlog, BacklogRow, Beat, BeatReply, CancelOutcome, Claim,
+    DeletedJob, Delivery, DeliveryFilter, DeliveryState, DueDelivery, EventBody, EventKind,
+    Garbage, Idempotency, JobFilter, JobPage, Lease, Pressure, Published, Rescued, SettleDelivery,
+    Settled, StoreError, StoreResult, Submission, Submitted, Want,
 };
 pub use provider::{Asked, HandOver, Heard, Overdue, Standing, Unwanted, Word};
 pub use upload::{AppendUpload, Appended, Upload, UploadPart};
@@ -79,6 +79,10 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// How much work waits and runs.
     async fn pressure(&self) -> StoreResult<Pressure>;
+
+    /// What waits and runs, by lane and kind: dearer than [`Self::pressure`], for a look now and
+    /// then.
+    async fn backlog(&self) -> StoreResult<Backlog>;
 
     // ---- access: keys, and what was done with them -------------------------------------------
 
@@ -207,8 +211,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Queues again, or fails as poison, tasks whose lease has run out, a hundred at most; whoever
     /// wants all of them asks until there are none.
     ///
-    /// `chance` from 0 to 1 spreads the retries. Returns how many tasks were found.
-    async fn rescue(&self, policy: &RetryPolicy, chance: f64) -> StoreResult<usize>;
+    /// `chance` from 0 to 1 spreads the retries.
+    async fn rescue(&self, policy: &RetryPolicy, chance: f64) -> StoreResult<Rescued>;
 
     /// At start: lets all leases run out that no living process can hold any more.
     ///

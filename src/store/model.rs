@@ -165,7 +165,44 @@ pub struct Pressure {
     pub deliveries_pending: u64,
 }
 
+/// What waits and what runs, told apart as an operator wants to see it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Backlog {
+    /// Tasks that have not ended, one row for each lane and kind that has any.
+    pub tasks: Vec<BacklogRow>,
+    /// Deliveries that wait for their time or their receiver.
+    pub deliveries_pending: u64,
+    /// How long the delivery that is longest overdue could have been on its way.
+    pub deliveries_overdue: Duration,
+    /// Destinations that get nothing any more.
+    pub destinations_disabled: u64,
+}
+
+/// The tasks of one lane and kind.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BacklogRow {
+    /// The queue they stand in.
+    pub lane: Lane,
+    /// What they make.
+    pub kind: Kind,
+    /// Those that wait for a worker.
+    pub queued: u64,
+    /// Those in the hands of a worker or a provider.
+    pub processing: u64,
+    /// How long the one that waits longest could have been at work.
+    pub overdue: Duration,
+}
+
 // ---- claim ----------------------------------------------------------------------------------
+
+/// What a rescue found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rescued {
+    /// How many tasks had lost their worker.
+    pub tasks: usize,
+    /// The jobs that failed for it, because it was not the first time.
+    pub poisoned: Vec<JobId>,
+}
 
 /// What a worker has room for.
 #[derive(Clone, Debug, PartialEq, Eq)]

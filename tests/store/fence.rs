@@ -106,6 +106,6 @@ pub(crate) async fn after_poison_the_last_worker_can_change_nothing(world: World
     let lost = world.job().webhook(RECEIVER).running().await;
     world.pass(LEASE);
     let once = reelway::task::RetryPolicy { max_tries: 1, ..Default::default() };
-    assert_eq!(world.store.rescue(&once, 0.0).await.expect("an answer"), 1);
+    assert_eq!(world.store.rescue(&once, 0.0).await.expect("an answer").tasks, 1);
     opens_nothing(&world, &lost.lease, "its task was given up").await;
 }

@@ -11,11 +11,11 @@ use reelway::connection::Connection;
 use reelway::id::{BatchId, ConnectionId, DeliveryId, JobId, KeyId, TaskId, UploadId, WorkerId};
 use reelway::job::{Batch, File, Job};
 use reelway::store::{
-    AppendUpload, Appended, Asked, AuditFilter, AuditPage, BatchFilter, BatchPage, Beat, BeatReply,
-    CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter, DueDelivery, Garbage, HandOver,
-    Heard, Hints, Idempotency, JobFilter, JobPage, Lease, Overdue, Pressure, Published,
-    SettleDelivery, Settled, Store, StoreResult, Submission, Submitted, Upload, UploadPart, Want,
-    Word,
+    AppendUpload, Appended, Asked, AuditFilter, AuditPage, Backlog, BatchFilter, BatchPage, Beat,
+    BeatReply, CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter, DueDelivery, Garbage,
+    HandOver, Heard, Hints, Idempotency, JobFilter, JobPage, Lease, Overdue, Pressure, Published,
+    Rescued, SettleDelivery, Settled, Store, StoreResult, Submission, Submitted, Upload,
+    UploadPart, Want, Word,
 };
 use reelway::task::{Failure, Next, RetryPolicy, Stages};
 
@@ -108,6 +108,11 @@ impl Store for Recorder {
     async fn pressure(&self) -> StoreResult<Pressure> {
         self.verbs.note("pressure");
         self.store.pressure().await
+    }
+
+    async fn backlog(&self) -> StoreResult<Backlog> {
+        self.verbs.note("backlog");
+        self.store.backlog().await
     }
 
     async fn add_key(
@@ -260,7 +265,7 @@ impl Store for Recorder {
         self.store.hand_back(lease).await
     }
 
-    async fn rescue(&self, policy: &RetryPolicy, chance: f64) -> StoreResult<usize> {
+    async fn rescue(&self, policy: &RetryPolicy, chance: f64) -> StoreResult<Rescued> {
         self.verbs.note("rescue");
         self.store.rescue(policy, chance).await
     }

@@ -1,5 +1,6 @@
 //! Workers are lost, and their tasks are found again.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use reelway::id::fresh;
@@ -29,7 +30,7 @@ pub(crate) async fn a_lost_task_waits_longer_each_time(world: World) {
             let claim = world.take(&job).await;
             world.store.beat(&[beat(&claim, 10.0)]).await.expect("replies");
             world.pass(LEASE);
-            assert_eq!(world.store.rescue(&policy, chance).await.expect("an answer"), 1);
+            assert_eq!(world.store.rescue(&policy, chance).await.expect("an answer").tasks, 1);
             let Next::RetryIn(wait) = policy.after_loss(tries, chance) else { panic!("no wait") };
             let lost = world.read(job.id).await;
             let run_at = world.now().plus(wait);
@@ -104,7 +105,9 @@ pub(crate) async fn many_rescuers_at_once_find_each_task_once(world: World) {
         async move { store.rescue(&once, 0.5).await.expect("an answer") }
     }))
     .await;
-    assert_eq!(found.iter().sum::<usize>(), 12, "{found:?}");
+    assert_eq!(found.iter().map(|found| found.tasks).sum::<usize>(), 12, "{found:?}");
+    let poisoned: BTreeSet<_> = found.into_iter().flat_map(|found| found.poisoned).collect();
+    assert_eq!(poisoned, claims.iter().map(|claim| claim.lease.job).collect());
     for claim in claims {
         assert_eq!(world.read(claim.lease.job).await.seq, 1);
         assert_eq!(world.log(claim.lease.job).await.len(), 1);

@@ -1,8 +1,11 @@
 //! Jobs come in.
 
+use std::time::Duration;
+
 use reelway::id::{JobId, fresh};
 use reelway::job::{Job, Kept, Kind};
-use reelway::store::{Pressure, Submission, Submitted};
+use reelway::store::{Backlog, Pressure, Submission, Submitted};
+use reelway::task::Lane;
 use serde_json::json;
 
 use crate::fixture::together;
@@ -94,6 +97,33 @@ pub(crate) async fn work_under_way_does_not_fill_the_queue(world: World) {
     assert_eq!(submit().await, Submitted::Accepted);
     assert_eq!(world.hand_back(&running.lease).await, reelway::store::Settled::Done);
     assert_eq!(submit().await, Submitted::QueueFull);
+}
+
+pub(crate) async fn the_backlog_is_told_by_lane_and_kind_with_its_age(world: World) {
+    let backlog = async || world.store.backlog().await.expect("an answer");
+    assert_eq!(backlog().await, Backlog::default());
+    world.job().webhook(RECEIVER).succeeded().await;
+    world.job().running().await;
+    world.job().submit().await;
+    world.job().submit().await;
+    world.job().kind(Kind::Image).submit().await;
+    let row = |lane, kind, queued, processing| (lane, kind, queued, processing);
+    let told = backlog().await;
+    let rows: Vec<_> =
+        told.tasks.iter().map(|it| row(it.lane, it.kind, it.queued, it.processing)).collect();
+    let heavy = row(Lane::Heavy, Kind::Video, 2, 1);
+    assert_eq!(rows, [heavy, row(Lane::Light, Kind::Image, 1, 0)]);
+    assert_eq!((told.deliveries_pending, told.destinations_disabled), (1, 0));
+
+    world.pass(Duration::from_secs(90));
+    let told = backlog().await;
+    for age in told.tasks.iter().map(|row| row.overdue).chain([told.deliveries_overdue]) {
+        assert!((90..95).contains(&age.as_secs()), "{age:?}");
+    }
+    let due = world.due_one().await;
+    let disabled = world.settle(&due, reelway::store::AttemptOutcome::Disable).await;
+    assert_eq!(disabled, reelway::store::Settled::Done);
+    assert_eq!(backlog().await.destinations_disabled, 1);
 }
 
 pub(crate) async fn pressure_counts_what_waits_and_what_runs(world: World) {

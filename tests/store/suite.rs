@@ -16,6 +16,7 @@ macro_rules! behaviours {
                 a_full_queue_refuses_the_whole_submission,
                 work_under_way_does_not_fill_the_queue,
                 pressure_counts_what_waits_and_what_runs,
+                the_backlog_is_told_by_lane_and_kind_with_its_age,
             }
             idempotency {
                 the_same_request_is_done_once_and_answered_alike,

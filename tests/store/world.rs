@@ -171,7 +171,7 @@ impl World {
     }
 
     pub(crate) async fn rescue(&self) -> usize {
-        self.store.rescue(&RetryPolicy::default(), 0.5).await.expect("an answer")
+        self.store.rescue(&RetryPolicy::default(), 0.5).await.expect("an answer").tasks
     }
 
     /// Lets all leases run out and the tasks be found.
@@ -244,7 +244,7 @@ impl World {
         let once = RetryPolicy { max_tries: 1, ..RetryPolicy::default() };
         let mut found = 0;
         while found < count {
-            let more = self.store.rescue(&once, 0.0).await.expect("an answer");
+            let more = self.store.rescue(&once, 0.0).await.expect("an answer").tasks;
             assert!((1..=100).contains(&more), "{more} in one transaction");
             found += more;
         }

@@ -7,6 +7,7 @@
 
 mod access;
 mod away;
+mod backlog;
 mod batch;
 mod claim;
 mod connection;
@@ -36,11 +37,11 @@ use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
 use super::{
-    AppendUpload, Appended, Asked, AuditFilter, AuditPage, BatchFilter, BatchPage, Beat, BeatReply,
-    CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter, DueDelivery, Garbage, HandOver,
-    Heard, Hints, Idempotency, JobFilter, JobPage, Lease, Overdue, Pressure, Published,
-    SettleDelivery, Settled, Store, StoreError, StoreResult, Submission, Submitted, Upload,
-    UploadPart, Want, Word,
+    AppendUpload, Appended, Asked, AuditFilter, AuditPage, Backlog, BatchFilter, BatchPage, Beat,
+    BeatReply, CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter, DueDelivery, Garbage,
+    HandOver, Heard, Hints, Idempotency, JobFilter, JobPage, Lease, Overdue, Pressure, Published,
+    Rescued, SettleDelivery, Settled, Store, StoreError, StoreResult, Submission, Submitted,
+    Upload, UploadPart, Want, Word,
 };
 use crate::access::{By, Key, Project};
 use crate::clock::{Clock, Timestamp};
@@ -189,6 +190,10 @@ impl Store for SqlStore {
         self.run(|| lookup::pressure(self)).await
     }
 
+    async fn backlog(&self) -> StoreResult<Backlog> {
+        self.run(|| backlog::backlog(self)).await
+    }
+
     async fn add_key(
         &self,
         key: &Key,
@@ -316,7 +321,7 @@ impl Store for SqlStore {
         self.run(|| ending::hand_back(self, lease)).await
     }
 
-    async fn rescue(&self, policy: &RetryPolicy, chance: f64) -> StoreResult<usize> {
+    async fn rescue(&self, policy: &RetryPolicy, chance: f64) -> StoreResult<Rescued> {
         self.run(|| rescue::rescue(self, policy, chance)).await
     }
 

@@ -8,7 +8,8 @@ use super::database::Transaction;
 use super::ending::{End, end_attempt, hint};
 use super::statement::sql;
 use crate::clock::Timestamp;
-use crate::store::StoreResult;
+use crate::job::Status;
+use crate::store::{Rescued, StoreResult};
 use crate::task::{ErrorKind, Failure, Next, RetryPolicy};
 
 /// How long what a lost attempt stored is left alone: its worker may only seem dead, and would
@@ -23,7 +24,7 @@ pub(super) async fn rescue(
     store: &SqlStore,
     policy: &RetryPolicy,
     chance: f64,
-) -> StoreResult<usize> {
+) -> StoreResult<Rescued> {
     let mut tx = store.write().await?;
     let now = store.now(&mut tx).await?;
     // What another rescue is at is left to it.
@@ -46,7 +47,8 @@ pub(super) async fn rescue(
     for job in &changed {
         hint(&store.hints, job);
     }
-    Ok(lost.len())
+    let poisoned = changed.iter().filter(|job| job.state.status() == Status::Failed);
+    Ok(Rescued { tasks: lost.len(), poisoned: poisoned.map(|job| job.id).collect() })
 }
 
 /// One process has a SQLite file: whoever held a lease when it starts is dead. Of Postgres nobody
@@ -64,7 +66,7 @@ pub(super) async fn recover(store: &SqlStore) -> StoreResult<usize> {
     // Nobody else was hit by the same fall: the first comes back after the shortest wait.
     let mut all = 0;
     loop {
-        match rescue(store, &RetryPolicy::default(), 0.0).await? {
+        match rescue(store, &RetryPolicy::default(), 0.0).await?.tasks {
             0 => return Ok(all),
             found => all += found,
         }

@@ -136,7 +136,7 @@ async fn tasks_that_were_lost_together_do_not_come_back_together() {
     let mut connection = database.connect().await;
     let passed = sqlx::query("update tasks set lease_until = 0").execute(&mut connection).await;
     passed.expect("their leases run out");
-    assert_eq!(store.rescue(&RetryPolicy::default(), 0.5).await.expect("a rescue"), 3);
+    assert_eq!(store.rescue(&RetryPolicy::default(), 0.5).await.expect("a rescue").tasks, 3);
 
     let times: Vec<i64> = sqlx::query_scalar("select run_at from tasks order by run_at")
         .fetch_all(&mut connection)

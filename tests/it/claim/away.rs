@@ -12,11 +12,11 @@ use reelway::id::{BatchId, ConnectionId, DeliveryId, JobId, KeyId, TaskId, Uploa
 use reelway::job::{Batch, File, Job};
 use reelway::store::sql::SqlStore;
 use reelway::store::{
-    AppendUpload, Appended, Asked, AuditFilter, AuditPage, BatchFilter, BatchPage, Beat, BeatReply,
-    CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter, DueDelivery, Garbage, HandOver,
-    Heard, Hints, Idempotency, JobFilter, JobPage, Lease, Overdue, Pressure, Published,
-    SettleDelivery, Settled, Store, StoreError, StoreResult, Submission, Submitted, Upload,
-    UploadPart, Want, Word,
+    AppendUpload, Appended, Asked, AuditFilter, AuditPage, Backlog, BatchFilter, BatchPage, Beat,
+    BeatReply, CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter, DueDelivery, Garbage,
+    HandOver, Heard, Hints, Idempotency, JobFilter, JobPage, Lease, Overdue, Pressure, Published,
+    Rescued, SettleDelivery, Settled, Store, StoreError, StoreResult, Submission, Submitted,
+    Upload, UploadPart, Want, Word,
 };
 use reelway::task::{Failure, Next, RetryPolicy, Stages};
 use tokio::sync::watch;
@@ -117,6 +117,10 @@ impl Store for Away {
     async fn pressure(&self) -> StoreResult<Pressure> {
         self.there()?.pressure().await
     }
+    async fn backlog(&self) -> StoreResult<Backlog> {
+        self.there()?.backlog().await
+    }
+
     async fn add_key(
         &self,
         key: &Key,
@@ -223,7 +227,7 @@ impl Store for Away {
     async fn hand_back(&self, lease: &Lease) -> StoreResult<Settled> {
         self.there_to_end()?.hand_back(lease).await
     }
-    async fn rescue(&self, policy: &RetryPolicy, chance: f64) -> StoreResult<usize> {
+    async fn rescue(&self, policy: &RetryPolicy, chance: f64) -> StoreResult<Rescued> {
         self.there()?.rescue(policy, chance).await
     }
     async fn recover(&self) -> StoreResult<usize> {

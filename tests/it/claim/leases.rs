@@ -21,7 +21,7 @@ fn another() -> WorkerId {
 /// Lets every lease run out and puts their tasks back, to be claimed at once.
 async fn lose_leases(crew: &Crew) -> usize {
     crew.clock.advance(LEASE + Duration::from_secs(1));
-    let found = crew.store.rescue(&RetryPolicy::default(), 0.0).await.expect("a rescue");
+    let found = crew.store.rescue(&RetryPolicy::default(), 0.0).await.expect("a rescue").tasks;
     crew.clock.advance(Duration::from_mins(5));
     found
 }
@@ -109,7 +109,7 @@ async fn a_beat_renews_the_lease_and_brings_the_wish_to_cancel() {
     for _ in 0..4 {
         crew.clock.advance(LEASE.saturating_sub(Duration::from_secs(1)));
         crew.heart.beat().await;
-        let found = crew.store.rescue(&RetryPolicy::default(), 0.5).await.expect("a rescue");
+        let found = crew.store.rescue(&RetryPolicy::default(), 0.5).await.expect("a rescue").tasks;
         assert_eq!(
             (found, held.interrupted()),
             (0, None),

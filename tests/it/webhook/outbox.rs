@@ -51,7 +51,7 @@ async fn a_lost_lease_writes_no_event() {
     let lost = sender.app.claim().await;
     sender.app.clock.advance(Duration::from_secs(31));
     let policy = reelway::task::RetryPolicy::default();
-    assert_eq!(sender.app.store.rescue(&policy, 0.0).await.expect("a rescue"), 1);
+    assert_eq!(sender.app.store.rescue(&policy, 0.0).await.expect("a rescue").tasks, 1);
     let late = sender.app.store.finish(&lost.lease, Stages::default(), Vec::new()).await;
     assert_eq!(late.expect("an answer"), Settled::Lost);
     assert_eq!(deliveries(&sender).await, 0);

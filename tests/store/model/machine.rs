@@ -56,7 +56,7 @@ impl Machine {
             Step::Rescue => {
                 let policy = policy();
                 let rescue = self.world.store.rescue(&policy, 0.0);
-                Said::Rescued(self.runtime.block_on(rescue).expect("an answer"))
+                Said::Rescued(self.runtime.block_on(rescue).expect("an answer").tasks)
             }
             Step::Jump { .. } => Said::Nothing,
         };
