@@ -14,7 +14,7 @@ demo: ## show it working on real media; INPUT=path-or-url takes your own
 	@scripts/demo
 
 test: ## install what the tests need and run them all
-	@scripts/setup ffmpeg heif fonts curl sample nextest postgres pgbouncer seaweedfs azurite clients browser schemathesis
+	@scripts/setup ffmpeg heif fonts curl sample nextest postgres pgbouncer seaweedfs azurite clients browser schemathesis promtool
 	REELWAY_TEST_WEED=$(CURDIR)/target/tools/seaweedfs/bin/weed \
 		scripts/with-postgres cargo nextest run --workspace --locked --no-fail-fast
 	cargo test --workspace --locked --doc --quiet

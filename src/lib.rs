@@ -60,6 +60,9 @@ pub mod app;
 // The commands a person types.
 pub mod cli;
 
+// What is counted, for Prometheus.
+pub mod metrics;
+
 // The time, as a parameter.
 pub mod clock;
 

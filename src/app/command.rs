@@ -35,6 +35,7 @@ async fn open(flags: &Flags, role: Role) -> Result<(App, Shutdown), CliError> {
     let purpose = if role == Role::Server { Purpose::Listen } else { Purpose::Other };
     let (config, _) = load(flags, purpose)?;
     crate::telemetry::start(&config.log);
+    crate::metrics::start().map_err(|error| failed(&error.into()))?;
     let shutdown = Shutdown::default();
     let drain = config.worker.drain;
     shutdown.on_signals(drain).map_err(|error| failed(&error.into()))?;

@@ -12,6 +12,17 @@ use crate::config;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Containment(Level);
 
+impl Containment {
+    /// The level as a number: 2 is full, 1 partial, 0 none.
+    pub(super) const fn number(&self) -> f64 {
+        match self.0 {
+            Level::Full => 2.0,
+            Level::Partial { .. } => 1.0,
+            Level::None { .. } => 0.0,
+        }
+    }
+}
+
 impl fmt::Display for Containment {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(formatter)

@@ -15,9 +15,10 @@ use super::{App, Shutdown};
 use crate::claim::Rescuer;
 use crate::cli::Terminal;
 use crate::config;
+use crate::metrics;
 use crate::provider::Inbox;
 use crate::request::{self, AppState, Auth, MayReach, Readiness, ReadinessProbe, RequestLimits};
-use crate::task::RetryPolicy;
+use crate::task::{Lane, RetryPolicy};
 use crate::worker::Sweeper;
 
 /// How long clients have to take their answers after the end was asked for.
@@ -55,6 +56,7 @@ impl App {
             slots = self.config.worker.slots, "reelway is ready"
         );
 
+        self.tell_metrics();
         greet(&format!("http://{address}"))?;
         let state = self.state(&public_url, self.inbox()?, shutdown.soft());
         self.answer(listener, state, &shutdown).await;
@@ -81,10 +83,11 @@ impl App {
         };
 
         let mut agents = JoinSet::new();
-        let (rescuing, delivering, sweeping) = (stop(), stop(), stop());
+        let (rescuing, delivering, sweeping, counting) = (stop(), stop(), stop(), stop());
         agents.spawn(async move { rescuer.run(rescuing).await });
         agents.spawn(async move { deliverer.run(delivering).await });
         agents.spawn(async move { sweeper.run(sweeping).await });
+        agents.spawn(async move { metrics::keep_up(counting).await });
         agents
     }
 
@@ -133,6 +136,18 @@ impl App {
 }
 
 impl App {
+    /// What does not change as long as the process lives.
+    pub(super) fn tell_metrics(&self) {
+        let ffmpeg = self.tools.as_ref().map_or("none", ffmpeg::Tools::version);
+        metrics::BUILD_INFO.set(1.0, &[env!("CARGO_PKG_VERSION"), ffmpeg, self.engine_name()]);
+        if let Some(containment) = &self.containment {
+            metrics::SANDBOX_LEVEL.set(containment.number(), &[]);
+        }
+        let slots = (self.readiness())().slots;
+        metrics::SLOTS.set(slots.heavy.into(), &[Lane::Heavy.name()]);
+        metrics::SLOTS.set(slots.light.into(), &[Lane::Light.name()]);
+    }
+
     fn may_reach(&self) -> MayReach {
         let guard = self.guard.clone();
         Arc::new(move |address| guard.permits(address))

@@ -16,6 +16,7 @@ use super::listen::Listening;
 use super::{App, Shutdown};
 use crate::claim::{Claimer, Heart, Interrupt, Perform, Rescuer, Slots, Terms};
 use crate::config;
+use crate::metrics;
 use crate::request;
 use crate::task::RetryPolicy;
 use crate::worker::Scratch;
@@ -55,9 +56,12 @@ impl App {
             light_slots = self.config.worker.light_slots,
             "the worker is ready"
         );
+        self.tell_metrics();
+        let counting = tokio::spawn(metrics::keep_up(shutdown.soft().clone()));
         shutdown.soft().cancelled().await;
         workers.end(&shutdown).await?;
         rescuing.await.context("the rescuer")?;
+        counting.await.context("the metrics")?;
         // Last: a platform that finds nobody there would kill a worker that drains.
         end_of_health.cancel();
         if let Some(health) = health {

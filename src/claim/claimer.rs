@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::heart::Heart;
 use super::hold::Held;
 use crate::id::WorkerId;
+use crate::metrics;
 use crate::store::{Claim, Store, Want};
 use crate::task::{Kind, Lane};
 
@@ -151,6 +152,7 @@ impl<P: Perform> Claimer<P> {
     }
 
     fn start(&self, claim: Claim, asked: Instant) {
+        count(&claim);
         let slot = self.slots.take(claim.lane);
         let held = self.heart.hold(&claim.lease, asked);
         let perform = self.perform.clone();
@@ -158,5 +160,16 @@ impl<P: Perform> Claimer<P> {
             perform.perform(claim, held).await;
             drop(slot);
         });
+    }
+}
+
+fn count(claim: &Claim) {
+    let (lane, kind) = (claim.lane.name(), claim.job.spec.options.kind().name());
+    metrics::CLAIMS.add(1, &[lane, kind]);
+    if claim.tries == 1
+        && let Some(started_at) = claim.job.state.started_at()
+    {
+        let waited = started_at.since(claim.job.created_at);
+        metrics::WAIT_SECONDS.observe(waited.as_secs_f64(), &[lane]);
     }
 }

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::heart::Attempt;
 use crate::clock::Clock;
 use crate::id::TaskId;
+use crate::metrics;
 use crate::store::{Beat, Lease};
 use crate::task::{Failure, StageKind, Stages};
 
@@ -95,7 +96,9 @@ impl Hold {
     /// Tells the work to stop; the first reason stands.
     pub fn interrupt(&self, why: Interrupt) {
         // A second reason changes nothing: the work is already on its way out.
-        let _kept = self.interrupt.set(why);
+        if self.interrupt.set(why).is_ok() && why == Interrupt::Lost {
+            metrics::LEASES_LOST.add(1, &[]);
+        }
         self.stop.cancel();
     }
 

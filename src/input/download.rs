@@ -18,6 +18,7 @@ use super::file::{Known, Stored};
 use super::{FetchError, Fetcher, InputFile, Origin};
 use crate::clock::{Clock, Timestamp};
 use crate::job::InputUrl;
+use crate::metrics;
 use crate::task::{ErrorKind, Failure};
 
 /// How many bytes of files are kept before those that nobody holds are removed early.
@@ -231,6 +232,7 @@ impl Shared {
             is_same(download) && wanted_since <= download.started_at && !download.is_lost()
         };
         if let Some(download) = table.downloads.iter_mut().find(fresh) {
+            metrics::INPUT_USES.add(1, &["hit"]);
             download.seats += 1;
             let found = match &download.state {
                 State::Running { news, .. } => Found::Running(news.clone()),
@@ -238,6 +240,7 @@ impl Shared {
             };
             return (found, Seat { id: download.id, shared: self.clone() });
         }
+        metrics::INPUT_USES.add(1, &["miss"]);
         let (news, seat) = self.begin(&mut table, origin);
         // Whoever could use an older file of this URL can use the new one.
         let stale = table.take(|download| is_same(download) && download.is_idle());
@@ -287,6 +290,7 @@ impl Shared {
         };
         let ended = ended.map(|fetched| {
             let size_bytes = fetched.size_bytes;
+            metrics::INPUT_BYTES.add(size_bytes, &[]);
             Arc::new(Stored {
                 path,
                 size_bytes,

@@ -15,6 +15,7 @@ use tracing::Instrument as _;
 use super::problem::render;
 use super::{AppState, Problem};
 use crate::id::{RequestId, fresh};
+use crate::metrics;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -26,10 +27,12 @@ pub(super) async fn wrap(State(state): State<AppState>, request: Request, next: 
     let began = Instant::now();
     let id = request_id(&request, &state);
     let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str);
-    let span = tracing::info_span!("request", request.id = id, method = %request.method(), route);
+    let (route, method) = (route.to_owned(), request.method().clone());
+    let span = tracing::info_span!("request", request.id = id, %method, route);
     let response = next.run(request).instrument(span.clone()).await;
     let (mut response, problem) = render(response, &id);
     span.in_scope(|| log(response.status(), problem.as_ref(), began.elapsed()));
+    count(&method, &route, response.status(), began.elapsed());
     if let Ok(id) = HeaderValue::try_from(id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
@@ -51,6 +54,22 @@ fn request_id(request: &Request, state: &AppState) -> String {
 fn is_harmless(id: &str) -> bool {
     (1..=MAX_ID_LEN).contains(&id.len())
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
+
+/// Only routes and methods that there are: what a stranger makes up counts as one.
+fn count(method: &Method, route: &str, status: StatusCode, took: Duration) {
+    let method = match *method {
+        Method::GET
+        | Method::HEAD
+        | Method::POST
+        | Method::PUT
+        | Method::PATCH
+        | Method::DELETE
+        | Method::OPTIONS => method.as_str(),
+        _ => "other",
+    };
+    metrics::HTTP_REQUESTS.add(1, &[route, method, status.as_str()]);
+    metrics::HTTP_SECONDS.observe(took.as_secs_f64(), &[route]);
 }
 
 fn log(status: StatusCode, problem: Option<&Problem>, duration: Duration) {

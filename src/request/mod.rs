@@ -24,6 +24,7 @@ mod kept;
 mod keys;
 mod list;
 mod may;
+mod metrics;
 mod openapi;
 mod peer;
 mod problem;

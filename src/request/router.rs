@@ -11,12 +11,22 @@ use super::events::Seats;
 use super::openapi::{self, Contract};
 use super::{
     AppState, auth, batches, connections, cors, deliveries, envelope, events, files, health, jobs,
-    keys, process, provider, tasks, tus, upload,
+    keys, metrics, process, provider, tasks, tus, upload,
 };
 
 /// The routes by which a platform asks how a process does that answers nothing else.
 pub fn health_router(state: AppState) -> Router {
-    Router::from(platform()).fallback(envelope::no_route).with_state(state)
+    Router::from(platform().merge(counted(&state)))
+        .fallback(envelope::no_route)
+        .layer(from_fn_with_state(state.clone(), envelope::wrap))
+        .with_state(state)
+}
+
+/// Whoever watches over the server.
+fn counted(state: &AppState) -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(metrics::show).layer(Extension(metrics::LastLook::default())))
+        .route_layer(from_fn_with_state(state.clone(), auth::require))
 }
 
 /// The platform that runs the server.
@@ -78,6 +88,7 @@ pub fn router(state: AppState) -> Router {
         .merge(holders_of_links)
         .merge(providers)
         .merge(platform())
+        .merge(counted(&state))
         .merge(readers)
         .layer(from_fn_with_state(state.clone(), envelope::limit_time))
         .merge(senders)

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep};
 use super::schedule::{Reply, decide, retry_after};
 use super::{Limits, Message, Secrets};
 use crate::clock::{Clock, Timestamp};
+use crate::metrics;
 use crate::outbound::{Answer, Client, MAX_ANSWER_BYTES, OutboundError};
 use crate::output::Links;
 use crate::store::{
@@ -85,6 +86,7 @@ impl Post {
         });
         let outcome = decide(reply, due.tries, due.failing_since, now, (self.chance)());
         tell(due, &seen, duration_ms, outcome);
+        count(&seen, begun.elapsed(), outcome);
         let record = record(seen, at, duration_ms);
         SettleDelivery { id: due.id, attempt: due.attempt, record, outcome }
     }
@@ -187,6 +189,27 @@ fn tell(
         retry_in_secs,
         "{message}"
     );
+}
+
+fn count(seen: &Result<Answer, Silence>, took: Duration, outcome: AttemptOutcome) {
+    let outcome = match outcome {
+        AttemptOutcome::Delivered => "delivered",
+        AttemptOutcome::RetryIn(_) => "retried",
+        AttemptOutcome::Failed => "failed",
+        AttemptOutcome::Disable => "disabled",
+    };
+    let answer = match seen {
+        Ok(answer) => match answer.status / 100 {
+            1 => "1xx",
+            2 => "2xx",
+            3 => "3xx",
+            4 => "4xx",
+            _ => "5xx",
+        },
+        Err(silence) => silence.class(),
+    };
+    metrics::WEBHOOK_ATTEMPTS.add(1, &[outcome, answer]);
+    metrics::WEBHOOK_SECONDS.observe(took.as_secs_f64(), &[outcome]);
 }
 
 #[cfg(test)]

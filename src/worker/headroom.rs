@@ -10,6 +10,8 @@ use std::sync::Mutex;
 
 use bytesize::ByteSize;
 
+use crate::metrics;
+
 /// What must be free before a task is claimed.
 #[derive(Debug)]
 pub struct Headroom {
@@ -68,9 +70,15 @@ impl Headroom {
     #[must_use]
     pub fn shortage(&self) -> Option<Resource> {
         let lacks = |free: Option<u64>, min: u64| min > 0 && free.is_some_and(|free| free < min);
-        if lacks(free_disk_bytes(&self.folder), self.min_disk_bytes) {
+        let (disk, memory) = (free_disk_bytes(&self.folder), free_memory_bytes());
+        for (gauge, free) in [(metrics::DISK_FREE, disk), (metrics::MEMORY_FREE, memory)] {
+            if let Some(free) = free {
+                gauge.set(free as f64, &[]);
+            }
+        }
+        if lacks(disk, self.min_disk_bytes) {
             Some(Resource::Disk)
-        } else if lacks(free_memory_bytes(), self.min_memory_bytes) {
+        } else if lacks(memory, self.min_memory_bytes) {
             Some(Resource::Memory)
         } else {
             None

@@ -4,6 +4,7 @@
 //! store nor lease, and is the same that the one-shot commands run.
 
 mod buckets;
+mod ending;
 mod engine;
 mod failure;
 mod headroom;
@@ -27,11 +28,13 @@ use crate::claim::{Held, Interrupt, Perform, persist};
 use crate::clock::Clock;
 use crate::input::{Downloads, InputFile, Origin};
 use crate::job::{File, Job, Kept, ObjectUrl, Options};
+use crate::metrics;
 use crate::output::{Links, Storage, Stored};
 use crate::package::{KEY_BYTES, KEY_FILE};
-use crate::store::{Claim, Lease, Published, Settled, Store, StoreResult};
+use crate::store::{Claim, Lease, Published, Store, StoreResult};
 use crate::task::{Failure, RetryPolicy, StageKind};
 use crate::upload::Uploads;
+use ending::Ending;
 use here::Here;
 
 use told::{copy_name, summed, told};
@@ -85,14 +88,21 @@ impl Perform for Worker {
         let kind = claim.job.spec.options.kind();
         let begun = self.clock.now();
         tracing::info!(kind = kind.name(), "task claimed");
+        let at_work = metrics::TASKS_AT_WORK.hold(&[kind.name()]);
         let outcome = self.work(&claim, &held).await;
         let settled = self.settle(&claim, &held, outcome).await;
-        let duration_ms = self.clock.now().since(begun).as_millis() as u64;
+        drop(at_work);
+        let took = self.clock.now().since(begun);
+        let duration_ms = took.as_millis() as u64;
         match settled {
-            Ok(Settled::Done) => tracing::info!(duration_ms, "task settled"),
-            Ok(Settled::Lost) => {
-                tracing::warn!(duration_ms, "the lease was lost; another attempt goes on");
-                self.discard(&claim.lease).await;
+            Ok(ending) => {
+                ending::count(kind, ending, took, &held.stages());
+                if ending == Ending::Lost {
+                    tracing::warn!(duration_ms, "the lease was lost; another attempt goes on");
+                    self.discard(&claim.lease).await;
+                } else {
+                    tracing::info!(duration_ms, outcome = ending.name(), "task settled");
+                }
             }
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
@@ -147,13 +157,17 @@ impl Worker {
         held.begin(StageKind::Encode(options.kind()));
         let report = |percent| held.advance(percent);
         let from = Ingredients { input: &input, facts: &facts, subtitles: subtitles.as_ref() };
+        let begun = self.clock.now();
         let made = self.engine.make(options, &from, room.path(), report, held.stop()).await?;
+        ending::count_speed(options.kind(), &made, self.clock.now().since(begun));
 
         held.begin(StageKind::Export);
         let publish = self.publish_all(claim, held, &made);
         let published =
             held.stop().run_until_cancelled(publish).await.ok_or(WorkError::Stopped)??;
         held.succeed();
+        let bytes = published.iter().map(|published| published.file.filesize).sum();
+        metrics::OUTPUT_BYTES.add(bytes, &[options.kind().name()]);
         Ok(published)
     }
 
@@ -253,21 +267,27 @@ impl Worker {
         claim: &Claim,
         held: &Held,
         outcome: Result<Vec<Published>, WorkError>,
-    ) -> StoreResult<Settled> {
+    ) -> StoreResult<Ending> {
         let lease = &claim.lease;
-        match (outcome, held.interrupted()) {
+        let (ending, settled) = match (outcome, held.interrupted()) {
             (Ok(outputs), _) => {
                 let finish = || self.store.finish(lease, held.stages(), outputs.clone());
-                persist(finish).await
+                (Ending::Succeeded, persist(finish).await?)
             }
-            (Err(_), Some(Interrupt::Lost)) => Ok(Settled::Lost),
-            (Err(_), Some(Interrupt::Shutdown)) => persist(|| self.store.hand_back(lease)).await,
+            (Err(_), Some(Interrupt::Lost)) => return Ok(Ending::Lost),
+            (Err(_), Some(Interrupt::Shutdown)) => {
+                (Ending::HandedBack, persist(|| self.store.hand_back(lease)).await?)
+            }
             (Err(_), Some(Interrupt::Cancelled)) => {
                 held.cancel();
-                persist(|| self.store.end_cancelled(lease, held.stages())).await
+                let end = || self.store.end_cancelled(lease, held.stages());
+                (Ending::Cancelled, persist(end).await?)
             }
-            (Err(error), None) => self.settle_failure(claim, held, &error.into_failure()).await,
-        }
+            (Err(error), None) => {
+                return self.settle_failure(claim, held, &error.into_failure()).await;
+            }
+        };
+        Ok(ending.unless_lost(settled))
     }
 
     async fn settle_failure(
@@ -275,12 +295,14 @@ impl Worker {
         claim: &Claim,
         held: &Held,
         failure: &Failure,
-    ) -> StoreResult<Settled> {
+    ) -> StoreResult<Ending> {
         let next = self.retries.after(failure, claim.tries, rand::random());
         tracing::warn!(error.kind = failure.kind.name(), error = %failure, ?next, "task failed");
+        let kind = claim.job.spec.options.kind();
+        metrics::FAILURES.add(1, &[kind.name(), failure.kind.name()]);
         held.fail(failure);
         let fail = || self.store.fail(&claim.lease, held.stages(), failure.clone(), next);
-        persist(fail).await
+        Ok(Ending::of_failure(next).unless_lost(persist(fail).await?))
     }
 
     /// Removes what a lost attempt has put into storage; nobody refers to it.

@@ -19,3 +19,5 @@ mod compose;
 mod kubernetes;
 
 mod railway;
+
+mod prometheus;

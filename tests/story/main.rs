@@ -11,6 +11,7 @@ mod harness;
 mod hostile;
 mod ittybit;
 mod listener;
+mod metrics;
 mod once;
 mod pipeline;
 mod provider;
