@@ -133,7 +133,7 @@ pub(crate) async fn a_beat_and_a_rescue_at_once_agree_on_who_has_the_task(world:
         let beating = tokio::spawn(async move { beating.beat(&[own]).await });
         let rescued = rescuing.rescue(&reelway::task::RetryPolicy::default(), 0.5).await;
         let replies = beating.await.expect("no panic").expect("replies");
-        match (&replies[..], rescued.expect("an answer")) {
+        match (&replies[..], rescued.expect("an answer").tasks) {
             ([BeatReply::Held], 0) => assert_eq!(world.finish(&claim.lease).await, Settled::Done),
             ([BeatReply::Lost], 1) => assert_eq!(world.finish(&claim.lease).await, Settled::Lost),
             (replies, rescued) => panic!("{replies:?} and {rescued} rescued"),

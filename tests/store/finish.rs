@@ -117,7 +117,7 @@ pub(crate) async fn a_finish_and_a_rescue_at_once_leave_one_of_two_truths(world:
             tokio::spawn(async move { store.rescue(&RetryPolicy::default(), 0.5).await });
         let outputs = vec![made(&claim.lease, "video.mp4")];
         let settled = here.finish(&claim.lease, encoding(100.0), outputs).await;
-        let rescued = rescuing.await.expect("no panic").expect("an answer");
+        let rescued = rescuing.await.expect("no panic").expect("an answer").tasks;
         let is_finished = world.read(id).await.state.status().is_final();
         match (settled.expect("an answer"), rescued) {
             (Settled::Done, 0) => assert!(is_finished && world.shows(&key).await),
