@@ -87,6 +87,13 @@ pub fn fresh<T: StaticType + Default>(now: Timestamp) -> TypeSafeId<T> {
     TypeSafeId::from_uuid(Uuid::new_v7(time))
 }
 
+/// The first id that can be made at `now`: whatever is made from then on sorts after it.
+#[must_use]
+pub fn first_of<T: StaticType + Default>(now: Timestamp) -> TypeSafeId<T> {
+    let millis = u128::from(now.millis().max(0).unsigned_abs());
+    TypeSafeId::from_uuid(Uuid::from_u128(millis << 80))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,5 +113,7 @@ mod tests {
         let early: JobId = fresh(Timestamp::from_millis(1));
         let late: JobId = fresh(Timestamp::from_millis(2));
         assert!(early.to_string() < late.to_string());
+        let first: JobId = first_of(Timestamp::from_millis(2));
+        assert!(early.to_string() < first.to_string() && first.to_string() < late.to_string());
     }
 }

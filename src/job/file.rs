@@ -83,6 +83,15 @@ impl File {
     }
 }
 
+impl File {
+    /// What it takes of this server's storage.
+    #[must_use]
+    pub fn stored_bytes(&self) -> i64 {
+        let is_here = self.delivered_to.is_none() && self.remote_url.is_none();
+        if is_here { i64::try_from(self.filesize).unwrap_or(i64::MAX) } else { 0 }
+    }
+}
+
 /// How loud a file is, by EBU R 128. Silence has a range and nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Loudness {

@@ -8,6 +8,7 @@ mod access;
 mod hints;
 mod list;
 mod model;
+mod overview;
 mod provider;
 pub mod sql;
 mod upload;
@@ -20,18 +21,16 @@ use crate::access::{By, Key, Project};
 use crate::clock::Timestamp;
 use crate::connection::Connection;
 use crate::id::{BatchId, ConnectionId, DeliveryId, JobId, KeyId, TaskId, UploadId, WorkerId};
-use crate::job::{Batch, File, Job};
+use crate::job::{Batch, Counts, File, Job};
 use crate::task::{Failure, Next, RetryPolicy, Stages};
 
 pub use access::{AuditFilter, AuditPage, KEY_USE_GRAIN};
 pub use hints::{Hint, Hints};
 pub use list::{BatchFilter, BatchPage};
 pub use model::{
-    AttemptOutcome, AttemptRecord, Backlog, BacklogRow, Beat, BeatReply, CancelOutcome, Claim,
-    DeletedJob, Delivery, DeliveryFilter, DeliveryState, DueDelivery, EventBody, EventKind,
-    Garbage, Idempotency, JobFilter, JobPage, Lease, Pressure, Published, Rescued, SettleDelivery,
-    Settled, StoreError, StoreResult, Submission, Submitted, Want,
+    AttemptOutcome, AttemptRecord, Backlog, BacklogRow, Beat, BeatReply, CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter, DeliveryState, DueDelivery, EventBody, EventKind, Garbage, Idempotency, JobFilter, JobPage, Lease, Pressure, Published, Rescued, Search, SettleDelivery, Settled, StoreError, StoreResult, Submission, Submitted, Want,
 };
+pub use overview::{Attempt, COUNTED, Destination, Usage, WorkerReport, WorkerSeen};
 pub use provider::{Asked, HandOver, Heard, Overdue, Standing, Unwanted, Word};
 pub use upload::{AppendUpload, Appended, Upload, UploadPart};
 
@@ -293,6 +292,29 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Sends again every failed or held delivery of a project made since `since`; returns how
     /// many.
     async fn replay_failed(&self, project: &Project, since: Timestamp) -> StoreResult<u64>;
+
+    // ---- overview: what people look at -------------------------------------------------------
+
+    /// The last attempts at a job, first to last.
+    async fn attempts(&self, project: &Project, job: JobId) -> StoreResult<Vec<Attempt>>;
+
+    /// Writes down that a process is there; one that says nothing for a day is forgotten.
+    async fn report_worker(&self, report: &WorkerReport) -> StoreResult<()>;
+
+    /// The processes that have been seen, first to last.
+    async fn workers(&self) -> StoreResult<Vec<WorkerSeen>>;
+
+    /// Where webhooks of a project go: first what is disabled, then what fails, a hundred at most.
+    async fn destinations(&self, project: &Project) -> StoreResult<Vec<Destination>>;
+
+    /// A delivery with what it tells, as it would be sent now.
+    async fn pushed(&self, project: &Project, id: DeliveryId) -> StoreResult<Option<DueDelivery>>;
+
+    /// What is kept in storage, of all projects.
+    async fn usage(&self) -> StoreResult<Usage>;
+
+    /// How the jobs of a project made since then stand, each status up to [`COUNTED`].
+    async fn tally(&self, project: &Project, since: Timestamp) -> StoreResult<Counts>;
 
     // ---- housekeeping -----------------------------------------------------------------------
 

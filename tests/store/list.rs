@@ -7,7 +7,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use reelway::id::{BatchId, JobId, fresh};
 use reelway::job::{Job, Kind, Status};
-use reelway::store::{JobFilter, Store};
+use reelway::store::{JobFilter, Search, Store};
 
 use crate::fixture::together;
 use crate::world::{MANY, NOW, OURS, World};
@@ -34,6 +34,12 @@ fn expected(all: &[Job], filter: &JobFilter) -> (Vec<JobId>, bool) {
         .iter()
         .filter(|job| filter.kind.is_none_or(|kind| job.spec.options.kind() == kind))
         .filter(|job| filter.status.is_none_or(|status| job.state.status() == status))
+        .filter(|job| filter.ids.is_empty() || filter.ids.contains(&job.id))
+        .filter(|job| {
+            let search = filter.input_has.as_ref();
+            search
+                .is_none_or(|search| job.spec.input.as_str().contains(&search.text.to_lowercase()))
+        })
         .filter(|job| filter.input.as_ref().is_none_or(|input| job.spec.input.as_str() == input))
         .filter(|job| filter.batch_id.is_none_or(|batch| job.batch_id == Some(batch)))
         .map(|job| job.id)
@@ -84,12 +90,39 @@ pub(crate) async fn every_filter_with_every_cursor_leaves_what_it_names(world: W
         limit: 100,
         ..JobFilter::default()
     }));
+    let some = [all[1].id, all[3].id, all[5].id].to_vec();
+    filters.push(JobFilter { ids: some, limit: 100, ..JobFilter::default() });
+    let search = Search { text: "COM/B".to_owned(), at_most: 100 };
+    filters.push(JobFilter { input_has: Some(search), limit: 100, ..JobFilter::default() });
     vary(&mut filters, cursors, |f, (after, before)| (f.after, f.before) = (after, before));
     vary(&mut filters, [false, true], |f, ascending| f.ascending = ascending);
     vary(&mut filters, [2, 100], |f, limit| f.limit = limit);
     for filter in &filters {
         assert_eq!(page(&world, filter).await, expected(&all, filter), "{filter:?}");
     }
+}
+
+pub(crate) async fn a_search_finds_a_part_of_the_input_and_ends_after_so_many_jobs(world: World) {
+    let first = world.job().input("https://cdn.example.com/HOLIDAY%20one.mp4").submit().await;
+    let mut others = Vec::new();
+    for _ in 0..5 {
+        others.push(world.job().input(A).submit().await.id);
+    }
+    let search = |after| JobFilter {
+        input_has: Some(Search { text: "holiday%20".to_owned(), at_most: 3 }),
+        after,
+        limit: 10,
+        ..JobFilter::default()
+    };
+    let found = world.store.jobs(OURS, &search(None)).await.expect("a page");
+    assert_eq!((found.jobs.len(), found.has_more), (0, false));
+    // Of the six, newest first, it has looked through three and says which is the last of them.
+    assert!(found.looked_back_to.is_some_and(|id| others.contains(&id)));
+    let found = world.store.jobs(OURS, &search(found.looked_back_to)).await.expect("a page");
+    let ids: Vec<JobId> = found.jobs.iter().map(|job| job.id).collect();
+    assert_eq!((ids, found.looked_back_to), (vec![first.id], None));
+    let all = JobFilter { limit: 2, ..JobFilter::default() };
+    assert_eq!(world.store.jobs(OURS, &all).await.expect("a page").looked_back_to, None);
 }
 
 /// Every filter with every value.

@@ -49,6 +49,7 @@ mod provider;
 
 // output
 mod output;
+mod overview;
 
 // webhook
 mod delivery_claim;

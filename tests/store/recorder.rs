@@ -9,13 +9,9 @@ use reelway::access::{By, Key, Project};
 use reelway::clock::Timestamp;
 use reelway::connection::Connection;
 use reelway::id::{BatchId, ConnectionId, DeliveryId, JobId, KeyId, TaskId, UploadId, WorkerId};
-use reelway::job::{Batch, File, Job};
+use reelway::job::{Batch, Counts, File, Job};
 use reelway::store::{
-    AppendUpload, Appended, Asked, AuditFilter, AuditPage, Backlog, BatchFilter, BatchPage, Beat,
-    BeatReply, CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter, DueDelivery, Garbage,
-    HandOver, Heard, Hints, Idempotency, JobFilter, JobPage, Lease, Overdue, Pressure, Published,
-    Rescued, SettleDelivery, Settled, Store, StoreResult, Submission, Submitted, Upload,
-    UploadPart, Want, Word,
+    AppendUpload, Appended, Asked, Attempt, AuditFilter, AuditPage, Backlog, BatchFilter, BatchPage, Beat, BeatReply, CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter, Destination, DueDelivery, Garbage, HandOver, Heard, Hints, Idempotency, JobFilter, JobPage, Lease, Overdue, Pressure, Published, Rescued, SettleDelivery, Settled, Store, StoreResult, Submission, Submitted, Upload, UploadPart, Usage, Want, Word, WorkerReport, WorkerSeen,
 };
 use reelway::task::{Failure, Next, RetryPolicy, Stages};
 
@@ -362,6 +358,41 @@ impl Store for Recorder {
     async fn replay_failed(&self, project: &Project, since: Timestamp) -> StoreResult<u64> {
         self.verbs.note("replay_failed");
         self.store.replay_failed(project, since).await
+    }
+
+    async fn attempts(&self, project: &Project, job: JobId) -> StoreResult<Vec<Attempt>> {
+        self.verbs.note("attempts");
+        self.store.attempts(project, job).await
+    }
+
+    async fn report_worker(&self, report: &WorkerReport) -> StoreResult<()> {
+        self.verbs.note("report_worker");
+        self.store.report_worker(report).await
+    }
+
+    async fn workers(&self) -> StoreResult<Vec<WorkerSeen>> {
+        self.verbs.note("workers");
+        self.store.workers().await
+    }
+
+    async fn destinations(&self, project: &Project) -> StoreResult<Vec<Destination>> {
+        self.verbs.note("destinations");
+        self.store.destinations(project).await
+    }
+
+    async fn pushed(&self, project: &Project, id: DeliveryId) -> StoreResult<Option<DueDelivery>> {
+        self.verbs.note("pushed");
+        self.store.pushed(project, id).await
+    }
+
+    async fn usage(&self) -> StoreResult<Usage> {
+        self.verbs.note("usage");
+        self.store.usage().await
+    }
+
+    async fn tally(&self, project: &Project, since: Timestamp) -> StoreResult<Counts> {
+        self.verbs.note("tally");
+        self.store.tally(project, since).await
     }
 
     async fn secret(&self, name: &str, fresh: &str) -> StoreResult<String> {

@@ -29,7 +29,15 @@ macro_rules! behaviours {
                 two_bodies_at_once_with_one_key_make_one_job,
                 a_key_that_was_tidied_away_can_be_used_again,
             }
+            overview {
+                every_attempt_is_kept_with_its_worker_and_its_stages,
+                workers_are_seen_with_what_they_have_in_their_hands,
+                destinations_tell_how_they_have_been_doing,
+                storage_is_summed_up_and_jobs_are_tallied,
+                what_people_look_at_is_of_one_project,
+            }
             list {
+                a_search_finds_a_part_of_the_input_and_ends_after_so_many_jobs,
                 every_filter_with_every_cursor_leaves_what_it_names,
                 every_status_can_be_asked_for,
                 pages_walk_forth_and_back_in_both_orders,

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::SqlStore;
 use super::database::{Transaction, Turn};
 use super::held::Held;
+use super::overview;
 use super::row::{parse, save_job, to_json};
 use super::statement::{Statement, sql};
 use crate::clock::Timestamp;
@@ -190,6 +191,7 @@ async fn take(
     .execute(tx)
     .await?;
     save_job(tx, &held.stored).await?;
+    overview::begin_attempt(tx, held.task(), worker, now).await?;
     let job = held.stored.job;
     Ok(Claim { lease: Lease { task: id, job: job.id, worker, attempt }, job, lane, tries })
 }

@@ -120,7 +120,12 @@ async fn take(tx: &mut Transaction, id: &str, lease_until: Timestamp) -> StoreRe
     .bind(lease_until)
     .execute(tx)
     .await?;
-    let row = sql("
+    let row = due_row(tx, id).await?;
+    row.ok_or(StoreError::Database(sqlx::Error::RowNotFound))?.read(id)
+}
+
+async fn due_row(tx: &mut Transaction, id: &str) -> StoreResult<Option<DueRow>> {
+    sql("
         select
             deliveries.event_id, events.kind, events.seq, events.body, deliveries.url,
             deliveries.attempt, deliveries.tries, destinations.failing_since
@@ -131,8 +136,24 @@ async fn take(tx: &mut Transaction, id: &str, lease_until: Timestamp) -> StoreRe
         ")
     .bind(id)
     .row::<DueRow>(tx)
-    .await?;
-    row.ok_or(StoreError::Database(sqlx::Error::RowNotFound))?.read(id)
+    .await
+}
+
+/// A delivery with what it tells, for people to look at.
+pub(super) async fn pushed(
+    store: &SqlStore,
+    project: &Project,
+    id: DeliveryId,
+) -> StoreResult<Option<DueDelivery>> {
+    let mut tx = store.read().await?;
+    let id = id.to_string();
+    let own = sql("select id from deliveries where id = $1 and project = $2");
+    let own = own.bind(id.as_str()).bind(project.as_str()).value::<String>(&mut tx).await?;
+    if own.is_none() {
+        return Ok(None);
+    }
+    let row = due_row(&mut tx, &id).await?;
+    row.map(|row| row.read(&id)).transpose()
 }
 
 impl DueRow {

@@ -8,6 +8,7 @@ use super::database::Transaction;
 use super::event;
 use super::held::{Fence, Held};
 use super::keep::doom;
+use super::overview;
 use super::row::{save_job, to_json};
 use super::statement::sql;
 use crate::clock::Timestamp;
@@ -122,6 +123,7 @@ pub(super) async fn end_attempt(
     if !held.let_go(tx).await? {
         return Ok(None);
     }
+    overview::end_attempt(tx, held.task(), now).await?;
     if outputs.is_empty() {
         doom(tx, &held.prefix(), doomed_at).await?;
     }
@@ -197,14 +199,15 @@ pub(super) async fn publish(
 ) -> StoreResult<()> {
     for (position, Published { file, url }) in (0_i64..).zip(outputs) {
         sql("
-            insert into outputs (key, job_id, position, file, url)
-            values ($1, $2, $3, $4, $5)
+            insert into outputs (key, job_id, position, file, url, stored_bytes)
+            values ($1, $2, $3, $4, $5, $6)
             ")
         .bind(file.key.clone())
         .bind(job.id.to_string())
         .bind(position)
         .bind(to_json(file)?)
         .bind(url.clone())
+        .bind(file.stored_bytes())
         .execute(tx)
         .await?;
     }

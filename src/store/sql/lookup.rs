@@ -52,20 +52,60 @@ pub(super) async fn jobs(
         ascending: filter.ascending,
         limit: filter.limit,
     };
-    let rows: Vec<String> = page(project, filter, &cursor).values(&mut tx).await?;
+    let end = search_end(&mut tx, project, filter, &cursor).await?;
+    let rows: Vec<String> = page(project, filter, &cursor, end.as_deref()).values(&mut tx).await?;
     let (rows, has_more) = turned(rows, &cursor);
     let mut ids = Vec::with_capacity(rows.len());
     for row in &rows {
         ids.push(parse(row, "jobs", "id", row)?);
     }
     let jobs = load(&mut tx, &ids).await?;
-    Ok(JobPage { jobs: jobs.into_iter().map(|stored| stored.job).collect(), has_more })
+    let looked_back_to = match end.filter(|_| !has_more) {
+        Some(end) => Some(parse(&end, "jobs", "id", &end)?),
+        None => None,
+    };
+    let jobs = jobs.into_iter().map(|stored| stored.job).collect();
+    Ok(JobPage { jobs, has_more, looked_back_to })
 }
 
-/// The ids of a page.
-fn page(project: &Project, filter: &JobFilter, cursor: &Cursor) -> Statement {
+/// The job at which a search for a text ends; none when it comes to the end of the list before. The
+/// key's index alone tells.
+async fn search_end(
+    tx: &mut Transaction,
+    project: &Project,
+    filter: &JobFilter,
+    cursor: &Cursor,
+) -> StoreResult<Option<String>> {
+    let Some(search) = &filter.input_has else { return Ok(None) };
+    let cursor = Cursor { limit: 0, ..cursor.clone() };
+    let of_project = Statement::begin("select id from jobs where true")
+        .push_bind(" and project = ", project.as_str());
+    cursor
+        .push_to(of_project)
+        .push_bind(" offset ", i64::from(search.at_most))
+        .value(tx)
+        .await
+}
+
+/// The ids of a page, of jobs up to `end`.
+fn page(
+    project: &Project,
+    filter: &JobFilter,
+    cursor: &Cursor,
+    end: Option<&str>,
+) -> Statement {
     let mut page = Statement::begin("select id from jobs where deleted_at is null")
         .push_bind(" and project = ", project.as_str());
+    if !filter.ids.is_empty() {
+        let ids: Vec<String> = filter.ids.iter().map(ToString::to_string).collect();
+        page = page.push_bind(" and id in list(", ids).push(")");
+    }
+    if let Some(search) = &filter.input_has {
+        page = page.push_has("input", search.text.to_ascii_lowercase());
+    }
+    if let Some(end) = end {
+        page = page.push_bind(if cursor.goes_up() { " and id <= " } else { " and id >= " }, end);
+    }
     if let Some(kind) = filter.kind {
         page = page.push_bind(" and kind = ", kind.name());
     }
@@ -82,6 +122,7 @@ fn page(project: &Project, filter: &JobFilter, cursor: &Cursor) -> Statement {
 }
 
 /// Where in a list, by ids, a page is.
+#[derive(Clone)]
 pub(super) struct Cursor {
     pub(super) after: Option<String>,
     pub(super) before: Option<String>,
@@ -93,6 +134,11 @@ impl Cursor {
     /// A page before a cursor is read from the cursor outwards and turned round afterwards.
     const fn is_backwards(&self) -> bool {
         self.before.is_some() && self.after.is_none()
+    }
+
+    /// Whether the page is read from smaller ids to larger ones.
+    const fn goes_up(&self) -> bool {
+        self.ascending != self.is_backwards()
     }
 
     /// Ends a statement that selects ids: those of the page and one more, from which it is seen
@@ -110,8 +156,7 @@ impl Cursor {
         if let Some(before) = &self.before {
             page = page.push_bind(ahead, before.clone());
         }
-        let descending = self.ascending == self.is_backwards();
-        page.push(if descending { " order by id desc" } else { " order by id asc" })
+        page.push(if self.goes_up() { " order by id asc" } else { " order by id desc" })
             .push_bind(" limit ", i64::from(self.limit) + 1)
     }
 }

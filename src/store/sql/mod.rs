@@ -18,6 +18,7 @@ mod event;
 mod held;
 mod keep;
 mod lookup;
+mod overview;
 mod postgres;
 mod rescue;
 mod retention;
@@ -37,17 +38,13 @@ use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
 use super::{
-    AppendUpload, Appended, Asked, AuditFilter, AuditPage, Backlog, BatchFilter, BatchPage, Beat,
-    BeatReply, CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter, DueDelivery, Garbage,
-    HandOver, Heard, Hints, Idempotency, JobFilter, JobPage, Lease, Overdue, Pressure, Published,
-    Rescued, SettleDelivery, Settled, Store, StoreError, StoreResult, Submission, Submitted,
-    Upload, UploadPart, Want, Word,
+    AppendUpload, Appended, Asked, Attempt, AuditFilter, AuditPage, Backlog, BatchFilter, BatchPage, Beat, BeatReply, CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter, Destination, DueDelivery, Garbage, HandOver, Heard, Hints, Idempotency, JobFilter, JobPage, Lease, Overdue, Pressure, Published, Rescued, SettleDelivery, Settled, Store, StoreError, StoreResult, Submission, Submitted, Upload, UploadPart, Usage, Want, Word, WorkerReport, WorkerSeen,
 };
 use crate::access::{By, Key, Project};
 use crate::clock::{Clock, Timestamp};
 use crate::connection::Connection;
 use crate::id::{BatchId, ConnectionId, DeliveryId, JobId, KeyId, TaskId, UploadId, WorkerId};
-use crate::job::{Batch, File, Job};
+use crate::job::{Batch, Counts, File, Job};
 use crate::task::{Failure, Next, RetryPolicy, Stages};
 use database::{Database, StoreClock, Transaction};
 
@@ -401,6 +398,34 @@ impl Store for SqlStore {
 
     async fn replay_failed(&self, project: &Project, since: Timestamp) -> StoreResult<u64> {
         self.run(|| delivery::replay_failed(self, project, since)).await
+    }
+
+    async fn attempts(&self, project: &Project, job: JobId) -> StoreResult<Vec<Attempt>> {
+        self.run(|| overview::attempts(self, project, job)).await
+    }
+
+    async fn report_worker(&self, report: &WorkerReport) -> StoreResult<()> {
+        self.run(|| overview::report_worker(self, report)).await
+    }
+
+    async fn workers(&self) -> StoreResult<Vec<WorkerSeen>> {
+        self.run(|| overview::workers(self)).await
+    }
+
+    async fn destinations(&self, project: &Project) -> StoreResult<Vec<Destination>> {
+        self.run(|| overview::destinations(self, project)).await
+    }
+
+    async fn pushed(&self, project: &Project, id: DeliveryId) -> StoreResult<Option<DueDelivery>> {
+        self.run(|| delivery::pushed(self, project, id)).await
+    }
+
+    async fn usage(&self) -> StoreResult<Usage> {
+        self.run(|| overview::usage(self)).await
+    }
+
+    async fn tally(&self, project: &Project, since: Timestamp) -> StoreResult<Counts> {
+        self.run(|| overview::tally(self, project, since)).await
     }
 
     async fn secret(&self, name: &str, fresh: &str) -> StoreResult<String> {

@@ -91,6 +91,17 @@ impl Statement {
         self.bind(input)
     }
 
+    /// One more piece that says whether a column has a text in it; the text has no capital letters
+    /// from A to Z, and the column's are taken for small ones.
+    ///
+    /// differs from postgres: each has a function of its own for it.
+    pub(super) fn push_has(mut self, column: &str, text: String) -> Self {
+        let number = self.parameters.len() + 1;
+        self.sqlite.push(&format!(" and instr(lower({column}), ${number}) > 0"));
+        self.postgres.push(&format!(" and strpos(lower({column} collate \"C\"), ${number}) > 0"));
+        self.bind(text)
+    }
+
     /// Takes its rows for this transaction alone and passes over those that another has taken.
     /// A SQLite transaction has the only writer: there is nobody to pass over.
     pub(super) fn skip_locked(mut self) -> Self {

@@ -9,14 +9,10 @@ use reelway::access::{By, Key, Project};
 use reelway::clock::Timestamp;
 use reelway::connection::Connection;
 use reelway::id::{BatchId, ConnectionId, DeliveryId, JobId, KeyId, TaskId, UploadId, WorkerId};
-use reelway::job::{Batch, File, Job};
+use reelway::job::{Batch, Counts, File, Job};
 use reelway::store::sql::SqlStore;
 use reelway::store::{
-    AppendUpload, Appended, Asked, AuditFilter, AuditPage, Backlog, BatchFilter, BatchPage, Beat,
-    BeatReply, CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter, DueDelivery, Garbage,
-    HandOver, Heard, Hints, Idempotency, JobFilter, JobPage, Lease, Overdue, Pressure, Published,
-    Rescued, SettleDelivery, Settled, Store, StoreError, StoreResult, Submission, Submitted,
-    Upload, UploadPart, Want, Word,
+    AppendUpload, Appended, Asked, Attempt, AuditFilter, AuditPage, Backlog, BatchFilter, BatchPage, Beat, BeatReply, CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter, Destination, DueDelivery, Garbage, HandOver, Heard, Hints, Idempotency, JobFilter, JobPage, Lease, Overdue, Pressure, Published, Rescued, SettleDelivery, Settled, Store, StoreError, StoreResult, Submission, Submitted, Upload, UploadPart, Usage, Want, Word, WorkerReport, WorkerSeen,
 };
 use reelway::task::{Failure, Next, RetryPolicy, Stages};
 use tokio::sync::watch;
@@ -297,6 +293,27 @@ impl Store for Away {
     }
     async fn replay_failed(&self, project: &Project, since: Timestamp) -> StoreResult<u64> {
         self.there()?.replay_failed(project, since).await
+    }
+    async fn attempts(&self, project: &Project, job: JobId) -> StoreResult<Vec<Attempt>> {
+        self.there()?.attempts(project, job).await
+    }
+    async fn report_worker(&self, report: &WorkerReport) -> StoreResult<()> {
+        self.there()?.report_worker(report).await
+    }
+    async fn workers(&self) -> StoreResult<Vec<WorkerSeen>> {
+        self.there()?.workers().await
+    }
+    async fn destinations(&self, project: &Project) -> StoreResult<Vec<Destination>> {
+        self.there()?.destinations(project).await
+    }
+    async fn pushed(&self, project: &Project, id: DeliveryId) -> StoreResult<Option<DueDelivery>> {
+        self.there()?.pushed(project, id).await
+    }
+    async fn usage(&self) -> StoreResult<Usage> {
+        self.there()?.usage().await
+    }
+    async fn tally(&self, project: &Project, since: Timestamp) -> StoreResult<Counts> {
+        self.there()?.tally(project, since).await
     }
     async fn secret(&self, name: &str, fresh: &str) -> StoreResult<String> {
         self.there()?.secret(name, fresh).await
