@@ -17,7 +17,7 @@ use crate::job::plan::Step;
 use crate::output::Stored;
 use crate::package::{KEY_BYTES, KEY_FILE};
 use crate::task::StageKind;
-use crate::worker::{Engine, Ingredients, WorkError};
+use crate::worker::{Engine, Ingredients, Told, WorkError};
 
 /// Makes one output of one input, with no database and no queue.
 #[derive(Debug)]
@@ -81,7 +81,11 @@ impl Once {
             }
             None => None,
         };
-        let on_progress = |percent| report(encode, percent);
+        let on_progress = |told: Told<'_>| {
+            if let Told::Percent(percent) = told {
+                report(encode, percent);
+            }
+        };
         let from = Ingredients { input: &input, facts: &facts, subtitles: subtitles.as_ref() };
         let made = self.engine.make(options, &from, &scratch, on_progress, stop).await?;
         let told = made.into_iter().map(|made| {

@@ -72,6 +72,11 @@ impl Hold {
         lock(&self.stages).advance(percent);
     }
 
+    /// Something about the present stage, for a person.
+    pub fn note(&self, text: String) {
+        lock(&self.stages).note(text);
+    }
+
     /// The last stage has ended well.
     pub fn succeed(&self) {
         lock(&self.stages).succeed(self.clock.now());

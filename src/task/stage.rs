@@ -74,7 +74,14 @@ pub struct Stage {
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamp>,
+    /// What was seen or done, for a person: the input's facts, the commands that ran.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
+
+/// How many notes a stage has at most, and how long one of them is in bytes.
+const MAX_NOTES: usize = 20;
+const MAX_NOTE_BYTES: usize = 4 << 10;
 
 /// The stages of one attempt, in the order in which they began; at most the last one is open.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -93,7 +100,16 @@ impl Stages {
             failure: None,
             started_at: at,
             finished_at: None,
+            notes: Vec::new(),
         });
+    }
+
+    /// Writes down something about the open stage.
+    pub fn note(&mut self, mut text: String) {
+        text.truncate(text.floor_char_boundary(MAX_NOTE_BYTES));
+        if let Some(stage) = self.open().filter(|stage| stage.notes.len() < MAX_NOTES) {
+            stage.notes.push(text);
+        }
     }
 
     /// Sets the open stage's progress in per cent; never back.

@@ -35,6 +35,15 @@ pub struct Ingredients<'a> {
     pub subtitles: Option<&'a Subtitles>,
 }
 
+/// What the engine tells while it works.
+#[derive(Clone, Copy, Debug)]
+pub enum Told<'a> {
+    /// How far it is, in per cent.
+    Percent(f32),
+    /// What it runs from now on.
+    Runs(&'a ffmpeg::Command),
+}
+
 impl Engine {
     /// An engine on these tools.
     #[must_use]
@@ -120,7 +129,7 @@ impl Engine {
         plan::plan(options, from.facts, known, &files, &self.settings)
     }
 
-    /// Makes what `options` ask for in `folder`, telling per cent to `report`. The first of the
+    /// Makes what `options` ask for in `folder`, telling `report` of it. The first of the
     /// files is the job's output; each stands in front of those that it names.
     ///
     /// # Errors
@@ -131,15 +140,20 @@ impl Engine {
         options: &Options,
         from: &Ingredients<'_>,
         folder: &Path,
-        report: impl Fn(f32) + Send + Sync,
+        report: impl Fn(Told<'_>) + Send + Sync,
         stop: &CancellationToken,
     ) -> Result<Vec<Made>, WorkError> {
         let is_levelled = options.target_lufs().is_some();
         let share = if is_levelled { loudness::SHARE_PERCENT } else { 0.0 };
-        let listening = |percent: f32| report(percent * share / 100.0);
+        let listening = |percent: f32| report(Told::Percent(percent * share / 100.0));
         let known = self.find_out(options, from, listening, stop).await?;
         let plan = self.plan(options, from, &known, folder)?;
-        let report = |percent: f32| report(share + percent * (100.0 - share) / 100.0);
+        let report = |told: Told<'_>| {
+            report(match told {
+                Told::Percent(percent) => Told::Percent(share + percent * (100.0 - share) / 100.0),
+                runs @ Told::Runs(_) => runs,
+            });
+        };
         let first = self.follow(&plan, &plan.steps, &report, stop).await;
         let (ran, told) = match (first, &plan.fallback) {
             (Err(StepError::Run(error)), Some(steps)) if is_nothing(&error) => {
@@ -176,18 +190,19 @@ impl Engine {
         &self,
         plan: &Plan,
         steps: &[Step],
-        report: &(impl Fn(f32) + Send + Sync),
+        report: &(impl Fn(Told<'_>) + Send + Sync),
         stop: &CancellationToken,
     ) -> Result<(Ran, Option<made::Known>), StepError> {
         let (mut before, mut last, mut facts) = (0.0, Ran::default(), None);
         for Step { work, share } in steps {
             match work {
                 Work::Run(command) => {
+                    report(Told::Runs(command));
                     let expected = command.expected_secs.filter(|secs| *secs > 0.0);
                     let on_progress = |progress: ffmpeg::Progress| {
                         if let Some(expected) = expected {
                             let done = (progress.out_secs / expected).clamp(0.0, 1.0) as f32;
-                            report((before + share * done) * 100.0);
+                            report(Told::Percent((before + share * done) * 100.0));
                         }
                     };
                     last = self.tools.run(command, on_progress, stop).await?;

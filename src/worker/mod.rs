@@ -11,6 +11,7 @@ mod headroom;
 mod here;
 mod loudness;
 mod made;
+mod notes;
 mod scratch;
 mod stand_in;
 mod sweeper;
@@ -40,7 +41,7 @@ use here::Here;
 use told::{copy_name, summed, told};
 
 pub use buckets::Buckets;
-pub use engine::{Engine, EngineSettings, Ingredients};
+pub use engine::{Engine, EngineSettings, Ingredients, Told};
 pub use failure::WorkError;
 pub use headroom::{Headroom, Resource};
 pub use made::Made;
@@ -135,6 +136,7 @@ impl Worker {
 
         held.begin(StageKind::Probe);
         let facts = self.engine.probe(&input, held.stop()).await?;
+        notes::facts(&facts).into_iter().for_each(|note| held.note(note));
         if matches!(options, Options::Probe(_)) {
             let url = &job.spec.input;
             let key = format!("{}/input", attempt_prefix(lease));
@@ -155,7 +157,12 @@ impl Worker {
         }
 
         held.begin(StageKind::Encode(options.kind()));
-        let report = |percent| held.advance(percent);
+        let report = |told: Told<'_>| match told {
+            Told::Percent(percent) => held.advance(percent),
+            Told::Runs(command) => {
+                held.note(notes::command(command, input.media_path(), room.path()))
+            }
+        };
         let from = Ingredients { input: &input, facts: &facts, subtitles: subtitles.as_ref() };
         let begun = self.clock.now();
         let made = self.engine.make(options, &from, room.path(), report, held.stop()).await?;

@@ -1,0 +1,55 @@
+//! What a stage tells a person beside how it went. Pure.
+//!
+//! Nothing of this server's paths is in it: files are called what they are to the job.
+
+use std::path::Path;
+
+use ffmpeg::{Command, Facts, Stream};
+
+/// What the input is, a line for the file and one for each stream.
+pub(super) fn facts(facts: &Facts) -> Vec<String> {
+    let mut of_file = vec![facts.format.clone(), format!("{} bytes", facts.size_bytes)];
+    of_file.extend(facts.duration.map(|secs| format!("{secs:.2} s")));
+    of_file.extend(facts.bit_rate.map(|bits| format!("{} kbit/s", bits / 1000)));
+    let streams = facts.streams.iter().map(|stream| match stream {
+        Stream::Video(video) => {
+            let mut told = vec![
+                format!("video: {}", video.codec),
+                format!("{} × {}", video.width, video.height),
+            ];
+            told.extend(video.fps.map(|fps| format!("{:.2} fps", fps.value())));
+            told.push(video.pixel_format.clone());
+            told.extend(Some(video.color.transfer.clone()).filter(|name| !name.is_empty()));
+            told.join(", ")
+        }
+        Stream::Audio(audio) => {
+            format!("audio: {}, {} Hz, {} channels", audio.codec, audio.sample_rate, audio.channels)
+        }
+        Stream::Other(other) => format!("{}: {}", other.kind, other.codec),
+    });
+    std::iter::once(of_file.join(", ")).chain(streams).collect()
+}
+
+/// What says what may be read at all: long, and the same for every job.
+const LIMITS: [&str; 4] =
+    ["-protocol_whitelist", "-format_whitelist", "-codec_whitelist", "-max_alloc"];
+
+/// What is run, as a line for a shell, without [`LIMITS`]; the input is called `input`, and what is
+/// made has the names that it has in its folder.
+pub(super) fn command(command: &Command, input: &Path, folder: &Path) -> String {
+    let mut argv = command.argv().iter().map(|word| word.to_string_lossy());
+    let mut words = Vec::new();
+    while let Some(word) = argv.next() {
+        if LIMITS.contains(&&*word) {
+            argv.next();
+        } else {
+            words.push(word);
+        }
+    }
+    let (input, folder) = (input.display().to_string(), format!("{}/", folder.display()));
+    let words = words
+        .iter()
+        .map(|word| word.replace(&input, "input").replace(&folder, "").replace('\0', ""));
+    let words: Vec<String> = std::iter::once("ffmpeg".to_owned()).chain(words).collect();
+    shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
+}
