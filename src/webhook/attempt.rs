@@ -9,10 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
+use url::Url;
 
 use super::schedule::{Reply, decide, retry_after};
 use super::{Limits, Message, Secrets};
 use crate::clock::{Clock, Timestamp};
+use crate::id::fresh;
 use crate::metrics;
 use crate::outbound::{Answer, Client, MAX_ANSWER_BYTES, OutboundError};
 use crate::output::Links;
@@ -95,6 +97,16 @@ impl Post {
         let message = Message::of(due, &self.links, &self.secrets, at)?;
         let sent = self.client.post(&due.url, message.headers, message.body, self.limits.timeout);
         Ok(sent.await?)
+    }
+
+    /// Sends a message that tells nothing, once, and says what was seen.
+    pub(super) async fn test(&self, url: &Url) -> AttemptRecord {
+        let at = self.clock.now();
+        let begun = Instant::now();
+        let Message { headers, body } = Message::test(fresh(at), &self.secrets, at);
+        let sent = self.client.post(url, headers, body, self.limits.timeout).await;
+        let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        record(sent.map_err(Silence::from), at, duration_ms)
     }
 
     async fn settle(&self, settle: SettleDelivery) -> StoreResult<()> {

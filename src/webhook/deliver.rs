@@ -13,13 +13,14 @@ use futures::future::join_all;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use super::Secrets;
 use super::attempt::Post;
 use crate::clock::Clock;
 use crate::outbound::Client;
 use crate::output::Links;
-use crate::store::{DueDelivery, Store, StoreError, StoreResult};
+use crate::store::{AttemptRecord, DueDelivery, Store, StoreError, StoreResult};
 
 /// How long sends under way may go on after the shutdown was asked for.
 const DRAIN: Duration = Duration::from_secs(15);
@@ -85,6 +86,12 @@ impl Deliverer {
         let sends = due.into_iter().map(|due| self.post.deliver(due));
         let settled: StoreResult<Vec<()>> = join_all(sends).await.into_iter().collect();
         settled.map(|sent| sent.len())
+    }
+
+    /// Sends a message of the type [`TEST`](super::message::TEST), once and through the same guard,
+    /// and says what was seen. Nothing of it is kept.
+    pub async fn test(&self, url: &Url) -> AttemptRecord {
+        self.post.test(url).await
     }
 
     /// Sends what is due until `shutdown`, then finishes what is under way within 15 s.

@@ -8,12 +8,14 @@ use axum::http::header::{CONTENT_TYPE, USER_AGENT};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
 use serde::Serialize;
+use serde_json::json;
 
 use super::sign::{
     ITTYBIT_SIGNATURE, Secrets, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP, ascii,
     ittybit_signature, signatures,
 };
 use crate::clock::Timestamp;
+use crate::id::EventId;
 use crate::output::Links;
 use crate::store::{DueDelivery, EventBody, EventKind};
 
@@ -54,20 +56,42 @@ impl Message {
     ) -> Result<Self, serde_json::Error> {
         let told = due.body.clone().linked(|key| links.link(key));
         let body = serde_json::to_vec(&Body { told: &told, r#type: due.kind, seq: due.seq })?;
-        let headers = headers(due, secrets, at, &body);
+        let headers = headers(due.event, due.attempt, secrets, at, &body);
         Ok(Self { headers, body: body.into() })
+    }
+
+    /// A message that tells nothing: for whoever wants to see whether a receiver takes what is sent
+    /// and agrees with its signature.
+    #[must_use]
+    pub fn test(event: EventId, secrets: &Secrets, at: Timestamp) -> Self {
+        let body = json!({
+            "id": event, "object": "event", "type": TEST, "created_at": at, "seq": 0,
+            "message": "a test: no job has ended"
+        });
+        let body = body.to_string().into_bytes();
+        let headers = headers(event, 1, secrets, at, &body);
+        Self { headers, body: body.into() }
     }
 }
 
-fn headers(due: &DueDelivery, secrets: &Secrets, at: Timestamp, body: &[u8]) -> HeaderMap {
-    let id = due.event.to_string();
+/// The type of a message that tells nothing.
+pub const TEST: &str = "webhook.test";
+
+fn headers(
+    event: EventId,
+    attempt: u32,
+    secrets: &Secrets,
+    at: Timestamp,
+    body: &[u8],
+) -> HeaderMap {
+    let id = event.to_string();
     let signatures = signatures(secrets.as_slice(), &id, at.secs(), body);
     let mut headers = HeaderMap::new();
     headers.insert(WEBHOOK_ID, ascii(id));
     headers.insert(WEBHOOK_TIMESTAMP, at.secs().into());
     headers.insert(WEBHOOK_SIGNATURE, signatures);
     headers.insert(ITTYBIT_SIGNATURE, ittybit_signature(secrets.newest(), body));
-    headers.insert(WEBHOOK_ATTEMPT, due.attempt.into());
+    headers.insert(WEBHOOK_ATTEMPT, attempt.into());
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
     headers
