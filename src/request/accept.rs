@@ -76,13 +76,13 @@ fn json(status: StatusCode, body: String) -> Response {
     (status, [(CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-fn conflict() -> Problem {
+pub(super) fn conflict() -> Problem {
     let message = "this `Idempotency-Key` was used before for another request";
     Problem::new(StatusCode::CONFLICT, "idempotency_conflict", message)
         .hint("use a new key for every new request, and the same body with the same key")
 }
 
-fn queue_full() -> Problem {
+pub(super) fn queue_full() -> Problem {
     let message = "too many tasks wait already; nothing of this request was accepted";
     Problem::new(StatusCode::TOO_MANY_REQUESTS, "queue_full", message)
         .hint("send it again after the time in `Retry-After`")

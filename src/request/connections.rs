@@ -119,12 +119,23 @@ pub(super) async fn create(
     headers: HeaderMap,
     sent: Sent,
 ) -> Result<Response, Problem> {
-    let asked = Asked::read(&sent.object, &state)?;
+    let connection = asked(&sent.object, &caller, &state)?;
+    let id = connection.id;
+    let view = ConnectionView::of(&connection);
+    let answer = serde_json::to_string(&view).map_err(Problem::internal)?;
+    let named = idempotency::named(&headers, &caller, "/connections", &sent.bytes, &answer)?;
+    let submitted = state.store.add_connection(&connection, &By::from(&caller), named).await?;
+    answer_to(submitted, StatusCode::CREATED, Some(format!("/connections/{id}")), answer)
+}
+
+/// The connection that a request asks for, its secret sealed.
+pub(super) fn asked(object: &Map<String, Value>, state: &AppState) -> Result<Connection, Problem> {
+    let asked = Asked::read(object, state)?;
     let now = state.clock.now();
     let id = fresh(now);
     let sealed_secret = state.keyring.seal(id, &asked.secret).ok_or_else(no_key)?;
     let Asked { name, endpoint, region, access_key_id, secret: _ } = asked;
-    let connection = Connection {
+    Ok(Connection {
         id,
         project: caller.project.clone(),
         name,
@@ -133,12 +144,7 @@ pub(super) async fn create(
         access_key_id,
         sealed_secret,
         created_at: now,
-    };
-    let view = ConnectionView::of(&connection);
-    let answer = serde_json::to_string(&view).map_err(Problem::internal)?;
-    let named = idempotency::named(&headers, &caller, "/connections", &sent.bytes, &answer)?;
-    let submitted = state.store.add_connection(&connection, &By::from(&caller), named).await?;
-    answer_to(submitted, StatusCode::CREATED, Some(format!("/connections/{id}")), answer)
+    })
 }
 
 /// `GET /connections`: a bare list, newest first.

@@ -112,8 +112,33 @@ impl Problem {
         self.kind
     }
 
+    /// The status that it is answered with.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What is wrong, for a person.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The exact path of what it is about.
+    #[must_use]
+    pub fn field_name(&self) -> Option<&str> {
+        self.field.as_deref()
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn advice(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     /// What the log says about it: the cause with all that is behind it.
-    pub(super) fn cause(&self) -> Option<String> {
+    #[must_use]
+    pub fn cause(&self) -> Option<String> {
         self.cause.as_ref().map(|cause| format!("{cause:#}"))
     }
 }

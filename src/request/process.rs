@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::accept::{Acceptance, accept};
 use super::body::Sent;
@@ -54,12 +54,8 @@ pub(super) async fn process(
     headers: HeaderMap,
     sent: Sent,
 ) -> Result<Response, Problem> {
-    let rules = Rules::of(&state, &headers);
-    let (jobs, answer) = if Fields::new("", &sent.object).has("tasks") {
-        batch(&state, &sent, &rules)?
-    } else {
-        single(&state, &sent, &rules)?
-    };
+    let jobs = asked(&state, &sent.object, &Rules::of(&state, &headers))?;
+    let answer = answer(&jobs);
     buckets::check_connection(&state, &caller, jobs.iter().map(|job| &job.spec)).await?;
     kept::check_input(&state, &caller, jobs.iter().map(|job| &job.spec)).await?;
     let acceptance = Acceptance {
@@ -73,27 +69,45 @@ pub(super) async fn process(
     accept(&state, &headers, &sent.bytes, acceptance).await
 }
 
-type Asked = (Vec<Job>, serde_json::Value);
-
-fn single(state: &AppState, sent: &Sent, rules: &Rules<'_>) -> Result<Asked, Problem> {
-    let spec = submit::one(&sent.object, Some(Kind::Video), rules)?;
-    let now = state.clock.now();
-    let job = Job::accepted(fresh(now), None, spec, now);
-    let answer = json!({"task_id": job.id, "status": UNDER_WAY});
-    Ok((vec![job], answer))
+/// The jobs that a request asks for: one, or those of its `tasks`.
+pub(super) fn asked(
+    state: &AppState,
+    object: &Map<String, Value>,
+    rules: &Rules<'_>,
+) -> Result<Vec<Job>, Problem> {
+    if Fields::new("", object).has("tasks") {
+        batch(state, object, rules)
+    } else {
+        let spec = submit::one(object, Some(Kind::Video), rules)?;
+        let now = state.clock.now();
+        Ok(vec![Job::accepted(fresh(now), None, spec, now)])
+    }
 }
 
-fn batch(state: &AppState, sent: &Sent, rules: &Rules<'_>) -> Result<Asked, Problem> {
-    let specs = submit::batch(&sent.object, rules)?;
+fn batch(
+    state: &AppState,
+    object: &Map<String, Value>,
+    rules: &Rules<'_>,
+) -> Result<Vec<Job>, Problem> {
+    let specs = submit::batch(object, rules)?;
     let now = state.clock.now();
     let batch_id: BatchId = fresh(now);
     // Ids made in the same millisecond are in no order, and lists of jobs follow their ids.
     let mut ids: Vec<JobId> = specs.iter().map(|_| fresh(now)).collect();
     ids.sort_by_cached_key(ToString::to_string);
     let accepted = |(id, spec)| Job::accepted(id, Some(batch_id), spec, now);
-    let jobs: Vec<Job> = ids.into_iter().zip(specs).map(accepted).collect();
-    let task = |job: &Job| json!({"task_id": job.id, "kind": job.spec.options.kind(), "status": UNDER_WAY});
-    let tasks: Vec<_> = jobs.iter().map(task).collect();
-    let answer = json!({"batch_id": batch_id, "tasks": tasks});
-    Ok((jobs, answer))
+    Ok(ids.into_iter().zip(specs).map(accepted).collect())
+}
+
+/// What is answered: the name of the one job, or those of the batch and its jobs.
+fn answer(jobs: &[Job]) -> Value {
+    let batch_id = jobs.first().and_then(|job| job.batch_id);
+    match (batch_id, jobs) {
+        (None, [job]) => json!({"task_id": job.id, "status": UNDER_WAY}),
+        _ => {
+            let task = |job: &Job| json!({"task_id": job.id, "kind": job.spec.options.kind(), "status": UNDER_WAY});
+            let tasks: Vec<_> = jobs.iter().map(task).collect();
+            json!({"batch_id": batch_id, "tasks": tasks})
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //! handler; what is added here is in the API's document too.
 
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post};
 use axum::{Extension, Router};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
@@ -36,6 +37,20 @@ fn platform() -> OpenApiRouter<AppState> {
 
 /// All routes over their state.
 pub fn router(state: AppState) -> Router {
+    router_with(state, Router::new())
+}
+
+/// The uploads of `/uploads` under another path, for whoever else says who is calling: an
+/// [`Caller`](crate::access::Caller) as an extension of the request.
+pub fn upload_routes(path: &str) -> Router<AppState> {
+    Router::new()
+        .route(path, post(tus::create))
+        .route(&format!("{path}/{{id}}"), get(tus::show).patch(tus::append).delete(tus::delete))
+        .layer(from_fn(tus::speak))
+}
+
+/// The same with pages for people beside the API, which its document does not tell of.
+pub fn router_with(state: AppState, pages: Router<AppState>) -> Router {
     let seats = Seats::new(state.limits.max_event_streams);
 
     // The user's own app; everything here asks for a key.
@@ -95,6 +110,7 @@ pub fn router(state: AppState) -> Router {
         .split_for_parts();
 
     routes
+        .merge(pages)
         .layer(Extension(Contract::of(&api)))
         .method_not_allowed_fallback(envelope::no_method)
         .fallback(envelope::no_route)

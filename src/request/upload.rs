@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Json, http};
 use bytes::Bytes;
-use futures::{Stream, StreamExt as _};
+use futures::{Stream, StreamExt as _, stream};
 use multer::Multipart;
 use serde::Serialize;
 use url::{Url, form_urlencoded};
@@ -132,6 +132,17 @@ pub(super) async fn create(
     let mut response = (StatusCode::CREATED, Json(file)).into_response();
     response.headers_mut().insert(LOCATION, location);
     Ok(response)
+}
+
+/// A file that is here already, as if it had been sent.
+pub(super) async fn kept(
+    state: &AppState,
+    caller: &Caller,
+    name: &str,
+    bytes: Bytes,
+) -> Result<Upload, Problem> {
+    let upload = begin(state, caller, Some(bytes.len() as u64), shown_name(name)).await?;
+    whole(state, upload, stream::iter([Ok::<_, std::convert::Infallible>(bytes)])).await
 }
 
 /// The name in `?name=`.

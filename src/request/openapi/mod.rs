@@ -20,7 +20,7 @@ use axum::http::header::{
 };
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema as _;
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
@@ -32,6 +32,7 @@ use utoipa::openapi::{
 };
 
 use super::problem::Wire;
+use crate::job::Kind;
 use page::Page;
 
 pub(super) use problems::*;
@@ -85,6 +86,21 @@ pub(super) fn about() -> OpenApi {
         .security(Some([SecurityRequirement::new("key", [] as [&str; 0])]))
         .tags(Some(tags))
         .build()
+}
+
+/// The options of all kinds as the document shows them: in `kinds` a reference for each, in
+/// `schemas` what is referred to by its name. Forms are made of them.
+#[must_use]
+pub fn options_schemas() -> Value {
+    let mut schemas = Vec::new();
+    let kinds = Kind::OF_JOBS.map(|kind| {
+        let (options, _) = making::Making::options_of(kind, &mut schemas);
+        (kind.name().to_owned(), json!(options))
+    });
+    let kinds: Map<String, Value> = kinds.into_iter().collect();
+    let schemas: Map<String, Value> =
+        schemas.into_iter().map(|(name, schema)| (name, json!(schema))).collect();
+    json!({"kinds": kinds, "schemas": schemas})
 }
 
 /// The finished document, and the page that is made of it when somebody first asks.

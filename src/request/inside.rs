@@ -1,0 +1,70 @@
+//! What pages of this server ask for: the same checks and the same words as of the API's routes.
+
+use axum::http::HeaderMap;
+use bytes::Bytes;
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::submit::Rules;
+use super::{AppState, Problem, accept, buckets, connections, kept, process, upload};
+use crate::connection::Connection;
+use crate::access::{By, Caller};
+use crate::job::{Job, Owner};
+use crate::store::{Submission, Submitted};
+
+/// Submits what `POST /process` would take as its body; returns the jobs, on disk.
+///
+/// # Errors
+///
+/// What `POST /process` would answer.
+pub async fn submit(
+    state: &AppState,
+    caller: &Caller,
+    headers: &HeaderMap,
+    object: &Map<String, Value>,
+) -> Result<Vec<Job>, Problem> {
+    let mut jobs = process::asked(state, object, &Rules::of(state, headers))?;
+    buckets::check_connection(state, caller, jobs.iter().map(|job| &job.spec)).await?;
+    kept::check_input(state, caller, jobs.iter().map(|job| &job.spec)).await?;
+    for job in &mut jobs {
+        job.owner = Owner::from(caller);
+        job.project = caller.project.clone();
+    }
+    let submission =
+        Submission { jobs: jobs.clone(), idempotency: None, max_queued: state.limits.max_queued };
+    match state.store.submit(submission).await? {
+        Submitted::Accepted => Ok(jobs),
+        Submitted::QueueFull => Err(accept::queue_full()),
+        // Only a request that has a name can have been sent before.
+        Submitted::Replayed(_) | Submitted::Conflict => Err(accept::conflict()),
+    }
+}
+
+/// Keeps a whole file as `POST /files` does; returns its URL, which jobs of the same project take as input.
+///
+/// # Errors
+///
+/// What `POST /files` would answer.
+pub async fn keep(
+    state: &AppState,
+    caller: &Caller,
+    name: &str,
+    bytes: &'static [u8],
+) -> Result<Url, Problem> {
+    let kept = upload::kept(state, caller, name, Bytes::from_static(bytes)).await?;
+    Ok(upload::url(state, kept.id))
+}
+
+/// Makes the connection that `POST /connections` would make of its body.
+///
+/// # Errors
+///
+/// What `POST /connections` would answer.
+pub async fn connect(state: &AppState, object: &Map<String, Value>) -> Result<Connection, Problem> {
+    let connection = connections::asked(object, caller, state)?;
+    match state.store.add_connection(&connection, &By::from(caller), None).await? {
+        Submitted::Accepted => Ok(connection),
+        // Only a request that has a name can have been sent before.
+        _ => Err(accept::conflict()),
+    }
+}
