@@ -39,6 +39,9 @@ pub mod upload;
 // The other engine: jobs are made by a provider that speaks the same API.
 pub mod provider;
 
+// The same for people: pages that are served beside the API.
+pub mod dashboard;
+
 // What the route stands on: the one place where state is kept.
 pub mod store;
 

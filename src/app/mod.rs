@@ -8,6 +8,7 @@ pub mod command;
 mod listen;
 mod lock;
 mod once;
+mod presence;
 mod provider;
 mod sandbox;
 mod serve;
@@ -45,6 +46,9 @@ const WEBHOOK_SECRET: &str = "webhook";
 
 /// The name under which the store keeps the secret that signs links.
 const LINK_SECRET: &str = "links";
+
+/// The name under which the store keeps the secret that makes sessions of the pages.
+const SESSION_SECRET: &str = "sessions";
 
 /// How long an input stays on the worker after its last task, for those that follow.
 const KEEP_INPUTS: Duration = Duration::from_mins(1);

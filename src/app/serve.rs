@@ -11,14 +11,16 @@ use url::Url;
 
 use super::listen::Listening;
 use super::work::Workers;
-use super::{App, Shutdown};
+use super::{App, SESSION_SECRET, Shutdown};
 use crate::claim::Rescuer;
 use crate::cli::Terminal;
 use crate::config;
+use crate::dashboard::{self, Desk, Tester};
 use crate::metrics;
 use crate::provider::Inbox;
 use crate::request::{self, AppState, Auth, MayReach, Readiness, ReadinessProbe, RequestLimits};
 use crate::task::{Lane, RetryPolicy};
+use crate::webhook::Secret;
 use crate::worker::Sweeper;
 
 /// How long clients have to take their answers after the end was asked for.
@@ -59,7 +61,14 @@ impl App {
         self.tell_metrics();
         greet(&format!("http://{address}"))?;
         let state = self.state(&public_url, self.inbox()?, shutdown.soft());
-        self.answer(listener, state, &shutdown).await;
+        let secret = self.store.secret(SESSION_SECRET, Secret::generate().text()).await?;
+        let deliverer = self.deliverer(self.links(&public_url));
+        let tester = Tester::new(move |url| {
+            let deliverer = deliverer.clone();
+            Box::pin(async move { deliverer.test(&url).await })
+        });
+        let desk = Desk::new(secret.into(), state.limits.max_event_streams, tester);
+        self.answer(listener, state, desk, &shutdown).await;
         if let Some(workers) = workers {
             workers.end(&shutdown).await?;
         }
@@ -88,14 +97,24 @@ impl App {
         agents.spawn(async move { deliverer.run(delivering).await });
         agents.spawn(async move { sweeper.run(sweeping).await });
         agents.spawn(async move { metrics::keep_up(counting).await });
+        let (presence, telling) = (self.presence(), stop());
+        agents.spawn(async move { presence.run(telling).await });
         agents
     }
 
     /// Answers requests until the soft end, and lets those under way come to theirs.
-    async fn answer(&self, listener: TcpListener, state: AppState, shutdown: &Shutdown) {
+    async fn answer(
+        &self,
+        listener: TcpListener,
+        state: AppState,
+        desk: Desk,
+        shutdown: &Shutdown,
+    ) {
         let soft = shutdown.soft().clone();
+        let pages = dashboard::routes(&state, desk);
+        let router = request::router_with(state, pages);
         let listening = Listening::up_to(self.config.http.max_connections);
-        let served = listening.listen(listener, request::router(state), soft.clone());
+        let served = listening.listen(listener, router, soft.clone());
         let bounded = async {
             soft.cancelled().await;
             tokio::time::sleep(LAST_ANSWERS).await;

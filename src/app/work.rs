@@ -46,6 +46,8 @@ impl App {
         let rescuer = Rescuer { store: self.store.clone(), policy: RetryPolicy::default() };
         let stop = shutdown.soft().clone();
         let rescuing = tokio::spawn(async move { rescuer.run(stop).await });
+        let (presence, stop) = (self.presence(), shutdown.soft().clone());
+        let telling = tokio::spawn(async move { presence.run(stop).await });
         let end_of_health = CancellationToken::new();
         let health = self.answer_health(&public_url, &shutdown, &end_of_health).await?;
         tracing::info!(
@@ -61,6 +63,7 @@ impl App {
         shutdown.soft().cancelled().await;
         workers.end(&shutdown).await?;
         rescuing.await.context("the rescuer")?;
+        telling.await.context("the word that this worker is there")?;
         counting.await.context("the metrics")?;
         // Last: a platform that finds nobody there would kill a worker that drains.
         end_of_health.cancel();
