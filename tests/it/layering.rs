@@ -28,6 +28,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("webhook", "clock job metrics outbound output store"),
     ("provider", "claim clock job outbound store task webhook"),
     ("request", "access clock connection id job metrics output provider store task upload"),
+    ("dashboard", "access clock connection id job request store task"),
     ("config", "connection job output store task worker"),
     ("telemetry", "config"),
     ("cli", "clock config ffmpeg id job output task webhook"),

@@ -10,6 +10,7 @@ mod loopback;
 
 mod claim;
 mod cli;
+mod dashboard;
 mod docs;
 mod guard;
 mod layering;
