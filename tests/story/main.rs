@@ -6,6 +6,7 @@ mod adaptive;
 mod buckets;
 mod contract;
 mod crash;
+mod dashboard;
 mod express;
 mod harness;
 mod hostile;
