@@ -264,9 +264,9 @@ async fn sprite(state: &AppState, job: &Job) -> Result<Option<String>, PageError
     let Some(batch) = job.batch_id else { return Ok(None) };
     let filter = JobFilter { batch_id: Some(batch), limit: NEIGHBOURS, ..JobFilter::default() };
     let found = state.store.jobs(&filter).await?;
-    let sheets = found.jobs.iter().filter(|job| {
-        matches!(&job.spec.options, Options::Image(options) if options.sprite.is_some())
-    });
+    let sheets = found.jobs.iter().filter(
+        |job| matches!(&job.spec.options, Options::Image(options) if options.sprite.is_some()),
+    );
     let mut lists = sheets.flat_map(|job| job.state.outputs());
     let list = lists.find(|file| file.key.ends_with(".vtt"));
     Ok(list.and_then(|file| path(state, file)))

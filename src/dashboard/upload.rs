@@ -16,7 +16,11 @@ const TOKEN: HeaderName = HeaderName::from_static("x-form-token");
 
 /// `/ui/uploads`, as `/uploads` is.
 pub(super) fn routes() -> Router<AppState> {
-    request::upload_routes("/ui/uploads").route_layer(from_fn(check_token))
+    let [all, one] = request::uploads();
+    Router::new()
+        .route("/ui/uploads", all)
+        .route("/ui/uploads/{id}", one)
+        .route_layer(from_fn(check_token))
 }
 
 async fn check_token(request: Request, next: Next) -> Response {

@@ -47,5 +47,5 @@ pub use openapi::options_schemas;
 pub use peer::Peer;
 pub use problem::Problem;
 pub use range::Ranged;
-pub use router::{health_router, router, router_with, upload_routes};
+pub use router::{health_router, router, router_with, uploads};
 pub use state::{AppState, MayReach, ReadinessProbe, RequestLimits};

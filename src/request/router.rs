@@ -2,7 +2,7 @@
 //! handler; what is added here is in the API's document too.
 
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use axum::{Extension, Router};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
@@ -40,13 +40,13 @@ pub fn router(state: AppState) -> Router {
     router_with(state, Router::new())
 }
 
-/// The uploads of `/uploads` under another path, for whoever else says who is calling: an
-/// [`Caller`](crate::access::Caller) as an extension of the request.
-pub fn upload_routes(path: &str) -> Router<AppState> {
-    Router::new()
-        .route(path, post(tus::create))
-        .route(&format!("{path}/{{id}}"), get(tus::show).patch(tus::append).delete(tus::delete))
-        .layer(from_fn(tus::speak))
+/// What `/uploads` and `/uploads/{id}` do, to stand under other paths as well, for whoever else says
+/// who is calling: a [`Caller`](crate::access::Caller) as an extension of the request.
+pub fn uploads() -> [MethodRouter<AppState>; 2] {
+    [
+        post(tus::create).layer(from_fn(tus::speak)),
+        get(tus::show).patch(tus::append).delete(tus::delete).layer(from_fn(tus::speak)),
+    ]
 }
 
 /// The same with pages for people beside the API, which its document does not tell of.

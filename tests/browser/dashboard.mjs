@@ -177,6 +177,10 @@ const scenes = {
     })
     await new Promise((listening) => proxy.listen(0, '127.0.0.1', listening))
     const page = await open()
+    const offsets = []
+    page.on('response', (answer) => {
+      if (answer.request().method() === 'HEAD') offsets.push(Number(answer.headers()['upload-offset']))
+    })
     await page.goto(`http://127.0.0.1:${proxy.address().port}/ui/new?kind=image`)
     await page.setInputFiles('#file', settings.file)
     await page.waitForFunction(() => document.querySelector('#url').value !== '', undefined, { timeout: 60_000 })
@@ -190,7 +194,7 @@ const scenes = {
       return image.naturalWidth
     })
     proxy.close()
-    return { url, cuts, passed, loaded }
+    return { url, cuts, passed, loaded, offsets }
   },
 
   // What strangers have written stands there as text.

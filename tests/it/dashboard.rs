@@ -331,8 +331,10 @@ async fn many_jobs_are_acted_on_at_once_and_the_page_says_how_many() {
 #[tokio::test]
 async fn a_list_stays_as_it_is_while_jobs_arrive() {
     let pages = Pages::new().await;
+    let later = || pages.app.clock.advance(std::time::Duration::from_millis(1));
     for _ in 0..60 {
         pages.app.submit("video").await;
+        later();
     }
     let names = |html: &str| -> Vec<String> {
         html.split("id=\"about-").skip(1).map(|rest| rest[..30].to_owned()).collect()
@@ -346,6 +348,7 @@ async fn a_list_stays_as_it_is_while_jobs_arrive() {
     let mut next = older(&first);
     while let Some(path) = next {
         pages.app.submit("image").await;
+        later();
         let html = pages.get(&path).await.text();
         seen.extend(names(&html));
         next = older(&html);

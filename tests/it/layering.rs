@@ -25,7 +25,7 @@ const ALLOWED: &[(&str, &str)] = &[
         "worker",
         "access claim clock connection ffmpeg id input job metrics outbound output package store task upload",
     ),
-    ("webhook", "clock job metrics outbound output store"),
+    ("webhook", "clock id job metrics outbound output store"),
     ("provider", "claim clock job outbound store task webhook"),
     ("request", "access clock connection id job metrics output provider store task upload"),
     ("dashboard", "access clock connection id job request store task"),
