@@ -16,8 +16,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
 use super::throttle::Throttle;
+use crate::access::{Caller, KeyName};
 use crate::clock::Timestamp;
-use crate::job::Owner;
 use crate::store::AttemptRecord;
 
 /// How long somebody stays signed in.
@@ -61,12 +61,21 @@ impl fmt::Debug for Tester {
 /// Somebody who may see pages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Visitor {
-    /// Whose jobs and uploads they make.
-    pub(super) owner: Owner,
+    /// Who that is to the API.
+    pub(super) caller: Caller,
     /// Proves that a form is of a page that this visitor was shown.
     pub(super) token: String,
     /// Whether there is something to sign out of.
     pub(super) is_signed_in: bool,
+}
+
+/// What a cookie says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Session {
+    /// The key that its bearer has shown.
+    pub(super) key: KeyName,
+    /// The token of its forms.
+    pub(super) token: String,
 }
 
 impl Desk {
@@ -92,36 +101,30 @@ impl Desk {
     }
 
     /// A session for the bearer of a key, as the cookie's value.
-    pub(super) fn begin(&self, owner: &Owner, now: Timestamp) -> String {
+    pub(super) fn begin(&self, key: &KeyName, now: Timestamp) -> String {
         let nonce: [u8; 16] = rand::random();
-        let bare = format!(
-            "v1.{}.{}.{}",
-            owner.as_str(),
-            now.plus(SESSION_LIFE).secs(),
-            hex::encode(nonce)
-        );
+        let bare =
+            format!("v1.{}.{}.{}", key.as_str(), now.plus(SESSION_LIFE).secs(), hex::encode(nonce));
         let mac = self.mac("session", &bare);
         format!("{bare}.{mac}")
     }
 
-    /// Who a cookie's value is of, if it was made here and its time is not over.
-    pub(super) fn visitor(&self, cookie: &str, now: Timestamp) -> Option<Visitor> {
+    /// What a cookie's value says, if it was made here and its time is not over.
+    pub(super) fn session(&self, cookie: &str, now: Timestamp) -> Option<Session> {
         let (bare, mac) = cookie.rsplit_once('.')?;
         self.keyed("session", bare).verify_slice(&hex::decode(mac).ok()?).ok()?;
         let mut parts = bare.split('.');
-        let (Some("v1"), Some(owner), Some(end)) = (parts.next(), parts.next(), parts.next())
-        else {
+        let (Some("v1"), Some(key), Some(end)) = (parts.next(), parts.next(), parts.next()) else {
             return None;
         };
         let is_over = end.parse::<i64>().ok()? <= now.secs();
-        let owner = Owner::named(owner.to_owned());
         let token = self.mac("form", bare);
-        (!is_over).then_some(Visitor { owner, token, is_signed_in: true })
+        (!is_over).then(|| Session { key: KeyName::named(key), token })
     }
 
-    /// Whoever reaches a server without keys.
-    pub(super) fn anyone(&self) -> Visitor {
-        Visitor { owner: Owner::default(), token: self.mac("form", OPEN), is_signed_in: false }
+    /// The token of forms where nobody signs in.
+    pub(super) fn open_token(&self) -> String {
+        self.mac("form", OPEN)
     }
 
     fn mac(&self, what: &str, text: &str) -> String {
@@ -150,37 +153,37 @@ mod tests {
 
     #[test]
     fn a_session_is_its_owners_until_its_time_is_over() {
-        let (desk, owner) = (desk("secret"), Owner::named("key_0123456789ab".to_owned()));
-        let cookie = desk.begin(&owner, NOW);
-        let visitor = desk.visitor(&cookie, NOW).expect("a session");
-        assert_eq!(visitor.owner, owner);
+        let (desk, key) = (desk("secret"), KeyName::named("key_0123456789ab".to_owned()));
+        let cookie = desk.begin(&key, NOW);
+        let session = desk.session(&cookie, NOW).expect("a session");
+        assert_eq!(session.key, key);
         let late = NOW.plus(SESSION_LIFE);
-        assert_eq!(desk.visitor(&cookie, late), None);
-        assert_eq!(self::desk("other").visitor(&cookie, NOW), None);
-        let again = desk.begin(&owner, NOW);
+        assert_eq!(desk.session(&cookie, late), None);
+        assert_eq!(self::desk("other").session(&cookie, NOW), None);
+        let again = desk.begin(&key, NOW);
         assert_ne!(again, cookie);
-        assert_ne!(desk.visitor(&again, NOW).expect("a session").token, visitor.token);
+        assert_ne!(desk.session(&again, NOW).expect("a session").token, session.token);
     }
 
     #[test]
     fn every_changed_letter_of_a_session_is_found_out() {
         let desk = desk("secret");
-        let cookie = desk.begin(&Owner::named("key_0123456789ab".to_owned()), NOW);
+        let cookie = desk.begin(&KeyName::named("key_0123456789ab".to_owned()), NOW);
         for at in 0..cookie.len() {
             let mut bytes = cookie.clone().into_bytes();
             bytes[at] = if bytes[at] == b'1' { b'2' } else { b'1' };
             let changed = String::from_utf8(bytes).expect("text");
-            assert_eq!(desk.visitor(&changed, NOW), None, "letter {at}");
+            assert_eq!(desk.session(&changed, NOW), None, "letter {at}");
         }
         for short in ["", ".", "v1", "v1.key.9999999999", "a.b.c.d.e"] {
-            assert_eq!(desk.visitor(short, NOW), None, "{short}");
+            assert_eq!(desk.session(short, NOW), None, "{short}");
         }
     }
 
     #[test]
     fn a_form_is_no_session_and_a_session_no_form() {
         let desk = desk("secret");
-        assert_eq!(desk.visitor(&format!("open.{}", desk.anyone().token), NOW), None);
+        assert_eq!(desk.session(&format!("open.{}", desk.open_token()), NOW), None);
         assert!(!format!("{desk:?}").contains("secret\""));
     }
 }

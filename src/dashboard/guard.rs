@@ -11,8 +11,9 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use url::{Host, Url};
 
-use super::desk::{Desk, Visitor};
+use super::desk::{Desk, Session, Visitor};
 use super::page::PageError;
+use crate::access::{Caller, KeyName, Scope};
 use crate::request::{AppState, Problem};
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -42,18 +43,61 @@ pub(super) async fn require(
     if !wants_a_page(request.uri(), request.headers()) {
         return no_page().into_response();
     }
-    let visitor = if state.auth.is_open() {
-        if !is_named_rightly(&state, request.headers()) {
-            return PageError::from(wrong_name()).into_response();
-        }
-        Some(desk.anyone())
-    } else {
-        signed_in(&state, &desk, request.headers())
+    let is_open = state.auth.is_open();
+    if is_open && !is_named_rightly(&state, request.headers()) {
+        return PageError::from(wrong_name()).into_response();
+    }
+    let visitor = match visitor(&state, &desk, request.headers(), is_open).await {
+        Ok(Some(visitor)) => visitor,
+        Ok(None) => return to_the_door(&request),
+        Err(error) => return PageError::from(error).into_response(),
     };
-    let Some(visitor) = visitor else { return to_the_door(&request) };
-    request.extensions_mut().insert(visitor.owner.clone());
+    if let Err(refused) = check_scope(&visitor.caller, &request) {
+        return PageError::from(refused).into_response();
+    }
+    request.extensions_mut().insert(visitor.caller.clone());
     request.extensions_mut().insert(visitor);
     next.run(request).await
+}
+
+/// Who has come: everyone where nobody signs in.
+async fn visitor(
+    state: &AppState,
+    desk: &Desk,
+    headers: &HeaderMap,
+    is_open: bool,
+) -> Result<Option<Visitor>, Problem> {
+    let session = if is_open {
+        Some(Session { key: KeyName::default(), token: desk.open_token() })
+    } else {
+        session(state, desk, headers)
+    };
+    let Some(Session { key, token }) = session else { return Ok(None) };
+    // A key that the server does not know any more, or that is not good any more, has no sessions.
+    match state.check_key_again(&key, None).await {
+        Ok(caller) => Ok(Some(Visitor { caller, token, is_signed_in: !is_open })),
+        Err(problem) if problem.status().is_server_error() => Err(problem),
+        Err(_) => Ok(None),
+    }
+}
+
+/// To look at a page is to read; whatever a form does is to write. Keys ask for more by themselves.
+fn check_scope(caller: &Caller, request: &Request) -> Result<(), Problem> {
+    let is_read = [Method::GET, Method::HEAD].contains(request.method());
+    let scope = if is_read { Scope::JobsRead } else { Scope::JobsWrite };
+    // Whoever has come in may go.
+    if request.uri().path() == "/ui/sign-out" { Ok(()) } else { may(caller, scope) }
+}
+
+/// Refuses who may not do this.
+pub(super) fn may(caller: &Caller, scope: Scope) -> Result<(), Problem> {
+    if caller.may(scope) {
+        return Ok(());
+    }
+    let name = scope.name();
+    let message = format!("the key that you are signed in with has no scope `{name}`");
+    Err(Problem::new(StatusCode::FORBIDDEN, "scope_missing", message)
+        .hint(format!("sign out, and in with a key that was made with the scope `{name}`")))
 }
 
 /// Refuses forms of other sites' pages where nobody is signed in yet.
@@ -64,18 +108,18 @@ pub(super) async fn same_site(request: Request, next: Next) -> Response {
     }
 }
 
-/// Who the cookie is of. A key that the server does not know any more has no sessions.
-fn signed_in(state: &AppState, desk: &Desk, headers: &HeaderMap) -> Option<Visitor> {
+/// What the cookie says.
+fn session(state: &AppState, desk: &Desk, headers: &HeaderMap) -> Option<Session> {
     let name = cookie_name(state);
-    let visitors = headers
+    let mut sessions = headers
         .get_all(COOKIE)
         .iter()
         .filter_map(|header| header.to_str().ok())
         .flat_map(cookie::Cookie::split_parse)
         .filter_map(Result::ok)
         .filter(|cookie| cookie.name() == name)
-        .filter_map(|cookie| desk.visitor(cookie.value(), state.clock.now()));
-    visitors.into_iter().find(|visitor| state.auth.knows(&visitor.owner))
+        .filter_map(|cookie| desk.session(cookie.value(), state.clock.now()));
+    sessions.next()
 }
 
 /// A browser says where a request comes from. One that says nothing is too old to be lied for by

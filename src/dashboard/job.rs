@@ -107,7 +107,7 @@ pub(super) async fn show(
     Extension(visitor): Extension<Visitor>,
     Path(id): Path<String>,
 ) -> Result<Response, PageError> {
-    let job = state.store.job(job_id(&id)?).await?.ok_or_else(unknown)?;
+    let job = state.store.job(&visitor.caller.project, job_id(&id)?).await?.ok_or_else(unknown)?;
     let part = Part::of(&state, &job, &visitor.token).await?;
     let row = Row::of(&state, &job);
     let files = job.state.outputs();
@@ -151,12 +151,12 @@ impl Part {
         let now = state.clock.now();
         let filter =
             DeliveryFilter { job_id: Some(job.id), limit: DELIVERIES, ..DeliveryFilter::default() };
-        let deliveries = state.store.deliveries(&filter).await?;
+        let deliveries = state.store.deliveries(&job.project, &filter).await?;
         let finished_at = job.state.finished_at();
         Ok(Self {
             row: Row::of(state, job),
             token: token.to_owned(),
-            laps: laps(job, &state.store.attempts(job.id).await?, now),
+            laps: laps(job, &state.store.attempts(&job.project, job.id).await?, now),
             trouble: trouble(job),
             tries: job.tasks.first().map_or(0, |task| task.tries),
             started: job.state.started_at().map(|at| When::of(at, now)),
@@ -263,7 +263,7 @@ fn told(options: &Map<String, Value>) -> Vec<(String, String)> {
 async fn sprite(state: &AppState, job: &Job) -> Result<Option<String>, PageError> {
     let Some(batch) = job.batch_id else { return Ok(None) };
     let filter = JobFilter { batch_id: Some(batch), limit: NEIGHBOURS, ..JobFilter::default() };
-    let found = state.store.jobs(&filter).await?;
+    let found = state.store.jobs(&job.project, &filter).await?;
     let sheets = found.jobs.iter().filter(
         |job| matches!(&job.spec.options, Options::Image(options) if options.sprite.is_some()),
     );
@@ -282,6 +282,7 @@ fn waveform(state: &AppState, job: &Job) -> Option<String> {
 /// `POST /ui/jobs/{id}/{act}`.
 pub(super) async fn act(
     State(state): State<AppState>,
+    Extension(visitor): Extension<Visitor>,
     Path((id, act)): Path<(String, String)>,
     _posted: Posted,
 ) -> Result<Response, PageError> {
@@ -289,7 +290,7 @@ pub(super) async fn act(
     if !["retry", "cancel", "delete"].contains(&act.as_str()) {
         return Err(unknown().into());
     }
-    let _done = one(&state, &act, id).await?;
+    let _done = one(&state, &visitor.caller.project, &act, id).await?;
     let to = if act == "delete" { "/?did=delete-1-0".to_owned() } else { format!("/ui/jobs/{id}") };
     Ok(Redirect::to(&to).into_response())
 }

@@ -11,6 +11,7 @@ use super::filters;
 use super::page::{Frame, PageError, Posted, Section, page};
 use super::row::Row;
 use super::words::{When, count};
+use crate::access::Project;
 use crate::id::{BatchId, DeliveryId, JobId, TaskId};
 use crate::job::{BatchView, Counts, Kind, Status};
 use crate::request::{AppState, Problem};
@@ -175,10 +176,11 @@ pub(super) async fn list(
     RawQuery(query): RawQuery,
 ) -> Result<Response, PageError> {
     let asked = Asked::parse(query.as_deref().unwrap_or_default())?;
-    if let Some(path) = named(&state, &asked.text).await? {
+    let project = &visitor.caller.project;
+    if let Some(path) = named(&state, project, &asked.text).await? {
         return Ok(Redirect::to(&path).into_response());
     }
-    let found = state.store.jobs(&asked.filter).await?;
+    let found = state.store.jobs(project, &asked.filter).await?;
     let pressure = state.store.pressure().await?;
     let (newer, older) = ways(&asked, &found);
     let is_filtered = asked.filter.status.is_some()
@@ -211,7 +213,7 @@ pub(super) async fn batch(
     Path(id): Path<String>,
 ) -> Result<Response, PageError> {
     let id: BatchId = id.parse().map_err(|_| no_batch())?;
-    let batch = state.store.batch(id).await?.ok_or_else(no_batch)?;
+    let batch = state.store.batch(&visitor.caller.project, id).await?.ok_or_else(no_batch)?;
     let view = BatchView::of(&batch);
     let found = JobPage { jobs: batch.jobs, has_more: false, looked_back_to: None };
     page(&JobsPage {
@@ -255,19 +257,27 @@ fn no_batch() -> Problem {
 }
 
 /// The page of the one thing that the text is the name of.
-async fn named(state: &AppState, text: &str) -> Result<Option<String>, PageError> {
+async fn named(
+    state: &AppState,
+    project: &Project,
+    text: &str,
+) -> Result<Option<String>, PageError> {
     if let Ok(id) = text.parse::<JobId>() {
-        return Ok(state.store.job(id).await?.map(|job| format!("/ui/jobs/{}", job.id)));
+        return Ok(state.store.job(project, id).await?.map(|job| format!("/ui/jobs/{}", job.id)));
     }
     if let Ok(id) = text.parse::<BatchId>() {
-        return Ok(state.store.batch(id).await?.map(|batch| format!("/ui/batches/{}", batch.id)));
+        return Ok(state
+            .store
+            .batch(project, id)
+            .await?
+            .map(|batch| format!("/ui/batches/{}", batch.id)));
     }
     if let Ok(id) = text.parse::<TaskId>() {
-        return Ok(state.store.task(id).await?.map(|job| format!("/ui/jobs/{}", job.id)));
+        return Ok(state.store.task(project, id).await?.map(|job| format!("/ui/jobs/{}", job.id)));
     }
     if let Ok(id) = text.parse::<DeliveryId>() {
         let filter = DeliveryFilter { id: Some(id), limit: 1, ..DeliveryFilter::default() };
-        let found = state.store.deliveries(&filter).await?;
+        let found = state.store.deliveries(project, &filter).await?;
         let job = found.first().and_then(|delivery| delivery.job_id);
         return Ok(job.map(|job| format!("/ui/jobs/{job}")));
     }
@@ -340,6 +350,7 @@ fn kinds(asked: &Asked) -> Vec<Choice> {
 /// `POST /ui/jobs/bulk`: one thing done to many jobs.
 pub(super) async fn bulk(
     State(state): State<AppState>,
+    Extension(visitor): Extension<Visitor>,
     posted: Posted,
 ) -> Result<Response, PageError> {
     let act = posted.get("act").unwrap_or_default();
@@ -350,7 +361,7 @@ pub(super) async fn bulk(
         posted.all("id").take(MAX_BULK).filter_map(|id| id.parse().ok()).collect();
     let (mut done, mut not) = (0, 0);
     for id in ids {
-        if one(&state, act, id).await? { done += 1 } else { not += 1 }
+        if one(&state, &visitor.caller.project, act, id).await? { done += 1 } else { not += 1 }
     }
     let back = posted.get("back").filter(|back| back.starts_with("/?") || *back == "/");
     let back = back.unwrap_or("/");
@@ -359,17 +370,22 @@ pub(super) async fn bulk(
 }
 
 /// Does it to one job; returns whether it could be done.
-pub(super) async fn one(state: &AppState, act: &str, id: JobId) -> StoreResult<bool> {
+pub(super) async fn one(
+    state: &AppState,
+    project: &Project,
+    act: &str,
+    id: JobId,
+) -> StoreResult<bool> {
     match act {
-        "retry" => match state.store.retry(id).await {
+        "retry" => match state.store.retry(project, id).await {
             Ok(job) => Ok(job.is_some()),
             Err(StoreError::Transition(_)) => Ok(false),
             Err(error) => Err(error),
         },
         "cancel" => {
-            let outcome = state.store.cancel(id).await?;
+            let outcome = state.store.cancel(project, id).await?;
             Ok(matches!(outcome, CancelOutcome::Cancelled(_) | CancelOutcome::Asked(_)))
         }
-        _ => Ok(state.store.delete(id).await?.is_some()),
+        _ => Ok(state.store.delete(project, id).await?.is_some()),
     }
 }

@@ -28,6 +28,7 @@ use super::jobs::{Asked, told};
 use super::page::PageError;
 use super::row::{Look, Row, look};
 use super::words::count;
+use crate::access::Project;
 use crate::id::JobId;
 use crate::job::Counts;
 use crate::request::{AppState, Problem};
@@ -114,6 +115,7 @@ struct BatchPart {
 /// A list as it was last told.
 struct List {
     state: AppState,
+    project: Project,
     ids: Vec<JobId>,
     seen: HashMap<JobId, Look>,
     /// Set where newer jobs would stand above the first.
@@ -131,6 +133,7 @@ struct List {
 pub(super) async fn list(
     State(state): State<AppState>,
     Extension(desk): Extension<Desk>,
+    Extension(visitor): Extension<Visitor>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, PageError> {
     let seat = desk.seat().ok_or_else(full)?;
@@ -149,6 +152,7 @@ pub(super) async fn list(
     let stop = state.shutdown.clone();
     let list = List {
         state,
+        project: visitor.caller.project,
         ids,
         seen: HashMap::new(),
         newer,
@@ -193,7 +197,7 @@ impl List {
             let limit = self.ids.len() as u32;
             let filter = JobFilter { ids: self.ids.clone(), limit, ..JobFilter::default() };
             let now = self.state.clock.now();
-            let jobs = self.state.store.jobs(&filter).await?.jobs;
+            let jobs = self.state.store.jobs(&self.project, &filter).await?.jobs;
             let counts = Counts::of(jobs.iter().map(|job| job.state.status()));
             if self.batch.as_mut().is_some_and(|batch| std::mem::replace(batch, counts) != counts) {
                 let head = BatchPart { status: counts.status().name(), told: told(counts) };
@@ -212,7 +216,7 @@ impl List {
             }
         }
         if let Some(filter) = &self.newer {
-            let newer = self.state.store.jobs(filter).await?.jobs.len();
+            let newer = self.state.store.jobs(&self.project, filter).await?.jobs.len();
             if newer != self.told_newer {
                 self.told_newer = newer;
                 parts += &part("#newer", "innerHTML", &told_newer(newer));
@@ -241,6 +245,7 @@ fn told_newer(newer: usize) -> String {
 /// A job as it was last told.
 struct One {
     state: AppState,
+    project: Project,
     id: JobId,
     token: String,
     seen: Option<(Look, String)>,
@@ -261,10 +266,11 @@ pub(super) async fn job(
     let seat = desk.seat().ok_or_else(full)?;
     let id = job_id(&id)?;
     let changes = state.store.hints().changes();
-    state.store.job(id).await?.ok_or_else(unknown)?;
+    state.store.job(&visitor.caller.project, id).await?.ok_or_else(unknown)?;
     let stop = state.shutdown.clone();
     let one = One {
         state,
+        project: visitor.caller.project,
         id,
         token: visitor.token,
         seen: None,
@@ -303,7 +309,7 @@ impl One {
     }
 
     async fn part(&mut self) -> Result<Option<String>, PageError> {
-        let Some(job) = self.state.store.job(self.id).await? else {
+        let Some(job) = self.state.store.job(&self.project, self.id).await? else {
             self.is_over = true;
             return Ok(None);
         };

@@ -13,6 +13,7 @@ mod form;
 mod guard;
 mod job;
 mod jobs;
+mod keys;
 mod live;
 mod output;
 mod page;
@@ -51,6 +52,8 @@ pub fn routes(state: &AppState, desk: Desk) -> Router<AppState> {
         .route("/ui/webhooks/test", post(webhooks::test))
         .route("/ui/deliveries/{id}", get(webhooks::delivery))
         .route("/ui/deliveries/{id}/replay", post(webhooks::replay))
+        .route("/ui/keys", get(keys::show).post(keys::make))
+        .route("/ui/keys/{id}/revoke", post(keys::revoke))
         .route("/ui/system", get(system::show))
         .route("/ui/system/connections", post(system::connect))
         .route("/ui/system/connections/{id}/delete", post(system::disconnect))

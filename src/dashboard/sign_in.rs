@@ -10,6 +10,7 @@ use cookie::{Cookie, SameSite};
 use url::form_urlencoded;
 
 use super::desk::{Desk, SESSION_LIFE};
+use super::filters;
 use super::guard::{cookie_name, is_https};
 use super::page::{Frame, PageError, Posted, page, page_as};
 use crate::request::AppState;
@@ -22,7 +23,7 @@ const KEY_FIELD: &str = "password";
 struct SignInPage {
     frame: Frame,
     next: String,
-    refused: Option<&'static str>,
+    refused: Option<String>,
 }
 
 /// `GET /ui/sign-in`.
@@ -46,9 +47,12 @@ pub(super) async fn enter(
     let from = None;
     let posted = Posted::untried(request, &state).await?;
     let next = here(posted.get("next").unwrap_or("/")).to_owned();
-    let refuse = |status, refused| {
+    let refuse = |status, refused: &str| {
         let frame = Frame::bare("Sign in");
-        page_as(status, &SignInPage { frame, next: next.clone(), refused: Some(refused) })
+        page_as(
+            status,
+            &SignInPage { frame, next: next.clone(), refused: Some(refused.to_owned()) },
+        )
     };
     if !desk.throttle().lets_try(from) {
         tracing::warn!("too many tries to sign in");
@@ -56,11 +60,12 @@ pub(super) async fn enter(
         return refuse(StatusCode::TOO_MANY_REQUESTS, words);
     }
     let key = posted.get(KEY_FIELD).unwrap_or_default().trim();
-    let Some(owner) = state.auth.owner_of(key) else {
-        let words = "This server does not know that key. It is one of those in REELWAY_API_KEY.";
-        return refuse(StatusCode::UNAUTHORIZED, words);
+    let caller = match state.check_key(key, from).await {
+        Ok(caller) => caller,
+        Err(problem) if problem.status().is_server_error() => return Err(problem.into()),
+        Err(problem) => return refuse(StatusCode::UNAUTHORIZED, problem.message()),
     };
-    let session = desk.begin(&owner, state.clock.now());
+    let session = desk.begin(&caller.key, state.clock.now());
     let cookie = cookie(&state, session)
         .max_age(SESSION_LIFE.try_into().unwrap_or(cookie::time::Duration::DAY))
         .build();

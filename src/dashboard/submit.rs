@@ -83,7 +83,7 @@ pub(super) async fn form(
         pairs.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone())
     };
     let from = match value("from").and_then(|id| id.parse::<JobId>().ok()) {
-        Some(id) => state.store.job(id).await?,
+        Some(id) => state.store.job(&visitor.caller.project, id).await?,
         None => None,
     };
     let (shared, tasks) = match from {
@@ -269,7 +269,7 @@ pub(super) async fn send(
         let frame = Frame::of(&visitor, Section::New, "New job");
         return page(&new_page(frame, sent.shared, sent.tasks, None, Some(curl)));
     }
-    match request::submit(&state, &visitor.owner, &headers, &sent.object).await {
+    match request::submit(&state, &visitor.caller, &headers, &sent.object).await {
         Ok(jobs) => {
             let to = match jobs.as_slice() {
                 [Job { batch_id: Some(batch), .. }, _, ..] => format!("/ui/batches/{batch}"),
@@ -297,7 +297,7 @@ pub(super) async fn sample(
     headers: HeaderMap,
     _posted: Posted,
 ) -> Result<Response, PageError> {
-    let url = request::keep(&state, &visitor.owner, "sample.mp4", super::assets::SAMPLE).await?;
+    let url = request::keep(&state, &visitor.caller, "sample.mp4", super::assets::SAMPLE).await?;
     let asked = json!({"url": url, "tasks": [
         {"kind": "video", "options": {"width": 480}},
         {"kind": "image", "options": {"sprite": {"columns": 4, "rows": 4}, "interval": 0.5, "width": 160}},
@@ -305,7 +305,7 @@ pub(super) async fn sample(
         {"kind": "audio", "options": {"waveform": "json"}}
     ]});
     let Value::Object(object) = asked else { return Ok(Redirect::to("/").into_response()) };
-    let jobs = request::submit(&state, &visitor.owner, &headers, &object).await?;
+    let jobs = request::submit(&state, &visitor.caller, &headers, &object).await?;
     let batch = jobs.first().and_then(|job| job.batch_id);
     let to = batch.map_or_else(|| "/".to_owned(), |batch| format!("/ui/batches/{batch}"));
     Ok(Redirect::to(&to).into_response())

@@ -11,10 +11,11 @@ use serde_json::{Map, Value};
 use super::desk::Visitor;
 use super::page::{Frame, PageError, Posted, Section, page};
 use super::words::{When, bytes, count};
+use crate::access::{By, Scope};
 use crate::clock::Timestamp;
 use crate::connection::Connection;
 use crate::request::{self, AppState, Problem};
-use crate::store::WorkerSeen;
+use crate::store::{Usage, WorkerSeen};
 
 /// A process that has said nothing for so long is probably gone.
 const SILENT: Duration = Duration::from_secs(45);
@@ -53,23 +54,41 @@ struct SystemPage {
     queued: String,
     processing: String,
     pending: String,
-    outputs: String,
-    output_bytes: String,
-    uploads: String,
-    upload_bytes: String,
+    /// Of all projects together: for those who may know.
+    storage: Option<Storage>,
     free_bytes: Option<String>,
     buckets: Vec<Bucket>,
     can_connect: bool,
     keys: Keys,
+    is_admin: bool,
     wrong: Option<Wrong>,
+}
+
+/// What is kept, in words.
+struct Storage {
+    outputs: String,
+    output_bytes: String,
+    uploads: String,
+    upload_bytes: String,
+}
+
+impl Storage {
+    fn of(usage: &Usage) -> Self {
+        Self {
+            outputs: count(usage.outputs),
+            output_bytes: bytes(usage.output_bytes),
+            uploads: count(usage.uploads),
+            upload_bytes: bytes(usage.upload_bytes),
+        }
+    }
 }
 
 /// With what one calls this server.
 enum Keys {
     /// With nothing.
     Open,
-    /// With a key; this is the public name of the visitor's own.
-    Own(String),
+    /// With a key: its public name, and its project.
+    Own { name: String, project: String },
 }
 
 /// What is wrong with a connection that was to be made.
@@ -93,27 +112,29 @@ async fn overview(
 ) -> Result<Response, PageError> {
     let now = state.clock.now();
     let pressure = state.store.pressure().await?;
-    let usage = state.store.usage().await?;
+    let is_admin = visitor.caller.may(Scope::Admin);
+    let storage = if is_admin { Some(Storage::of(&state.store.usage().await?)) } else { None };
     let workers = state.store.workers().await?;
-    let connections = state.store.connections().await?;
+    let connections = state.store.connections(&visitor.caller.project).await?;
     page(&SystemPage {
         frame: Frame::of(visitor, Section::System, "System"),
         workers: workers.iter().map(|worker| Seen::of(worker, now)).collect(),
         queued: count(pressure.queued),
         processing: count(pressure.processing),
         pending: count(pressure.deliveries_pending),
-        outputs: count(usage.outputs),
-        output_bytes: bytes(usage.output_bytes),
-        uploads: count(usage.uploads),
-        upload_bytes: bytes(usage.upload_bytes),
+        storage,
         free_bytes: state.storage.free_bytes().map(bytes),
         buckets: connections.iter().map(|connection| Bucket::of(connection, now)).collect(),
         can_connect: state.keyring.can_seal(),
         keys: if visitor.is_signed_in {
-            Keys::Own(visitor.owner.as_str().to_owned())
+            Keys::Own {
+                name: visitor.caller.key.to_string(),
+                project: visitor.caller.project.to_string(),
+            }
         } else {
             Keys::Open
         },
+        is_admin,
         wrong,
     })
 }
@@ -183,7 +204,7 @@ pub(super) async fn connect(
             object.insert(name.to_owned(), Value::from(text));
         }
     }
-    match request::connect(&state, &object).await {
+    match request::connect(&state, &visitor.caller, &object).await {
         Ok(_) => Ok(Redirect::to("/ui/system#connections").into_response()),
         Err(problem) if problem.status().is_server_error() => Err(problem.into()),
         Err(problem) => {
@@ -199,13 +220,18 @@ pub(super) async fn connect(
 /// `POST /ui/system/connections/{id}/delete`.
 pub(super) async fn disconnect(
     State(state): State<AppState>,
+    Extension(visitor): Extension<Visitor>,
     Path(id): Path<String>,
     _posted: Posted,
 ) -> Result<Response, PageError> {
     let unknown =
         || Problem::not_found("connection_not_found", "there is no connection with this id");
     let id = id.parse().map_err(|_| unknown())?;
-    if !state.store.delete_connection(id).await? {
+    if !state
+        .store
+        .delete_connection(&visitor.caller.project, id, &By::from(&visitor.caller))
+        .await?
+    {
         return Err(unknown().into());
     }
     Ok(Redirect::to("/ui/system#connections").into_response())

@@ -85,9 +85,10 @@ async fn overview(
     tried: Option<Tried>,
 ) -> Result<Response, PageError> {
     let now = state.clock.now();
-    let destinations = state.store.destinations().await?;
+    let project = &visitor.caller.project;
+    let destinations = state.store.destinations(project).await?;
     let filter = DeliveryFilter { state: only, limit: SHOWN, ..DeliveryFilter::default() };
-    let deliveries = state.store.deliveries(&filter).await?;
+    let deliveries = state.store.deliveries(project, &filter).await?;
     let pushed = |delivery: &Delivery| Pushed {
         job: delivery.job_id.map(|job| job.to_string()),
         ..Pushed::of(delivery, now)
@@ -139,11 +140,12 @@ impl Health {
 /// `POST /ui/deliveries/{id}/replay`.
 pub(super) async fn replay(
     State(state): State<AppState>,
+    Extension(visitor): Extension<Visitor>,
     Path(id): Path<String>,
     posted: Posted,
 ) -> Result<Response, PageError> {
     let id = id.parse().map_err(|_| unknown())?;
-    let delivery = state.store.replay(id).await?.ok_or_else(unknown)?;
+    let delivery = state.store.replay(&visitor.caller.project, id).await?.ok_or_else(unknown)?;
     let back = posted.get("back").filter(|back| back.starts_with("/ui/"));
     let to = match (back, delivery.job_id) {
         (Some(back), _) => back.to_owned(),
@@ -156,10 +158,11 @@ pub(super) async fn replay(
 /// `POST /ui/webhooks/replay`: all that was not delivered, as after an outage.
 pub(super) async fn replay_all(
     State(state): State<AppState>,
+    Extension(visitor): Extension<Visitor>,
     _posted: Posted,
 ) -> Result<Response, PageError> {
     let since = state.clock.now().minus(KEPT);
-    let replayed = state.store.replay_failed(since).await?;
+    let replayed = state.store.replay_failed(&visitor.caller.project, since).await?;
     Ok(Redirect::to(&format!("/ui/webhooks?replayed={replayed}")).into_response())
 }
 
@@ -214,8 +217,9 @@ pub(super) async fn delivery(
 ) -> Result<Response, PageError> {
     let id = id.parse().map_err(|_| unknown())?;
     let filter = DeliveryFilter { id: Some(id), limit: 1, ..DeliveryFilter::default() };
-    let delivery = state.store.deliveries(&filter).await?.pop().ok_or_else(unknown)?;
-    let pushed = state.store.pushed(id).await?.ok_or_else(unknown)?;
+    let project = &visitor.caller.project;
+    let delivery = state.store.deliveries(project, &filter).await?.pop().ok_or_else(unknown)?;
+    let pushed = state.store.pushed(project, id).await?.ok_or_else(unknown)?;
     let told = pushed.body.clone().linked(|key| state.links.link(key));
     let mut body = serde_json::to_value(&told).map_err(Problem::internal)?;
     if let Value::Object(body) = &mut body {

@@ -17,7 +17,7 @@ use super::may::{Reads, Writes};
 use super::openapi::{ConnectionRequest, IdempotencyKey, NoConnection, NotConnected};
 use super::segment::Segment;
 use super::{AppState, Problem, idempotency};
-use crate::access::By;
+use crate::access::{By, Caller};
 use crate::clock::Timestamp;
 use crate::connection::Connection;
 use crate::id::{ConnectionId, ConnectionTag, fresh};
@@ -129,7 +129,11 @@ pub(super) async fn create(
 }
 
 /// The connection that a request asks for, its secret sealed.
-pub(super) fn asked(object: &Map<String, Value>, state: &AppState) -> Result<Connection, Problem> {
+pub(super) fn asked(
+    object: &Map<String, Value>,
+    caller: &Caller,
+    state: &AppState,
+) -> Result<Connection, Problem> {
     let asked = Asked::read(object, state)?;
     let now = state.clock.now();
     let id = fresh(now);

@@ -2,13 +2,14 @@
 
 use axum::http::HeaderMap;
 use bytes::Bytes;
+use secrecy::SecretString;
 use serde_json::{Map, Value};
 use url::Url;
 
 use super::submit::Rules;
-use super::{AppState, Problem, accept, buckets, connections, kept, process, upload};
+use super::{AppState, Problem, accept, buckets, connections, kept, keys, process, upload};
+use crate::access::{By, Caller, Key};
 use crate::connection::Connection;
-use crate::access::{By, Caller};
 use crate::job::{Job, Owner};
 use crate::store::{Submission, Submitted};
 
@@ -60,10 +61,32 @@ pub async fn keep(
 /// # Errors
 ///
 /// What `POST /connections` would answer.
-pub async fn connect(state: &AppState, object: &Map<String, Value>) -> Result<Connection, Problem> {
+pub async fn connect(
+    state: &AppState,
+    caller: &Caller,
+    object: &Map<String, Value>,
+) -> Result<Connection, Problem> {
     let connection = connections::asked(object, caller, state)?;
     match state.store.add_connection(&connection, &By::from(caller), None).await? {
         Submitted::Accepted => Ok(connection),
+        // Only a request that has a name can have been sent before.
+        _ => Err(accept::conflict()),
+    }
+}
+
+/// Makes the key that `POST /keys` would make of its body; its text is told this once.
+///
+/// # Errors
+///
+/// What `POST /keys` would answer.
+pub async fn make_key(
+    state: &AppState,
+    caller: &Caller,
+    object: &Map<String, Value>,
+) -> Result<(Key, SecretString), Problem> {
+    let (key, text) = keys::asked(object, caller, state.clock.now())?;
+    match state.store.add_key(&key, &By::from(caller), None).await? {
+        Submitted::Accepted => Ok((key, text)),
         // Only a request that has a name can have been sent before.
         _ => Err(accept::conflict()),
     }

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -17,7 +17,7 @@ use super::may::Administers;
 use super::openapi::{AuditQuery, IdempotencyKey, KeyRequest, NoKeyHere, NotMade, WrongQuery};
 use super::segment::Segment;
 use super::{AppState, Problem, idempotency};
-use crate::access::{AuditEntry, By, Digest, Key, Project, Scope, Scopes, fresh_text};
+use crate::access::{AuditEntry, By, Caller, Digest, Key, Project, Scope, Scopes, fresh_text};
 use crate::clock::Timestamp;
 use crate::id::{KeyId, KeyTag, fresh};
 
@@ -128,7 +128,25 @@ pub(super) async fn create(
     sent: Sent,
 ) -> Result<Response, Problem> {
     let now = state.clock.now();
-    let Asked { name, project, scopes, expires_at } = Asked::read(&sent.object, now)?;
+    let (key, text) = asked(&sent.object, &caller, now)?;
+    let told = |text: Option<&str>| {
+        let made = MadeKeyView { view: KeyView::of(&key, now), key: text.map(str::to_owned) };
+        serde_json::to_string(&made).map_err(Problem::internal)
+    };
+    // What is kept for the same request is what may be read: the text is not in it.
+    let named = idempotency::named(&headers, &caller, "/keys", &sent.bytes, &told(None)?)?;
+    let submitted = state.store.add_key(&key, &By::from(&caller), named).await?;
+    let location = Some(format!("/keys/{}", key.id));
+    answer_to(submitted, StatusCode::CREATED, location, told(Some(text.expose_secret()))?)
+}
+
+/// The key that a request asks for, and its text.
+pub(super) fn asked(
+    object: &Map<String, Value>,
+    caller: &Caller,
+    now: Timestamp,
+) -> Result<(Key, SecretString), Problem> {
+    let Asked { name, project, scopes, expires_at } = Asked::read(object, now)?;
     let id = fresh(now);
     let text = fresh_text(id);
     let key = Key {
@@ -142,15 +160,7 @@ pub(super) async fn create(
         revoked_at: None,
         last_used_at: None,
     };
-    let told = |text: Option<&str>| {
-        let made = MadeKeyView { view: KeyView::of(&key, now), key: text.map(str::to_owned) };
-        serde_json::to_string(&made).map_err(Problem::internal)
-    };
-    // What is kept for the same request is what may be read: the text is not in it.
-    let named = idempotency::named(&headers, &caller, "/keys", &sent.bytes, &told(None)?)?;
-    let submitted = state.store.add_key(&key, &By::from(&caller), named).await?;
-    let location = Some(format!("/keys/{id}"));
-    answer_to(submitted, StatusCode::CREATED, location, told(Some(text.expose_secret()))?)
+    Ok((key, text))
 }
 
 /// `GET /keys`: a bare list, newest first.

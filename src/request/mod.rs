@@ -42,7 +42,7 @@ mod upload;
 
 pub use auth::Auth;
 pub use health::{Readiness, Slots};
-pub use inside::{connect, keep, submit};
+pub use inside::{connect, keep, make_key, submit};
 pub use openapi::options_schemas;
 pub use peer::Peer;
 pub use problem::Problem;

@@ -406,3 +406,38 @@ async fn a_receiver_is_tried_out_and_its_words_are_text() {
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{wrong}");
     }
 }
+
+#[tokio::test]
+async fn a_key_that_was_made_here_opens_what_its_scopes_say_and_its_project_alone() {
+    let pages = Pages::locked("secret").await;
+    pages.sign_in("secret").await;
+    let id = {
+        let body = "url=https%3A%2F%2Fa.example%2F&t0.kind=video";
+        let answer = pages.post("/ui/new", "/ui/new", body).await;
+        answer.header("location").rsplit('/').next().expect("an id").to_owned()
+    };
+    let made = pages.post("/ui/keys", "/ui/keys", "name=reader&project=other&scope=jobs%3Aread").await;
+    let html = made.text();
+    let text = html.split("<code>rw_").nth(1).expect("the key").split('<').next().expect("a text");
+    let text = format!("rw_{text}");
+    assert!(!pages.get("/ui/keys").await.text().contains(&text), "it is shown once");
+
+    let key = html.split("/ui/keys/key_").nth(1).expect("its row").split('/').next().expect("an id");
+    let admin = pages.cookie.lock().expect("a lock").clone();
+    pages.sign_in(&text).await;
+    for (path, status) in [("/", 200), ("/ui/system", 200), ("/ui/keys", 403)] {
+        assert_eq!(pages.get(path).await.status, status, "{path}");
+    }
+    let foreign = pages.get(&format!("/ui/jobs/{id}")).await;
+    assert_eq!(foreign.status, StatusCode::NOT_FOUND, "another project's job");
+    assert!(!pages.get("/").await.text().contains(&id));
+    let answer = pages.post("/", "/ui/jobs/bulk", "act=delete").await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN, "it may look and not touch");
+
+    // The key is taken back: the session that it has begun is over.
+    let reader = pages.cookie.lock().expect("a lock").clone();
+    *pages.cookie.lock().expect("a lock") = admin;
+    pages.post("/ui/keys", &format!("/ui/keys/key_{key}/revoke"), "").await;
+    *pages.cookie.lock().expect("a lock") = reader;
+    assert_eq!(pages.get("/").await.status, StatusCode::SEE_OTHER);
+}

@@ -80,20 +80,11 @@ async fn search_end(
     let cursor = Cursor { limit: 0, ..cursor.clone() };
     let of_project = Statement::begin("select id from jobs where true")
         .push_bind(" and project = ", project.as_str());
-    cursor
-        .push_to(of_project)
-        .push_bind(" offset ", i64::from(search.at_most))
-        .value(tx)
-        .await
+    cursor.push_to(of_project).push_bind(" offset ", i64::from(search.at_most)).value(tx).await
 }
 
 /// The ids of a page, of jobs up to `end`.
-fn page(
-    project: &Project,
-    filter: &JobFilter,
-    cursor: &Cursor,
-    end: Option<&str>,
-) -> Statement {
+fn page(project: &Project, filter: &JobFilter, cursor: &Cursor, end: Option<&str>) -> Statement {
     let mut page = Statement::begin("select id from jobs where deleted_at is null")
         .push_bind(" and project = ", project.as_str());
     if !filter.ids.is_empty() {
