@@ -81,7 +81,7 @@ pub(crate) async fn workers_are_seen_with_what_they_have_in_their_hands(world: W
     assert_eq!((seen[0].running, seen[1].running), (1, 0));
     assert_eq!((seconds(seen[0].seen_at), seconds(seen[1].seen_at)), (10, 0));
 
-    world.pass(Duration::from_hours(24));
+    world.pass(Duration::from_hours(25));
     world.store.report_worker(&two).await.expect("reported");
     let names: Vec<String> =
         world.store.workers().await.expect("workers").into_iter().map(|w| w.report.name).collect();
