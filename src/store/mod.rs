@@ -28,7 +28,10 @@ pub use access::{AuditFilter, AuditPage, KEY_USE_GRAIN};
 pub use hints::{Hint, Hints};
 pub use list::{BatchFilter, BatchPage};
 pub use model::{
-    AttemptOutcome, AttemptRecord, Backlog, BacklogRow, Beat, BeatReply, CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter, DeliveryState, DueDelivery, EventBody, EventKind, Garbage, Idempotency, JobFilter, JobPage, Lease, Pressure, Published, Rescued, Search, SettleDelivery, Settled, StoreError, StoreResult, Submission, Submitted, Want,
+    AttemptOutcome, AttemptRecord, Backlog, BacklogRow, Beat, BeatReply, CancelOutcome, Claim,
+    DeletedJob, Delivery, DeliveryFilter, DeliveryState, DueDelivery, EventBody, EventKind,
+    Garbage, Idempotency, JobFilter, JobPage, Lease, Pressure, Published, Rescued, Search,
+    SettleDelivery, Settled, StoreError, StoreResult, Submission, Submitted, Want,
 };
 pub use overview::{Attempt, COUNTED, Destination, Usage, WorkerReport, WorkerSeen};
 pub use provider::{Asked, HandOver, Heard, Overdue, Standing, Unwanted, Word};

@@ -38,15 +38,12 @@ use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
 use super::{
-<<<<<<< HEAD
-    AppendUpload, Appended, Asked, Attempt, AuditFilter, AuditPage, Backlog, BatchFilter, BatchPage, Beat, BeatReply, CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter, Destination, DueDelivery, Garbage, HandOver, Heard, Hints, Idempotency, JobFilter, JobPage, Lease, Overdue, Pressure, Published, Rescued, SettleDelivery, Settled, Store, StoreError, StoreResult, Submission, Submitted, Upload, UploadPart, Usage, Want, Word, WorkerReport, WorkerSeen,
-=======
-    AppendUpload, Appended, Asked, Attempt, AuditFilter, AuditPage, BatchFilter, BatchPage, Beat,
-    BeatReply, CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter, Destination,
-    DueDelivery, Garbage, HandOver, Heard, Hints, Idempotency, JobFilter, JobPage, Lease, Overdue,
-    Pressure, Published, SettleDelivery, Settled, Store, StoreError, StoreResult, Submission,
-    Submitted, Upload, UploadPart, Usage, Want, Word, WorkerReport, WorkerSeen,
->>>>>>> 22688ec (dashboard: keys, projects and scopes)
+    AppendUpload, Appended, Asked, Attempt, AuditFilter, AuditPage, Backlog, BatchFilter,
+    BatchPage, Beat, BeatReply, CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter,
+    Destination, DueDelivery, Garbage, HandOver, Heard, Hints, Idempotency, JobFilter, JobPage,
+    Lease, Overdue, Pressure, Published, Rescued, SettleDelivery, Settled, Store, StoreError,
+    StoreResult, Submission, Submitted, Upload, UploadPart, Usage, Want, Word, WorkerReport,
+    WorkerSeen,
 };
 use crate::access::{By, Key, Project};
 use crate::clock::{Clock, Timestamp};

@@ -12,15 +12,12 @@ use reelway::id::{BatchId, ConnectionId, DeliveryId, JobId, KeyId, TaskId, Uploa
 use reelway::job::{Batch, Counts, File, Job};
 use reelway::store::sql::SqlStore;
 use reelway::store::{
-<<<<<<< HEAD
-    AppendUpload, Appended, Asked, Attempt, AuditFilter, AuditPage, Backlog, BatchFilter, BatchPage, Beat, BeatReply, CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter, Destination, DueDelivery, Garbage, HandOver, Heard, Hints, Idempotency, JobFilter, JobPage, Lease, Overdue, Pressure, Published, Rescued, SettleDelivery, Settled, Store, StoreError, StoreResult, Submission, Submitted, Upload, UploadPart, Usage, Want, Word, WorkerReport, WorkerSeen,
-=======
-    AppendUpload, Appended, Asked, Attempt, AuditFilter, AuditPage, BatchFilter, BatchPage, Beat,
-    BeatReply, CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter, Destination,
-    DueDelivery, Garbage, HandOver, Heard, Hints, Idempotency, JobFilter, JobPage, Lease, Overdue,
-    Pressure, Published, SettleDelivery, Settled, Store, StoreError, StoreResult, Submission,
-    Submitted, Upload, UploadPart, Usage, Want, Word, WorkerReport, WorkerSeen,
->>>>>>> 22688ec (dashboard: keys, projects and scopes)
+    AppendUpload, Appended, Asked, Attempt, AuditFilter, AuditPage, Backlog, BatchFilter,
+    BatchPage, Beat, BeatReply, CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter,
+    Destination, DueDelivery, Garbage, HandOver, Heard, Hints, Idempotency, JobFilter, JobPage,
+    Lease, Overdue, Pressure, Published, Rescued, SettleDelivery, Settled, Store, StoreError,
+    StoreResult, Submission, Submitted, Upload, UploadPart, Usage, Want, Word, WorkerReport,
+    WorkerSeen,
 };
 use reelway::task::{Failure, Next, RetryPolicy, Stages};
 use tokio::sync::watch;
