@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use reelway::app::{command, serve, work};
+use reelway::app::{backup, command, restore, serve, work};
 use reelway::cli::{self, Act, Cli, Command, ConfigCommand, Terminal, Webhooks, run};
 
 #[tokio::main]
@@ -27,6 +27,8 @@ async fn main() -> ExitCode {
         Command::Webhooks(Webhooks::Deliveries(args)) => run::deliveries(&args, &terminal).await,
         Command::Webhooks(Webhooks::Replay(args)) => run::replay(&args, &terminal).await,
         Command::Share(args) => run::share(&args, &terminal).await,
+        Command::Backup(it) => backup(&it, &terminal).await,
+        Command::Restore(it) => restore(&it, &terminal).await,
         Command::Doctor(flags) => command::doctor(&flags, &terminal).await,
         Command::Config(ConfigCommand::Check(flags)) => command::check_config(&flags, &terminal),
         Command::Config(ConfigCommand::Show(args)) => command::show_config(&args, &terminal).await,

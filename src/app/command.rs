@@ -117,7 +117,7 @@ async fn generated_secret(config: &Config) -> anyhow::Result<String> {
     Ok(secrets.newest().text().to_owned())
 }
 
-fn load(flags: &Flags, purpose: Purpose) -> Result<(Config, Sources), CliError> {
+pub(super) fn load(flags: &Flags, purpose: Purpose) -> Result<(Config, Sources), CliError> {
     Config::load(flags, purpose).map_err(|problems| {
         let text = problems.to_string();
         let mut lines = text.lines().map(str::trim);
@@ -127,7 +127,7 @@ fn load(flags: &Flags, purpose: Purpose) -> Result<(Config, Sources), CliError> 
 }
 
 /// An error of composition with its causes.
-fn failed(error: &anyhow::Error) -> CliError {
+pub(super) fn failed(error: &anyhow::Error) -> CliError {
     let causes = error.chain().skip(1).map(ToString::to_string);
     causes.fold(CliError::failed(error.to_string()), CliError::detail)
 }

@@ -4,6 +4,7 @@
 //! hands each only what it needs. [`App::serve`] lets them run until it is told to stop, and
 //! stops them in the order in which nothing is lost.
 
+mod backup;
 pub mod command;
 mod listen;
 mod lock;
@@ -35,6 +36,7 @@ use crate::upload::{UploadLimits, Uploads};
 use crate::webhook::{self, Deliverer, Secret, Secrets};
 use crate::worker::{Buckets, Engine, EngineSettings, Headroom, Scratch, Worker};
 
+pub use backup::{backup, restore};
 pub use command::{serve, work};
 pub use lock::DataDir;
 pub use once::Once;

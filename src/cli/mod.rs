@@ -26,6 +26,7 @@ mod submit;
 mod terminal;
 mod watch;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
@@ -111,6 +112,10 @@ pub enum Command {
     Webhooks(Webhooks),
     /// Serve one local file on loopback, for a server on this machine
     Share(ShareArgs),
+    /// Copy the embedded database into one file, also while the server works
+    Backup(Settled<BackupArgs>),
+    /// Put a copy of the embedded database in its place
+    Restore(Settled<RestoreArgs>),
     /// Check what this machine needs, with a fix for what is missing
     Doctor(Flags),
     /// Check or show the settings
@@ -147,6 +152,25 @@ pub enum ConfigCommand {
     Check(Flags),
     /// Show every setting, its value and where that came from
     Show(ShowConfig),
+}
+
+/// What to copy the database to.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// The file that is made; it must not be there
+    #[arg(value_name = "FILE")]
+    pub to: PathBuf,
+}
+
+/// What to put back.
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// A file that `reelway backup` has made
+    #[arg(value_name = "FILE")]
+    pub from: PathBuf,
+    /// Also when there is a database: it is kept beside
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// How to show the settings.

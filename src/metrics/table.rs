@@ -103,7 +103,7 @@ metrics! {
     INPUT_USES = counter("reelway_input_uses_total", &["cache"],
         "Inputs that tasks needed: hit when the file was here or on its way, else miss.");
     ENCODE_SPEED = histogram("reelway_encode_speed_ratio", SPEED, &["kind"],
-        "Seconds of input made in a second, for inputs with a length.");
+        "Seconds of output made in a second of encoding, for outputs with a length.");
     OUTPUT_BYTES = counter("reelway_output_bytes_total", &["kind"],
         "Bytes of outputs that were published.");
 

@@ -8,6 +8,7 @@
 mod access;
 mod away;
 mod backlog;
+mod backup;
 mod batch;
 mod claim;
 mod connection;
@@ -53,6 +54,7 @@ use crate::job::{Batch, Counts, File, Job};
 use crate::task::{Failure, Next, RetryPolicy, Stages};
 use database::{Database, StoreClock, Transaction};
 
+pub use backup::{BackupError, Copied, back_up, restore, set_aside};
 pub use postgres::{HintsFrom, PostgresSettings};
 
 /// How long a verb may take before it is given up: a server that was stopped without a word

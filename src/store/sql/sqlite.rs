@@ -29,6 +29,11 @@ pub(super) async fn open(path: &Path) -> StoreResult<Database> {
     Ok(Database::Sqlite { writer, readers })
 }
 
+/// The shape that this version gives a database: the number of its last migration.
+pub(super) fn shape() -> i64 {
+    sqlx::migrate!("migrations/sqlite").iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
 /// Makes the file before SQLite does: it holds secrets, and SQLite's own files take its mode.
 fn create(path: &Path) -> std::io::Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
