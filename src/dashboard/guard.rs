@@ -14,7 +14,7 @@ use url::{Host, Url};
 use super::desk::{Desk, Session, Visitor};
 use super::page::PageError;
 use crate::access::{Caller, KeyName, Scope};
-use crate::request::{AppState, Problem};
+use crate::request::{AppState, Peer, Problem};
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const HX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
@@ -47,7 +47,8 @@ pub(super) async fn require(
     if is_open && !is_named_rightly(&state, request.headers()) {
         return PageError::from(wrong_name()).into_response();
     }
-    let visitor = match visitor(&state, &desk, request.headers(), is_open).await {
+    let from = peer(&request);
+    let visitor = match visitor(&state, &desk, request.headers(), from).await {
         Ok(Some(visitor)) => visitor,
         Ok(None) => return to_the_door(&request),
         Err(error) => return PageError::from(error).into_response(),
@@ -65,8 +66,9 @@ async fn visitor(
     state: &AppState,
     desk: &Desk,
     headers: &HeaderMap,
-    is_open: bool,
+    from: Option<IpAddr>,
 ) -> Result<Option<Visitor>, Problem> {
+    let is_open = state.auth.is_open();
     let session = if is_open {
         Some(Session { key: KeyName::default(), token: desk.open_token() })
     } else {
@@ -74,11 +76,16 @@ async fn visitor(
     };
     let Some(Session { key, token }) = session else { return Ok(None) };
     // A key that the server does not know any more, or that is not good any more, has no sessions.
-    match state.check_key_again(&key, None).await {
+    match state.check_key_again(&key, from).await {
         Ok(caller) => Ok(Some(Visitor { caller, token, is_signed_in: !is_open })),
         Err(problem) if problem.status().is_server_error() => Err(problem),
         Err(_) => Ok(None),
     }
+}
+
+/// The address at the other end, where that is known.
+pub(super) fn peer(request: &Request) -> Option<IpAddr> {
+    request.extensions().get::<Peer>().map(|Peer(address)| address.ip())
 }
 
 /// To look at a page is to read; whatever a form does is to write. Keys ask for more by themselves.

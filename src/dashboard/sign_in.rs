@@ -11,7 +11,7 @@ use url::form_urlencoded;
 
 use super::desk::{Desk, SESSION_LIFE};
 use super::filters;
-use super::guard::{cookie_name, is_https};
+use super::guard::{cookie_name, is_https, peer};
 use super::page::{Frame, PageError, Posted, page, page_as};
 use crate::request::AppState;
 
@@ -44,7 +44,7 @@ pub(super) async fn enter(
     Extension(desk): Extension<Desk>,
     request: Request,
 ) -> Result<Response, PageError> {
-    let from = None;
+    let from = peer(&request);
     let posted = Posted::untried(request, &state).await?;
     let next = here(posted.get("next").unwrap_or("/")).to_owned();
     let refuse = |status, refused: &str| {

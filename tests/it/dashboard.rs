@@ -416,13 +416,15 @@ async fn a_key_that_was_made_here_opens_what_its_scopes_say_and_its_project_alon
         let answer = pages.post("/ui/new", "/ui/new", body).await;
         answer.header("location").rsplit('/').next().expect("an id").to_owned()
     };
-    let made = pages.post("/ui/keys", "/ui/keys", "name=reader&project=other&scope=jobs%3Aread").await;
+    let made =
+        pages.post("/ui/keys", "/ui/keys", "name=reader&project=other&scope=jobs%3Aread").await;
     let html = made.text();
     let text = html.split("<code>rw_").nth(1).expect("the key").split('<').next().expect("a text");
     let text = format!("rw_{text}");
     assert!(!pages.get("/ui/keys").await.text().contains(&text), "it is shown once");
 
-    let key = html.split("/ui/keys/key_").nth(1).expect("its row").split('/').next().expect("an id");
+    let key =
+        html.split("/ui/keys/key_").nth(1).expect("its row").split('/').next().expect("an id");
     let admin = pages.cookie.lock().expect("a lock").clone();
     pages.sign_in(&text).await;
     for (path, status) in [("/", 200), ("/ui/system", 200), ("/ui/keys", 403)] {

@@ -316,7 +316,7 @@ async fn every_page_looks_as_it_should_and_axe_finds_nothing_serious() {
     assert_eq!(seen_full["found"], json!([]));
 
     let other = tempfile::tempdir().expect("a folder");
-    let closed = Server::start_with(other.path(), &[("REELWAY_API_KEY", "a key")]).await;
+    let closed = Server::start_with(other.path(), &[("REELWAY_API_KEY", "a key of these pages")]).await;
     let door =
         json!({"url": closed.url, "folder": artefacts(), "pages": {"sign-in": "/ui/sign-in"}});
     let Some(seen_door) = seen("looks", &door).await else { return };
