@@ -1,6 +1,12 @@
 //! Words as templates show them.
 
-#![expect(unreachable_pub, reason = "the macro of askama makes public what only this module sees")]
+#![expect(
+    unreachable_pub,
+    clippy::inline_always,
+    clippy::unnecessary_wraps,
+    clippy::unused_self,
+    reason = "what the macro of askama makes of a filter"
+)]
 
 use std::fmt::Display;
 

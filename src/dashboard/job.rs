@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::desk::Visitor;
 use super::filters;
 use super::jobs::one;
-use super::output::{Output, Show, path};
+use super::output::{Output, Show, is_called, path};
 use super::page::{Frame, PageError, Posted, Section, page};
 use super::row::Row;
 use super::timeline::{Lap, laps};
@@ -268,13 +268,13 @@ async fn sprite(state: &AppState, job: &Job) -> Result<Option<String>, PageError
         |job| matches!(&job.spec.options, Options::Image(options) if options.sprite.is_some()),
     );
     let mut lists = sheets.flat_map(|job| job.state.outputs());
-    let list = lists.find(|file| file.key.ends_with(".vtt"));
+    let list = lists.find(|file| is_called(file, "vtt"));
     Ok(list.and_then(|file| path(state, file)))
 }
 
 /// The shape of the sound, where it was asked for.
 fn waveform(state: &AppState, job: &Job) -> Option<String> {
-    let shape = job.state.outputs().iter().find(|file| file.key.ends_with(".json"));
+    let shape = job.state.outputs().iter().find(|file| is_called(file, "json"));
     let is_sound = matches!(job.spec.options, Options::Audio(_));
     shape.filter(|_| is_sound).and_then(|file| path(state, file))
 }

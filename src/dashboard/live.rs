@@ -248,7 +248,7 @@ struct One {
     project: Project,
     id: JobId,
     token: String,
-    seen: Option<(Look, String)>,
+    seen: Option<(Look, Vec<(&'static str, usize)>)>,
     is_over: bool,
     has_ended: bool,
     changes: Receiver<JobId>,
@@ -315,11 +315,9 @@ impl One {
         };
         let now = self.state.clock.now();
         let shown = Part::of(&self.state, &job, &self.token).await?;
-        let pushes: String = shown
-            .deliveries
-            .iter()
-            .map(|delivery| format!("{} {};", delivery.state, delivery.attempts.len()))
-            .collect();
+        let pushes = shown.deliveries.iter();
+        let pushes: Vec<_> =
+            pushes.map(|delivery| (delivery.state, delivery.attempts.len())).collect();
         let looks = (look(&job, now), pushes);
         if self.seen.as_ref() == Some(&looks) {
             return Ok(None);

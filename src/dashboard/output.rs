@@ -96,8 +96,13 @@ pub(super) fn path(state: &AppState, file: &File) -> Option<String> {
     Some(path.strip_prefix(base).unwrap_or(path).to_owned())
 }
 
+/// Whether the file's name has this extension; names are the server's own.
+pub(super) fn is_called(file: &File, extension: &str) -> bool {
+    file.key.rsplit_once('.').is_some_and(|(_, known)| known == extension)
+}
+
 fn show(file: &File) -> Show {
-    let is_playlist = file.key.ends_with(".m3u8");
+    let is_playlist = is_called(file, "m3u8");
     match (file.kind, file.format.as_str()) {
         (FileKind::Video, "mp4" | "webm" | "mov") => Show::Video,
         (FileKind::Audio, _) => Show::Audio,

@@ -86,20 +86,19 @@ pub(super) async fn form(
         Some(id) => state.store.job(&visitor.caller.project, id).await?,
         None => None,
     };
-    let (shared, tasks) = match from {
-        Some(job) => as_sent(&job),
-        None => {
-            let kinds = pairs.iter().filter(|(name, _)| name == "kind");
-            let kinds: Vec<Kind> = kinds
-                .filter_map(|(_, name)| Kind::from_name(name))
-                .filter(|kind| Kind::OF_JOBS.contains(kind))
-                .take(MAX_TASKS)
-                .collect();
-            let kinds = if kinds.is_empty() { vec![Kind::Video] } else { kinds };
-            let tasks = kinds.into_iter().enumerate();
-            let tasks = tasks.map(|(number, kind)| Task::of(number, kind, |_| None)).collect();
-            (Shared { url: value("url").unwrap_or_default(), ..Shared::default() }, tasks)
-        }
+    let (shared, tasks) = if let Some(job) = from {
+        as_sent(&job)
+    } else {
+        let kinds = pairs.iter().filter(|(name, _)| name == "kind");
+        let kinds: Vec<Kind> = kinds
+            .filter_map(|(_, name)| Kind::from_name(name))
+            .filter(|kind| Kind::OF_JOBS.contains(kind))
+            .take(MAX_TASKS)
+            .collect();
+        let kinds = if kinds.is_empty() { vec![Kind::Video] } else { kinds };
+        let tasks = kinds.into_iter().enumerate();
+        let tasks = tasks.map(|(number, kind)| Task::of(number, kind, |_| None)).collect();
+        (Shared { url: value("url").unwrap_or_default(), ..Shared::default() }, tasks)
     };
     let frame = Frame::of(&visitor, Section::New, "New job");
     page(&new_page(frame, shared, tasks, None, None))
@@ -174,7 +173,7 @@ struct Sent {
 }
 
 impl Sent {
-    fn read(posted: &Posted) -> Result<Self, Problem> {
+    fn read(posted: &Posted) -> Self {
         let text = |name: &str| posted.get(name).unwrap_or_default().trim().to_owned();
         let shared = Shared {
             url: text("url"),
@@ -218,17 +217,13 @@ impl Sent {
             let value = number.map_or_else(|_| json!(shared.priority), Value::from);
             object.insert("priority".to_owned(), value);
         }
-        let sent = Self { shared, tasks, object };
-        sent.with_metadata()
-    }
-
-    fn with_metadata(mut self) -> Result<Self, Problem> {
-        if !self.shared.metadata.is_empty() {
-            let value = serde_json::from_str(&self.shared.metadata)
-                .unwrap_or_else(|_| Value::String(self.shared.metadata.clone()));
-            self.object.insert("metadata".to_owned(), value);
+        if !shared.metadata.is_empty() {
+            // What is no JSON is sent as a text: the API says what is wrong with it.
+            let value = serde_json::from_str(&shared.metadata)
+                .unwrap_or_else(|_| Value::String(shared.metadata.clone()));
+            object.insert("metadata".to_owned(), value);
         }
-        Ok(self)
+        Self { shared, tasks, object }
     }
 
     /// Puts a problem where it belongs in the form.
@@ -263,7 +258,7 @@ pub(super) async fn send(
     headers: HeaderMap,
     posted: Posted,
 ) -> Result<Response, PageError> {
-    let mut sent = Sent::read(&posted)?;
+    let mut sent = Sent::read(&posted);
     if posted.get("act") == Some("curl") {
         let curl = curl_of(&state, &headers, &sent.object);
         let frame = Frame::of(&visitor, Section::New, "New job");
@@ -317,7 +312,7 @@ pub(super) async fn curl(
     headers: HeaderMap,
     posted: Posted,
 ) -> Result<Response, PageError> {
-    let sent = Sent::read(&posted)?;
+    let sent = Sent::read(&posted);
     page(&CurlPart { curl: curl_of(&state, &headers, &sent.object) })
 }
 

@@ -102,12 +102,10 @@ fn batch(
 /// What is answered: the name of the one job, or those of the batch and its jobs.
 fn answer(jobs: &[Job]) -> Value {
     let batch_id = jobs.first().and_then(|job| job.batch_id);
-    match (batch_id, jobs) {
-        (None, [job]) => json!({"task_id": job.id, "status": UNDER_WAY}),
-        _ => {
-            let task = |job: &Job| json!({"task_id": job.id, "kind": job.spec.options.kind(), "status": UNDER_WAY});
-            let tasks: Vec<_> = jobs.iter().map(task).collect();
-            json!({"batch_id": batch_id, "tasks": tasks})
-        }
+    if let (None, [job]) = (batch_id, jobs) {
+        return json!({"task_id": job.id, "status": UNDER_WAY});
     }
+    let task = |job: &Job| json!({"task_id": job.id, "kind": job.spec.options.kind(), "status": UNDER_WAY});
+    let tasks: Vec<_> = jobs.iter().map(task).collect();
+    json!({"batch_id": batch_id, "tasks": tasks})
 }

@@ -160,7 +160,7 @@ impl Worker {
         let report = |told: Told<'_>| match told {
             Told::Percent(percent) => held.advance(percent),
             Told::Runs(command) => {
-                held.note(notes::command(command, input.media_path(), room.path()))
+                held.note(notes::command(command, input.media_path(), room.path()));
             }
         };
         let from = Ingredients { input: &input, facts: &facts, subtitles: subtitles.as_ref() };

@@ -250,6 +250,9 @@ async fn every_page_is_read_without_scripts_and_used_by_the_keyboard() {
             assert!(text.contains(word), "{word}: {text}");
         }
     }
+    // What was run is there, without a path of this machine.
+    assert!(texts[1].contains("ffmpeg -y") && texts[1].contains("video: h264"), "{}", texts[1]);
+    assert!(!texts[1].contains(folder.path().to_str().expect("a path")), "{}", texts[1]);
     let settings = json!({"url": server.url, "search": "/media"});
     let Some(used) = seen("keyboard", &settings).await else { return };
     assert!(used["second"].as_str().expect("a link").ends_with(job["id"].as_str().expect("an id")));
@@ -297,6 +300,8 @@ async fn every_page_looks_as_it_should_and_axe_finds_nothing_serious() {
     receiver.answer(StatusCode::GONE);
     let failed =
         ended(&server, &json!({"input": gone().await, "kind": "video", "webhook_url": hook})).await;
+    let log = server.get("/webhooks/deliveries?limit=1").await;
+    let delivery = format!("/ui/deliveries/{}", log[0]["id"].as_str().expect("an id"));
     let page = |id: &Value| format!("/ui/jobs/{}", id.as_str().expect("an id"));
     let settings = json!({"url": server.url, "folder": artefacts(), "pages": {
         "jobs": "/",
@@ -310,13 +315,16 @@ async fn every_page_looks_as_it_should_and_axe_finds_nothing_serious() {
         "new": "/ui/new?kind=video&kind=image",
         "problem": "/ui/jobs/job_none",
         "webhooks": "/ui/webhooks",
+        "delivery": delivery,
         "system": "/ui/system",
+        "keys": "/ui/keys",
     }});
     let Some(seen_full) = seen("looks", &settings).await else { return };
     assert_eq!(seen_full["found"], json!([]));
 
     let other = tempfile::tempdir().expect("a folder");
-    let closed = Server::start_with(other.path(), &[("REELWAY_API_KEY", "a key of these pages")]).await;
+    let closed =
+        Server::start_with(other.path(), &[("REELWAY_API_KEY", "a key of these pages")]).await;
     let door =
         json!({"url": closed.url, "folder": artefacts(), "pages": {"sign-in": "/ui/sign-in"}});
     let Some(seen_door) = seen("looks", &door).await else { return };

@@ -147,7 +147,7 @@ pub(super) struct Change {
 }
 
 fn change(act: Act, key: &Key) -> Change {
-    let scopes: Vec<&str> = key.scopes.iter().map(|scope| scope.name()).collect();
+    let scopes: Vec<&str> = key.scopes.iter().map(crate::access::Scope::name).collect();
     let details = [
         ("name", json!(key.name)),
         ("scopes", json!(scopes)),
