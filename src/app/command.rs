@@ -8,6 +8,7 @@ use crate::cli::{
 use crate::clock::SystemClock;
 use crate::config::{Config, Flags, Purpose, Sources, shown};
 
+use super::examine;
 use super::{App, Once, Role, Shutdown, open_store, webhook_secrets};
 
 /// `reelway serve`.
@@ -80,7 +81,7 @@ pub async fn probe(it: &Settled<ProbeArgs>, terminal: &Terminal) -> Result<(), C
 /// A check is bad.
 pub async fn doctor(flags: &Flags, terminal: &Terminal) -> Result<(), CliError> {
     let (config, _) = load(flags, Purpose::Listen)?;
-    run::doctor(&DoctorConfig::from(&config), terminal).await
+    run::doctor(&DoctorConfig::from(&config), examine::outside(&config), terminal).await
 }
 
 /// `reelway config check`.

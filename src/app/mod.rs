@@ -6,6 +6,7 @@
 
 mod backup;
 pub mod command;
+mod examine;
 mod listen;
 mod lock;
 mod once;

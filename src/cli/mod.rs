@@ -37,7 +37,7 @@ use crate::task::Kind;
 
 pub use act::{Act, ActArgs};
 pub use deliveries::{DeliveriesArgs, ReplayArgs};
-pub use doctor::DoctorConfig;
+pub use doctor::{Check, DoctorConfig, Outside};
 pub use error::{CliError, Exit};
 pub use flags::{OfAdaptive, OfAnimation, OfAudio, OfImage, OfKind, OfVideo};
 pub use jobs::JobsArgs;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use reelway::clock::{Clock, ManualClock, Timestamp};
 use reelway::id::{RequestTag, fresh};
 use reelway::store::Store;
-use reelway::store::sql::{HintsFrom, PostgresSettings, SqlStore};
+use reelway::store::sql::{
+    Examined, HintsFrom, PostgresSettings, SqlStore, examine_postgres, examine_sqlite,
+};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, Connection as _};
@@ -91,6 +93,22 @@ impl Database {
             }
         };
         Arc::new(store.expect("a database"))
+    }
+
+    /// What is seen of it from outside.
+    pub(crate) async fn examine(&self) -> Examined {
+        match &self.place {
+            Place::File(folder) => {
+                let path = folder.path().join("reelway.db");
+                examine_sqlite(&path).await.expect("an answer").expect("a file")
+            }
+            Place::Server { server, name } => {
+                let server = (**server).clone().database(name);
+                let hints = HintsFrom::Server;
+                let settings = PostgresSettings { server, hints, connections: CONNECTIONS };
+                examine_postgres(&settings).await.expect("an answer")
+            }
+        }
     }
 
     /// Whether a process that starts may take all leases for those of its dead predecessor, and

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use reelway::clock::{Clock as _, SystemClock};
+use reelway::store::sql::Examined;
 use reelway::store::{AttemptOutcome, DeliveryState, JobFilter, Settled, Submitted};
 
 use crate::fixture::together;
@@ -113,5 +115,16 @@ pub(crate) async fn closing_waits_for_what_is_being_written(world: World) {
         let (id, submitted) = write.await.expect("no panic");
         let is_accepted = matches!(submitted, Ok(Submitted::Accepted));
         assert_eq!(written.contains(&id), is_accepted, "{submitted:?}");
+    }
+}
+
+pub(crate) async fn a_database_is_examined_from_outside(world: World) {
+    let Examined { version, is_too_old, shape, known, now } = world.database.examine().await;
+    assert!(version.contains('.') && !is_too_old, "{version}");
+    assert_eq!(shape, Some(known));
+    assert_eq!(now.is_some(), !world.database.has_one_process());
+    if let Some(now) = now {
+        let off = SystemClock.now().millis() - now.millis();
+        assert!(off.abs() < 60_000, "{off} ms");
     }
 }

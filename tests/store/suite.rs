@@ -273,6 +273,7 @@ macro_rules! behaviours {
             }
             keep {
                 a_secret_is_kept_as_it_was_first_made,
+                a_database_is_examined_from_outside,
                 processes_that_start_at_once_agree_on_a_secret,
                 deliveries_that_ended_long_ago_are_forgotten,
                 a_job_whose_events_were_forgotten_can_go_on,

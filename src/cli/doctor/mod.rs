@@ -62,7 +62,7 @@ impl From<&Config> for DoctorConfig {
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Verdict {
+pub enum Verdict {
     /// As it should be.
     Good,
     /// It works, but perhaps not as meant.
@@ -73,7 +73,7 @@ pub(super) enum Verdict {
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Check {
+pub struct Check {
     /// What was looked at.
     pub check: &'static str,
     /// How it ended.
@@ -86,16 +86,22 @@ pub(super) struct Check {
 }
 
 impl Check {
-    fn good(check: &'static str, found: impl Into<String>) -> Self {
+    /// Something that is as it should be.
+    #[must_use]
+    pub fn good(check: &'static str, found: impl Into<String>) -> Self {
         Self { check, verdict: Verdict::Good, found: found.into(), fix: None }
     }
 
-    fn doubtful(check: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Self {
+    /// Something that works, but perhaps not as meant.
+    #[must_use]
+    pub fn doubtful(check: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Self {
         let fix = Some(fix.into());
         Self { check, verdict: Verdict::Doubtful, found: found.into(), fix }
     }
 
-    fn bad(check: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Self {
+    /// Something that does not work.
+    #[must_use]
+    pub fn bad(check: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { verdict: Verdict::Bad, ..Self::doubtful(check, found, fix) }
     }
 
@@ -113,12 +119,27 @@ impl Check {
     }
 }
 
+/// What was asked of others.
+#[derive(Clone, Debug)]
+pub struct Outside {
+    /// The database.
+    pub database: Check,
+    /// The receiver of webhooks.
+    pub webhook: Check,
+    /// This machine's clock against another's.
+    pub clock: Check,
+}
+
 /// Looks at everything and shows each check as it is done.
 ///
 /// # Errors
 ///
 /// A check is bad.
-pub async fn run(config: &DoctorConfig, terminal: &Terminal) -> Result<(), CliError> {
+pub async fn run(
+    config: &DoctorConfig,
+    outside: impl Future<Output = Outside>,
+    terminal: &Terminal,
+) -> Result<(), CliError> {
     let mut bad = 0;
     let mut show = |checks: Vec<Check>| {
         checks.into_iter().try_for_each(|check| {
@@ -141,6 +162,8 @@ pub async fn run(config: &DoctorConfig, terminal: &Terminal) -> Result<(), CliEr
     show(storage::check(&config.storage).await)?;
     show(vec![net::check_port(config.bind).await])?;
     show(vec![net::check_public_url(config.public_url.as_ref(), config.bind)])?;
+    let Outside { database, webhook, clock } = outside.await;
+    show(vec![database, webhook, clock])?;
     match bad {
         0 => Ok(()),
         1 => Err(CliError::failed("one check is bad")),

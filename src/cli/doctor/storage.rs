@@ -1,22 +1,26 @@
 //! Whether outputs can be kept where the settings say.
 
-use std::io::Write as _;
+use std::io::{Read as _, Seek as _, Write as _};
+use std::path::Path;
 use std::time::Duration;
 
 use super::Check;
 use crate::config;
 use crate::output::{Abandoned, Bucket, BucketSettings, Storage, StorageError};
 
+/// What is written to see whether it can be read.
+const WORDS: &[u8] = b"reelway doctor was here";
+
+/// What to do about a folder that cannot be used.
+const FOLDER_FIX: &str = "name a folder of the server's own with --storage or REELWAY_STORAGE";
+
 /// How long a link is that nobody follows.
 const LIFE: Duration = Duration::from_mins(1);
 
-/// A folder is where it is said to be; a bucket is written to, read and cleaned.
+/// A folder and a bucket are written to, read and cleaned.
 pub(super) async fn check(storage: &config::Storage) -> Vec<Check> {
     let settings = match storage {
-        config::Storage::Folder(folder) => {
-            let found = format!("outputs are kept in {}", folder.display());
-            return vec![Check::good("storage", found)];
-        }
+        config::Storage::Folder(folder) => return vec![folder_round_trip(folder)],
         config::Storage::Bucket(settings) => settings,
     };
     let url = settings.url();
@@ -70,4 +74,32 @@ async fn try_at(storage: &Storage, key: &str) -> Result<(), StorageError> {
     }
     storage.signed(key, LIFE).await?;
     Ok(())
+}
+/// Whether bytes come back from a folder, which need not be there yet.
+fn folder_round_trip(folder: &Path) -> Check {
+    let shown = folder.display();
+    let Some(there) = folder.ancestors().find(|folder| folder.exists()) else {
+        return Check::bad("storage", format!("no part of {shown} is there"), FOLDER_FIX);
+    };
+    let back = || -> std::io::Result<bool> {
+        let mut file = tempfile::tempfile_in(there)?;
+        file.write_all(WORDS)?;
+        file.sync_all()?;
+        file.rewind()?;
+        let mut read = Vec::new();
+        file.read_to_end(&mut read)?;
+        Ok(read == WORDS)
+    };
+    match back() {
+        Ok(true) if there == folder => {
+            Check::good("storage", format!("outputs are kept in {shown}; what is written is read"))
+        }
+        Ok(true) => Check::good("storage", format!("outputs are kept in {shown}, which is made")),
+        Ok(false) => {
+            Check::bad("storage", format!("{shown} gives back other bytes than it got"), FOLDER_FIX)
+        }
+        Err(error) => {
+            Check::bad("storage", format!("{shown} cannot be written to: {error}"), FOLDER_FIX)
+        }
+    }
 }

@@ -16,6 +16,7 @@ mod database;
 mod delivery;
 mod ending;
 mod event;
+mod examine;
 mod held;
 mod keep;
 mod lookup;
@@ -55,6 +56,7 @@ use crate::task::{Failure, Next, RetryPolicy, Stages};
 use database::{Database, StoreClock, Transaction};
 
 pub use backup::{BackupError, Copied, back_up, restore, set_aside};
+pub use examine::{Examined, examine_postgres, examine_sqlite};
 pub use postgres::{HintsFrom, PostgresSettings};
 
 /// How long a verb may take before it is given up: a server that was stopped without a word

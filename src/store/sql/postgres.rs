@@ -68,6 +68,15 @@ const SILENCE: Duration = Duration::from_secs(15);
 /// The first and the longest wait before LISTEN is tried again.
 const LISTEN_WAITS: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 
+/// The oldest server that is worked with, as `server_version_num` tells it.
+pub(super) const OLDEST: i32 = 130_000;
+
+/// The shape that this version gives a database: the number of its last migration.
+pub(super) fn shape() -> i64 {
+    let migrations = sqlx::migrate!("migrations/postgres");
+    migrations.iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
 /// Connects, and brings the schema to this version's shape; one process after the other.
 pub(super) async fn open(settings: &PostgresSettings) -> StoreResult<Database> {
     // The server's own default writes floats whole; poolers refuse to be asked for another.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::typed::{Desk, Said};
-use crate::loopback::{Loopback, status};
+use crate::loopback::{Act, Loopback, status};
 
 const ANY_PORT: (&str, &str) = ("PORT", "0");
 const LOOPBACK: (&str, &str) = ("REELWAY_BIND", "127.0.0.1");
@@ -34,7 +34,10 @@ fn a_good_machine_is_told_so_line_by_line() {
     let said = Desk::new().run_with(&["doctor"], &env);
     said.assert_well();
     let checks = checks(&said);
-    for name in ["ffmpeg", "encoders", "heic", "fonts", "sandbox", "data", "port", "links"] {
+    for name in [
+        "ffmpeg", "encoders", "heic", "fonts", "sandbox", "data", "storage", "port", "links",
+        "database", "webhook", "clock",
+    ] {
         assert_eq!(verdict(&checks, name), "good", "{said:?}");
     }
 }
@@ -82,6 +85,47 @@ async fn a_port_that_another_program_has_is_bad() {
     let said = said.await.expect("no panic");
     assert_eq!(said.code, Some(1), "{said:?}");
     assert_eq!(verdict(&checks(&said), "port"), "bad");
+}
+
+#[tokio::test]
+async fn the_receiver_of_webhooks_is_asked_and_its_clock_compared() {
+    let answers = [
+        ("200 OK", "Date: Mon, 01 Jan 2024 00:00:00 GMT\r\n", "good", "bad"),
+        ("405 Method Not Allowed", "", "good", "good"),
+        ("308 Permanent Redirect", "Location: https://a.example/\r\n", "doubtful", "good"),
+        ("502 Bad Gateway", "", "doubtful", "good"),
+    ];
+    for (status, header, webhook, clock) in answers {
+        let answer = format!("HTTP/1.1 {status}\r\n{header}Content-Length: 0\r\n\r\n");
+        let receiver =
+            Loopback::start(move |_, _| vec![Act::Send(answer.clone().into_bytes())]).await;
+        let url = format!("http://127.0.0.1:{}/hook?token=secret", receiver.port());
+        let said = tokio::task::spawn_blocking(move || {
+            let receiver = ("REELWAY_WEBHOOK_URL", url.as_str());
+            let allowed = ("REELWAY_ALLOW_NETWORKS", "127.0.0.0/8");
+            Desk::new().run_with(&["doctor"], &[ANY_PORT, LOOPBACK, receiver, allowed])
+        });
+        let said = said.await.expect("no panic");
+        let checks = checks(&said);
+        assert_eq!(verdict(&checks, "webhook"), webhook, "{status}: {said:?}");
+        assert_eq!(verdict(&checks, "clock"), clock, "{status}: {said:?}");
+        assert!(!said.out.contains("secret"), "{said:?}");
+        assert_eq!(receiver.requests()[0].method, "HEAD");
+    }
+}
+
+#[test]
+fn a_receiver_or_a_database_that_is_not_reached_is_bad() {
+    let receiver = ("REELWAY_WEBHOOK_URL", "http://10.0.0.1/hook");
+    let said = Desk::new().run_with(&["doctor"], &[ANY_PORT, LOOPBACK, receiver]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert_eq!(verdict(&checks(&said), "webhook"), "bad");
+    assert!(said.out.contains("REELWAY_ALLOW_NETWORKS"), "{said:?}");
+
+    let database = ("DATABASE_URL", "postgres://reelway:secret@127.0.0.1:9/reelway");
+    let said = Desk::new().run_with(&["doctor"], &[ANY_PORT, LOOPBACK, database]);
+    assert_eq!(verdict(&checks(&said), "database"), "bad");
+    assert!(said.out.contains("DATABASE_URL") && !said.out.contains("secret"), "{said:?}");
 }
 
 #[test]
