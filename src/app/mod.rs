@@ -272,6 +272,9 @@ pub fn engine_settings(config: &Config) -> EngineSettings {
     EngineSettings {
         threads: config.worker.threads,
         max_duration_secs: config.limits.input_duration.as_secs_f64(),
+        max_pixels: config.limits.input_pixels,
+        max_streams: config.limits.input_streams,
+        max_fps: config.limits.output_fps,
         ..EngineSettings::default()
     }
 }

@@ -208,6 +208,12 @@ pub struct Limits {
     pub input_bytes: u64,
     /// Longest input.
     pub input_duration: Duration,
+    /// Largest picture of an input in pixels.
+    pub input_pixels: u64,
+    /// Most streams of an input.
+    pub input_streams: u32,
+    /// Most pictures a second of an output.
+    pub output_fps: f64,
     /// Longest run of one ffmpeg.
     pub task: Duration,
     /// Most memory of one ffmpeg in bytes.

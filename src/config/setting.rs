@@ -103,6 +103,12 @@ settings! {
         "The largest input that is fetched, and the largest file that is uploaded";
     max_input_duration, ["REELWAY_MAX_INPUT_DURATION"], "24h", "DURATION",
         "The longest input that is taken";
+    max_pixels, ["REELWAY_MAX_PIXELS"], "67108864", "NUMBER",
+        "The largest picture of an input that is taken, in pixels; 67108864 is the most";
+    max_streams, ["REELWAY_MAX_STREAMS"], "64", "NUMBER",
+        "The most streams of an input that is taken; 64 is the most";
+    max_fps, ["REELWAY_MAX_FPS"], "120", "NUMBER",
+        "The most pictures a second of an output; what has more is thinned out. 120 is the most";
     max_queued, ["REELWAY_MAX_QUEUED"], "10000", "NUMBER",
         "How many tasks may wait before new ones are answered with 429";
     max_connections, ["REELWAY_MAX_CONNECTIONS"], "1024", "NUMBER",

@@ -300,7 +300,13 @@ impl Fetcher {
         }
         let message =
             format!("the file is larger than the {} bytes allowed", self.limits.max_bytes);
-        Err(Failure::new(ErrorKind::InputTooLarge, message))
+        let failure = Failure::new(ErrorKind::InputTooLarge, message);
+        Err(match self.content {
+            Content::Media => {
+                failure.hint("whoever runs this server sets the limit with REELWAY_MAX_INPUT_SIZE")
+            }
+            Content::Any => failure,
+        })
     }
 }
 

@@ -133,11 +133,8 @@ const fn advice(cause: Cause) -> Option<&'static str> {
         Cause::Corrupt => Some("check that the file plays, and send it again"),
         Cause::TooManyPixels => Some("send a smaller picture"),
         Cause::FileTooLarge => Some("ask for a lower quality, a smaller size or a shorter part"),
-        Cause::TooManyStreams
-        | Cause::NoSpace
-        | Cause::OutOfMemory
-        | Cause::NothingWritten
-        | Cause::Unknown => None,
+        Cause::TooManyStreams => Some("take the streams that are needed out of it first"),
+        Cause::NoSpace | Cause::OutOfMemory | Cause::NothingWritten | Cause::Unknown => None,
     }
 }
 

@@ -9,7 +9,7 @@ use ffmpeg::{
 
 use super::picture::Picture;
 use super::size::{Grid, Wish};
-use super::span::{MAX_FPS, Span};
+use super::span::Span;
 use super::video::sound;
 use super::{FactsFrom, FileType, Given, Plan, Planned, Step, Work, gate, quality};
 use crate::job::FileKind;
@@ -62,16 +62,18 @@ const TRANSPORT_CLOCK: u64 = 90_000;
 const TRANSPORT_DELAY: u64 = 126_000;
 
 pub(super) fn plan(options: &AdaptiveOptions, given: Given<'_>) -> Result<Plan, Failure> {
-    let video = gate::moving(given.facts)?;
+    let video = gate::moving(given.facts, given.settings)?;
     let (start, end) = (options.start.unwrap_or_default(), options.end.map(Seconds::get));
     let span = Span::new(start.get(), end, given.facts.duration, given.settings)?;
-    let fps = video.fps.map(ffmpeg::Ratio::value).filter(|fps| *fps > MAX_ADAPTIVE_FPS + 0.1);
+    let max_fps = MAX_ADAPTIVE_FPS.min(given.settings.max_fps);
+    let fps = video.fps.map(ffmpeg::Ratio::value).filter(|fps| *fps > max_fps + 0.1);
+    let fps = fps.map(|_| max_fps);
     let picture = Picture {
         video,
         still: false,
         wish: wish(options),
         grid: Grid::Even,
-        fps: fps.map(|_| MAX_ADAPTIVE_FPS),
+        fps,
         at_most: None,
         every_secs: None,
         last_only: false,
@@ -86,7 +88,10 @@ pub(super) fn plan(options: &AdaptiveOptions, given: Given<'_>) -> Result<Plan, 
         files: ladder.files(&package)?,
         segment_secs: SEGMENT_SECS,
         bounds: Bounds {
-            frames: span.frames(MAX_FPS),
+            frames: match fps {
+                Some(fps) => span.frames(fps),
+                None => span.frames(given.settings.max_fps),
+            },
             secs: span.bound_secs,
             bytes: given.settings.max_output_bytes,
         },

@@ -23,7 +23,7 @@ const WEBP: FileType = FileType::new(FileKind::Animation, "webp", "image/webp", 
 const PALETTE: &str = "palette.png";
 
 pub(super) fn plan(options: &AnimationOptions, given: Given<'_>) -> Result<Plan, Failure> {
-    let video = gate::moving(given.facts)?;
+    let video = gate::moving(given.facts, given.settings)?;
     let (start, end) = (options.start.get(), options.end.get());
     let span = Span::new(start, Some(end), given.facts.duration, given.settings)?;
     let picture = Picture {

@@ -25,7 +25,7 @@ pub(super) fn plan(options: &ImageOptions, given: Given<'_>) -> Result<Plan, Fai
     if options.interval.is_some() || options.sprite.is_some() {
         return series::plan(options, given);
     }
-    let (video, still) = gate::any_picture(given.facts)?;
+    let (video, still) = gate::any_picture(given.facts, given.settings)?;
     let format = options.format.unwrap_or_else(|| usual(video, still));
     let file = file_type(format);
     let picture = Picture {

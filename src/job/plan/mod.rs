@@ -23,7 +23,7 @@ mod whole;
 use std::path::PathBuf;
 
 use ffmpeg::subtitles::Subtitles;
-use ffmpeg::{Command, Facts, Gain, Sound};
+use ffmpeg::{Command, Facts, Gain, Sound, policy};
 
 use super::{FileKind, Options};
 use crate::package::Package;
@@ -153,6 +153,12 @@ pub struct Settings {
     pub threads: Option<u32>,
     /// The longest input that is taken, in seconds, and so the longest output.
     pub max_duration_secs: f64,
+    /// The largest picture that is taken, in pixels. ffmpeg takes no larger one than by default.
+    pub max_pixels: u64,
+    /// The most streams of an input that is taken. ffmpeg takes no more than by default.
+    pub max_streams: u32,
+    /// The most pictures a second that leave; an input that has more is thinned out.
+    pub max_fps: f64,
     /// The largest output in bytes. ffmpeg stops there and calls it a success: an output of this
     /// size or more is cut off, which [`Plan::check_size`] refuses.
     pub max_output_bytes: u64,
@@ -165,6 +171,10 @@ impl Default for Settings {
         Self {
             threads: None,
             max_duration_secs: 24.0 * 3600.0,
+            max_pixels: policy::MAX_PIXELS,
+            max_streams: policy::MAX_STREAMS,
+            // More than a screen shows is a broken clock.
+            max_fps: 120.0,
             max_output_bytes: 16 << 30,
             av1: Av1Encoder::default(),
         }

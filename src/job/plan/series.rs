@@ -52,7 +52,7 @@ struct Series<'a> {
 
 impl<'a> Series<'a> {
     fn new(options: &'a ImageOptions, given: Given<'a>) -> Result<Self, Failure> {
-        let video = gate::moving(given.facts)?;
+        let video = gate::moving(given.facts, given.settings)?;
         let start = options.start.get();
         let span = Span::new(start, None, given.facts.duration, given.settings)?;
         let length = video.duration.or(given.facts.duration);

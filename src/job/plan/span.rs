@@ -5,9 +5,6 @@ use ffmpeg::Seek;
 use super::Settings;
 use crate::task::{ErrorKind, Failure};
 
-/// The most pictures a second that leave; more than a screen shows is a broken clock.
-pub(super) const MAX_FPS: f64 = 120.0;
-
 /// Which seconds of the input are used.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Span {

@@ -6,10 +6,10 @@ use ffmpeg::{Audio, Bounds, Conversion, Facts, Muxer, Output, Source, Timing, Vi
 
 use super::picture::Picture;
 use super::size::{Grid, Wish};
-use super::span::{MAX_FPS, Span};
+use super::span::Span;
 use super::{FileType, Given, Plan, Step, gate, quality};
 use crate::job::FileKind;
-use crate::job::options::{FrameRate, Quality, Seconds, VideoCodec, VideoFormat, VideoOptions};
+use crate::job::options::{Quality, Seconds, VideoCodec, VideoFormat, VideoOptions};
 use crate::task::Failure;
 
 const MP4: FileType = FileType::new(FileKind::Video, "mp4", "video/mp4", "video.mp4");
@@ -23,7 +23,7 @@ const MAX_CHANNELS: u32 = 2;
 const MAX_SAMPLE_RATE: u32 = 48_000;
 
 pub(super) fn plan(options: &VideoOptions, given: Given<'_>) -> Result<Plan, Failure> {
-    let video = gate::moving(given.facts)?;
+    let video = gate::moving(given.facts, given.settings)?;
     let (start, end) = (options.start.unwrap_or_default(), options.end.map(Seconds::get));
     let span = Span::new(start.get(), end, given.facts.duration, given.settings)?;
     let (file, muxer) = match options.format {
@@ -31,7 +31,8 @@ pub(super) fn plan(options: &VideoOptions, given: Given<'_>) -> Result<Plan, Fai
         VideoFormat::Mov => (MOV, Muxer::Mov),
         VideoFormat::Webm => (WEBM, Muxer::Webm),
     };
-    let fps = wanted_fps(options, video);
+    let max_fps = given.settings.max_fps;
+    let fps = wanted_fps(options, video, max_fps);
     let picture = Picture {
         video,
         still: false,
@@ -73,7 +74,10 @@ pub(super) fn plan(options: &VideoOptions, given: Given<'_>) -> Result<Plan, Fai
                 sound(options.format, options.quality, given.facts)?
             },
             bounds: Bounds {
-                frames: span.frames(fps.unwrap_or(MAX_FPS)),
+                frames: match fps {
+                    Some(fps) => span.frames(fps),
+                    None => span.frames(max_fps),
+                },
                 secs: span.bound_secs,
                 bytes: given.settings.max_output_bytes,
             },
@@ -111,10 +115,10 @@ fn wish(options: &VideoOptions) -> Wish {
 }
 
 /// The source's own moments are kept, unless another rate is asked for or its clock is broken.
-fn wanted_fps(options: &VideoOptions, video: &VideoStream) -> Option<f64> {
+fn wanted_fps(options: &VideoOptions, video: &VideoStream, max_fps: f64) -> Option<f64> {
     let source = video.fps.map(ffmpeg::Ratio::value);
-    let asked = options.fps.map(FrameRate::get);
-    asked.or_else(|| source.filter(|fps| *fps > MAX_FPS).map(|_| MAX_FPS))
+    let asked = options.fps.map(|fps| fps.get().min(max_fps));
+    asked.or_else(|| source.filter(|fps| *fps > max_fps).map(|_| max_fps))
 }
 
 /// Ten bits and more light leave only in a codec that was named and that can hold them. What can
