@@ -67,6 +67,20 @@ async fn bombs_are_defused_in_time() {
     insta::assert_snapshot!(rows.join("\n"));
 }
 
+#[tokio::test]
+async fn a_gap_of_hours_is_not_filled_with_a_million_pictures() {
+    let Some(files) = security("bombs") else { return };
+    let gap = files.iter().find(|path| path.ends_with("gap10h.mkv")).expect("a fixture");
+    let bench = Bench::open().await;
+    for fps in [1, 25, 60] {
+        let begun = Instant::now();
+        let failure = bench.refuse(Video, json!({ "fps": fps }), gap).await;
+        assert_eq!(failure.kind.name(), "input_over_limit", "{failure:?}");
+        assert!(failure.message.ends_with("more than 10000 pictures"), "{failure:?}");
+        assert!(begun.elapsed() < PATIENCE, "{fps}: {:?}", begun.elapsed());
+    }
+}
+
 /// The first so many thousandths of a file.
 fn cut(source: &Path, name: &str, thousandths: usize) -> PathBuf {
     let recipe = [source.to_str().expect("UTF-8"), &thousandths.to_string()];

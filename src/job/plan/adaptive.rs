@@ -89,7 +89,7 @@ pub(super) fn plan(options: &AdaptiveOptions, given: Given<'_>) -> Result<Plan, 
         segment_secs: SEGMENT_SECS,
         bounds: Bounds {
             frames: match fps {
-                Some(fps) => span.frames(fps),
+                Some(fps) => span.filled(fps, given.facts.size_bytes),
                 None => span.frames(given.settings.max_fps),
             },
             secs: span.bound_secs,

@@ -5,6 +5,9 @@ use ffmpeg::Seek;
 use super::Settings;
 use crate::task::{ErrorKind, Failure};
 
+/// How many pictures a constant rate may make of any input, however small it is.
+const MIN_FILLED: u64 = 10_000;
+
 /// Which seconds of the input are used.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Span {
@@ -57,6 +60,13 @@ impl Span {
     pub(super) fn frames(&self, fps: f64) -> u64 {
         (self.bound_secs * fps).ceil() as u64 + 2
     }
+
+    /// The same where a constant rate fills the gaps between the pictures of an input of so many
+    /// bytes. A picture of a real film costs bytes; a gap of hours in a file of a kilobyte would
+    /// be filled with a million of them.
+    pub(super) fn filled(&self, fps: f64, size_bytes: u64) -> u64 {
+        self.frames(fps).min(size_bytes.max(MIN_FILLED))
+    }
 }
 
 #[cfg(test)]
@@ -81,5 +91,15 @@ mod tests {
         assert_eq!(span.expected_secs, Some(1.0));
         assert_eq!((span.read_secs, span.bound_secs), (Some(16.0), 16.0));
         assert_eq!(span.frames(10.0), 162);
+    }
+
+    #[test]
+    fn a_constant_rate_makes_no_more_pictures_of_an_input_than_it_has_bytes() {
+        let gap = span(0.0, None, Some(36_001.0)).expect("ten hours");
+        assert_eq!(gap.filled(25.0, 1350), 10_000);
+        assert_eq!(gap.filled(25.0, 500_000), 500_000);
+        assert_eq!(gap.filled(25.0, 1 << 30), gap.frames(25.0));
+        let short = span(0.0, Some(2.0), None).expect("two seconds");
+        assert_eq!(short.filled(25.0, 1350), 52);
     }
 }

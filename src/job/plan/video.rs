@@ -75,7 +75,7 @@ pub(super) fn plan(options: &VideoOptions, given: Given<'_>) -> Result<Plan, Fai
             },
             bounds: Bounds {
                 frames: match fps {
-                    Some(fps) => span.frames(fps),
+                    Some(fps) => span.filled(fps, given.facts.size_bytes),
                     None => span.frames(max_fps),
                 },
                 secs: span.bound_secs,
