@@ -17,6 +17,7 @@ mod image;
 mod video;
 
 mod options;
+mod private;
 
 mod inputs;
 mod light;

@@ -15,6 +15,7 @@ pub(crate) use clip::{Clip, H264, clip, colors, heic, kept, title, tones, turn};
 pub(crate) use loud::loudness;
 pub(crate) use pack::{Pack, Track, codec, complaints, decoded, keyframes, size};
 pub(crate) use pixels::{Picture, likeness};
+pub(crate) use process::run;
 pub(crate) use seen::Seen;
 pub(crate) use shared::{media, photos, security};
 pub(crate) use webp::Webp;

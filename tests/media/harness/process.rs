@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::process::{Command, Output, Stdio};
 
 /// What a program wrote to standard output; it must end well.
-pub(super) fn run<S: AsRef<OsStr>>(program: &str, arguments: &[S]) -> Vec<u8> {
+pub(crate) fn run<S: AsRef<OsStr>>(program: &str, arguments: &[S]) -> Vec<u8> {
     ended_well(program, arguments).stdout
 }
 
