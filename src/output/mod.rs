@@ -8,6 +8,7 @@ mod abandoned;
 mod bucket;
 mod guarded;
 mod links;
+mod root;
 mod storage;
 mod upload;
 

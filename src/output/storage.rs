@@ -14,11 +14,17 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
 use object_store::signer::Method;
 use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, PutMode};
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
+use tokio_util::io::ReaderStream;
 use url::Url;
 
 use super::abandoned::Abandoned;
 use super::bucket::Bucket;
+use super::root::Root;
 use super::upload::{Stored, put_whole, upload};
+
+/// How much of a file is read at once.
+const READ_BYTES: usize = 128 << 10;
 
 /// A place for objects: a folder when one machine is enough, a bucket when it is not.
 #[derive(Clone, Debug)]
@@ -28,7 +34,7 @@ pub struct Storage {
 
 #[derive(Clone, Debug)]
 enum Place {
-    Folder { objects: Arc<LocalFileSystem>, root: PathBuf },
+    Folder { objects: Arc<LocalFileSystem>, root: Root, path: PathBuf },
     Bucket(Arc<Bucket>),
 }
 
@@ -71,7 +77,9 @@ impl Storage {
         std::fs::create_dir_all(folder).map_err(StorageError::Source)?;
         let objects =
             LocalFileSystem::new_with_prefix(folder)?.with_automatic_cleanup(true).with_fsync(true);
-        Ok(Self { place: Place::Folder { objects: Arc::new(objects), root: folder.to_owned() } })
+        let root = Root::open(folder).map_err(StorageError::Source)?;
+        let place = Place::Folder { objects: Arc::new(objects), root, path: folder.to_owned() };
+        Ok(Self { place })
     }
 
     /// A bucket.
@@ -87,7 +95,8 @@ impl Storage {
     ///
     /// The file cannot be read, or the store does not take it; then nothing is left behind.
     pub async fn put(&self, key: &str, path: &Path) -> Result<Stored, StorageError> {
-        upload(self.objects(), &self.object(key)?, path, PutMode::Create).await
+        let object = self.writable(key).await?;
+        upload(self.objects(), &object, path, PutMode::Create).await
     }
 
     /// The same, in the place of whatever is there.
@@ -96,7 +105,8 @@ impl Storage {
     ///
     /// As of [`Self::put`].
     pub async fn replace(&self, key: &str, path: &Path) -> Result<Stored, StorageError> {
-        upload(self.objects(), &self.object(key)?, path, PutMode::Overwrite).await
+        let object = self.writable(key).await?;
+        upload(self.objects(), &object, path, PutMode::Overwrite).await
     }
 
     /// Puts a few bytes where nothing is yet; they are there whole or not at all.
@@ -105,7 +115,8 @@ impl Storage {
     ///
     /// The store does not take them.
     pub async fn put_bytes(&self, key: &str, bytes: Bytes) -> Result<(), StorageError> {
-        put_whole(self.objects(), &self.object(key)?, bytes, PutMode::Create).await
+        let object = self.writable(key).await?;
+        put_whole(self.objects(), &object, bytes, PutMode::Create).await
     }
 
     /// Removes one object, if it is there.
@@ -114,7 +125,8 @@ impl Storage {
     ///
     /// The store cannot be reached.
     pub async fn delete(&self, key: &str) -> Result<(), StorageError> {
-        match self.objects().delete(&self.object(key)?).await {
+        let object = self.writable(key).await?;
+        match self.objects().delete(&object).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -123,8 +135,8 @@ impl Storage {
     /// How many bytes are free, where the place is a disk of this machine.
     #[must_use]
     pub fn free_bytes(&self) -> Option<u64> {
-        let Place::Folder { root, .. } = &self.place else { return None };
-        let space = rustix::fs::statvfs(root.as_path()).ok()?;
+        let Place::Folder { path, .. } = &self.place else { return None };
+        let space = rustix::fs::statvfs(path.as_path()).ok()?;
         Some(space.f_bavail.saturating_mul(space.f_frsize))
     }
 
@@ -138,8 +150,12 @@ impl Storage {
         key: &str,
         range: Option<Range<u64>>,
     ) -> Result<BoxStream<'static, Result<Bytes, StorageError>>, StorageError> {
+        let object = self.object(key)?;
+        if let Place::Folder { root, .. } = &self.place {
+            return read_file(root.clone(), object, range).await;
+        }
         let options = GetOptions { range: range.map(GetRange::Bounded), ..GetOptions::default() };
-        let object = self.objects().get_opts(&self.object(key)?, options).await?;
+        let object = self.objects().get_opts(&object, options).await?;
         Ok(object.into_stream().map(|bytes| bytes.map_err(StorageError::from)).boxed())
     }
 
@@ -149,7 +165,15 @@ impl Storage {
     ///
     /// The store cannot be reached.
     pub async fn size(&self, key: &str) -> Result<Option<u64>, StorageError> {
-        match self.objects().head(&self.object(key)?).await {
+        let object = self.object(key)?;
+        if let Place::Folder { root, .. } = &self.place {
+            return match open_file(root.clone(), object).await {
+                Ok((_, size)) => Ok(Some(size)),
+                Err(StorageError::Store(object_store::Error::NotFound { .. })) => Ok(None),
+                Err(error) => Err(error),
+            };
+        }
+        match self.objects().head(&object).await {
             Ok(found) => Ok(Some(found.size)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error.into()),
@@ -164,6 +188,10 @@ impl Storage {
     /// The store cannot be reached; some objects may be left, and calling again is safe.
     pub async fn remove(&self, prefix: &str) -> Result<u64, StorageError> {
         let prefix = self.object(prefix)?;
+        if let Place::Folder { root, .. } = &self.place {
+            // Half a file stands beside where the whole one would be, and goes with it.
+            return blocking(root.clone(), prefix, Root::remove).await;
+        }
         let mut found = self.objects().list(Some(&prefix));
         let mut removed = 0;
         while let Some(object) = found.next().await {
@@ -172,10 +200,8 @@ impl Storage {
                 Err(error) => return Err(error.into()),
             }
         }
-        match &self.place {
-            // Half a file stands beside where the whole one would be, and in no listing.
-            Place::Folder { root, .. } => remove_folder(&root.join(prefix.as_ref())).await?,
-            Place::Bucket(bucket) => drop(bucket.abort_uploads(&prefix).await?),
+        if let Place::Bucket(bucket) = &self.place {
+            bucket.abort_uploads(&prefix).await?;
         }
         Ok(removed)
     }
@@ -226,6 +252,15 @@ impl Storage {
         }
     }
 
+    /// A key that may be written to: in a folder, over no link.
+    async fn writable(&self, key: &str) -> Result<Key, StorageError> {
+        let object = self.object(key)?;
+        if let Place::Folder { root, .. } = &self.place {
+            blocking(root.clone(), object.clone(), Root::check).await?;
+        }
+        Ok(object)
+    }
+
     fn object(&self, key: &str) -> Result<Key, StorageError> {
         let below = Key::parse(key)?;
         if below.as_ref().is_empty() {
@@ -241,15 +276,47 @@ impl Storage {
     }
 }
 
-/// Removes what is left of a folder, if it is one.
-async fn remove_folder(path: &Path) -> Result<(), StorageError> {
-    match tokio::fs::remove_dir_all(path).await {
-        Ok(()) => Ok(()),
-        Err(error) => match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(()),
-            _ => Err(StorageError::Source(error)),
-        },
+/// Asks the disk, where that keeps nobody waiting.
+async fn blocking<T: Send + 'static>(
+    root: Root,
+    key: Key,
+    ask: fn(&Root, &str) -> io::Result<T>,
+) -> Result<T, StorageError> {
+    let path = key.clone();
+    let asked = tokio::task::spawn_blocking(move || ask(&root, key.as_ref())).await;
+    asked.map_err(io::Error::other).flatten().map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => {
+            object_store::Error::NotFound { path: path.into(), source: error.into() }.into()
+        }
+        _ => object_store::Error::Generic { store: "folder", source: error.into() }.into(),
+    })
+}
+
+/// A file of a folder, and how many bytes it has.
+async fn open_file(root: Root, key: Key) -> Result<(std::fs::File, u64), StorageError> {
+    blocking(root, key, |root, key| {
+        let file = root.file(key)?;
+        let size = file.metadata()?.len();
+        Ok((file, size))
+    })
+    .await
+}
+
+/// The bytes of a file, or of a `range` of it.
+async fn read_file(
+    root: Root,
+    key: Key,
+    range: Option<Range<u64>>,
+) -> Result<BoxStream<'static, Result<Bytes, StorageError>>, StorageError> {
+    let (file, size) = open_file(root, key).await?;
+    let range = range.unwrap_or(0..size);
+    if range.end > size {
+        return Err(StorageError::Size { sent_bytes: range.end, found_bytes: size });
     }
+    let mut file = tokio::fs::File::from_std(file);
+    file.seek(io::SeekFrom::Start(range.start)).await.map_err(StorageError::Source)?;
+    let bytes = ReaderStream::with_capacity(file.take(range.end - range.start), READ_BYTES);
+    Ok(bytes.map(|bytes| bytes.map_err(StorageError::Source)).boxed())
 }
 
 #[cfg(test)]
@@ -265,5 +332,91 @@ mod tests {
         for all in ["", "/"] {
             assert!(matches!(storage.remove(all).await, Err(StorageError::Key(_))), "{all:?}");
         }
+    }
+
+    /// A storage in which links were planted, and the folder that they lead to.
+    fn with_links() -> (tempfile::TempDir, Storage, PathBuf) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (inside, outside) = (folder.path().join("files"), folder.path().join("outside"));
+        std::fs::create_dir_all(outside.join("deep")).expect("a folder");
+        std::fs::create_dir_all(inside.join("job/1")).expect("a folder");
+        for name in ["secret", "deep/secret"] {
+            std::fs::write(outside.join(name), b"secret").expect("a file");
+        }
+        std::fs::write(inside.join("job/1/own"), b"own").expect("a file");
+        let link = |to: &Path, at: &str| {
+            std::os::unix::fs::symlink(to, inside.join(at)).expect("a link");
+        };
+        link(&outside, "linked");
+        link(&outside, "job/1/folder");
+        link(&outside.join("secret"), "job/1/file");
+        link(Path::new("own"), "job/1/sibling");
+        let storage = Storage::local(&inside).expect("a storage");
+        (folder, storage, outside)
+    }
+
+    fn untouched(outside: &Path) {
+        for name in ["secret", "deep/secret"] {
+            let bytes = std::fs::read(outside.join(name)).expect("it is there");
+            assert_eq!(bytes, b"secret", "{name}");
+        }
+        let count = std::fs::read_dir(outside).expect("a folder").count();
+        assert_eq!(count, 2, "nothing was added");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_read_over_a_link() {
+        let (_folder, storage, _) = with_links();
+        let links = ["linked/secret", "linked/deep/secret", "job/1/folder/secret", "job/1/file"];
+        for key in links.into_iter().chain(["job/1/sibling"]) {
+            assert!(storage.get(key, None).await.is_err(), "{key}");
+            assert!(storage.size(key).await.is_err(), "{key}");
+        }
+        assert_eq!(storage.size("job/1/own").await.expect("a size"), Some(3));
+        for nothing in ["job/1/none", "job/none/own", "job/1/own/below", "job/1"] {
+            assert_eq!(storage.size(nothing).await.expect("an answer"), None, "{nothing}");
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_written_or_deleted_over_a_link() {
+        let (folder, storage, outside) = with_links();
+        let made = folder.path().join("made");
+        std::fs::write(&made, b"made").expect("a file");
+        for key in ["linked/new", "linked/deep/new", "job/1/folder/new", "job/1/folder/secret"] {
+            assert!(storage.put(key, &made).await.is_err(), "{key}");
+            assert!(storage.replace(key, &made).await.is_err(), "{key}");
+            assert!(storage.put_bytes(key, Bytes::from_static(b"x")).await.is_err(), "{key}");
+            assert!(storage.delete(key).await.is_err(), "{key}");
+        }
+        assert!(storage.put("job/1/file", &made).await.is_err(), "something is there");
+        storage.replace("job/1/file", &made).await.expect("the link gives way");
+        assert_eq!(storage.size("job/1/file").await.expect("a size"), Some(4));
+        untouched(&outside);
+    }
+
+    #[tokio::test]
+    async fn what_is_removed_takes_links_with_it_and_nothing_that_they_lead_to() {
+        let (folder, storage, outside) = with_links();
+        assert!(storage.remove("linked/deep").await.is_err());
+        storage.remove("job/1").await.expect("removed");
+        assert!(!folder.path().join("files/job/1").exists());
+        storage.remove("linked").await.expect("removed");
+        assert!(!folder.path().join("files/linked").exists());
+        assert_eq!(storage.remove("nothing").await.expect("an answer"), 0);
+        untouched(&outside);
+    }
+
+    #[tokio::test]
+    async fn a_part_of_a_file_is_read_and_no_more_than_there_is() {
+        let (_folder, storage, _) = with_links();
+        let read = async |range| {
+            let bytes = storage.get("job/1/own", range).await?;
+            let pieces: Vec<Bytes> = bytes.map(|piece| piece.expect("bytes")).collect().await;
+            Ok::<_, StorageError>(pieces.concat())
+        };
+        assert_eq!(read(None).await.expect("all"), b"own");
+        assert_eq!(read(Some(1..2)).await.expect("a part"), b"w");
+        assert!(matches!(read(Some(1..4)).await, Err(StorageError::Size { .. })));
     }
 }
