@@ -241,7 +241,10 @@ fn not_satisfiable(size: u64) -> Result<Response, Problem> {
 
 fn describe(headers: &mut HeaderMap, file: &File) -> Result<(), Problem> {
     if !headers.contains_key(CONTENT_TYPE) {
-        headers.insert(CONTENT_TYPE, value(file.content_type.clone())?);
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_str(served_type(&file.content_type)).map_err(Problem::internal)?,
+        );
     }
     headers.insert(CONTENT_DISPOSITION, value(disposition(file))?);
     for (name, value) in [
@@ -259,11 +262,30 @@ fn describe(headers: &mut HeaderMap, file: &File) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Shown in place when it can do nothing but be seen or heard, else saved to disk.
+/// What is made here beside media: lists of players, texts and shapes.
+const OTHER_TYPES: [&str; 4] =
+    ["application/vnd.apple.mpegurl", "application/dash+xml", "text/vtt", "application/json"];
+
+/// What a browser is told that a file is. Whatever is written down: nothing that it would run.
+fn served_type(content_type: &str) -> &str {
+    if is_media(content_type) || OTHER_TYPES.contains(&content_type) {
+        content_type
+    } else {
+        "application/octet-stream"
+    }
+}
+
+/// Whether it can do nothing but be seen or heard. An SVG is a page.
+fn is_media(content_type: &str) -> bool {
+    let (family, name) = content_type.split_once('/').unwrap_or_default();
+    let is_plain =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte);
+    matches!(family, "video" | "audio" | "image") && !name.is_empty() && name.bytes().all(is_plain)
+}
+
+/// Media is shown in place, all else is saved to disk.
 fn disposition(file: &File) -> String {
-    let inline =
-        ["video/", "audio/", "image/"].iter().any(|family| file.content_type.starts_with(family))
-            && !file.content_type.contains("svg");
+    let inline = is_media(&file.content_type);
     let name = file.key.rsplit('/').next().unwrap_or_default();
     let name: String = name
         .chars()
@@ -287,4 +309,34 @@ fn unreadable(error: StorageError) -> Problem {
 fn unknown() -> Problem {
     Problem::not_found("file_not_found", "there is no such file")
         .hint("the job may have been deleted, with its outputs")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_made_here_is_served_as_what_it_is_and_only_media_is_shown() {
+        for media in ["video/mp4", "video/iso.segment", "audio/mpeg", "image/webp", "video/x-flv"] {
+            assert_eq!((served_type(media), is_media(media)), (media, true));
+        }
+        for other in OTHER_TYPES {
+            assert_eq!((served_type(other), is_media(other)), (other, false));
+        }
+        for never in [
+            "text/html",
+            "image/svg+xml",
+            "application/xhtml+xml",
+            "text/xml",
+            "application/pdf",
+            "text/javascript",
+            "image/",
+            "video",
+            "",
+            "VIDEO/mp4; x=\"y\"",
+            "video/mp4\r\nx: y",
+        ] {
+            assert_eq!((served_type(never), is_media(never)), ("application/octet-stream", false));
+        }
+    }
 }

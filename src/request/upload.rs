@@ -7,7 +7,7 @@
 use axum::body::{Body, BodyDataStream, HttpBody as _};
 use axum::extract::{RawQuery, Request, State};
 use axum::http::header::{CONTENT_TYPE, LOCATION};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Json, http};
 use bytes::Bytes;
@@ -272,6 +272,8 @@ pub(super) async fn show(
         (http::header::CONTENT_DISPOSITION, "attachment"),
         (http::header::CACHE_CONTROL, "private, no-store"),
         (http::header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        // It asks for a key: no page of another origin has business with it.
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
         (http::header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"),
     ] {
         response.headers_mut().insert(name, HeaderValue::from_static(value));

@@ -79,6 +79,14 @@ async fn a_file_is_sent_as_the_body_and_read_back_by_its_url() {
     assert_eq!(answer.header("location"), file["url"]);
     let read = app.get(&path(&file["url"])).await;
     assert_eq!((read.status.as_u16(), read.header("content-type")), (200, "video/mp4"));
+    for (name, value) in [
+        ("content-disposition", "attachment"),
+        ("x-content-type-options", "nosniff"),
+        ("content-security-policy", "default-src 'none'; sandbox"),
+        ("cross-origin-resource-policy", "same-origin"),
+    ] {
+        assert_eq!(read.header(name), value);
+    }
     assert_eq!(&read.body[..], &bytes[..]);
     assert_eq!(stored(&app).len(), 5, "in parts");
 }
