@@ -7,6 +7,7 @@
 //! nothing of these pages and takes none of their cookies.
 
 mod assets;
+mod batches;
 mod desk;
 mod filters;
 mod form;
@@ -39,6 +40,7 @@ use crate::request::AppState;
 pub fn routes(state: &AppState, desk: Desk) -> Router<AppState> {
     let pages = Router::new()
         .route("/", get(jobs::list))
+        .route("/ui/batches", get(batches::list))
         .route("/ui/batches/{id}", get(jobs::batch))
         .route("/ui/jobs/bulk", post(jobs::bulk))
         .route("/ui/jobs/{id}", get(job::show))

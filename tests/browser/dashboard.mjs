@@ -108,6 +108,30 @@ const scenes = {
     return { steps: seen.size }
   },
 
+  // What was made is played, looked ahead in, drawn.
+  async outputs() {
+    const page = await open()
+    await page.goto(at(settings.video))
+    const film = await moves(page, '.show video')
+    const bar = await page.waitForSelector('.scrub')
+    const box = await bar.boundingBox()
+    const looked = []
+    for (const share of [0.1, 0.9]) {
+      await page.mouse.move(box.x + box.width * share, box.y + 5)
+      await page.waitForSelector('.scrub .sheet:not([hidden])')
+      looked.push(Number(await bar.getAttribute('data-shown')))
+    }
+    await page.mouse.click(box.x + box.width * 0.5, box.y + 5)
+    const gone = await page.evaluate(() => document.querySelector('.show video').currentTime)
+    await page.goto(at(settings.audio))
+    await page.waitForSelector('canvas[data-drawn]')
+    const points = Number(await page.getAttribute('canvas', 'data-drawn'))
+    const sound = await moves(page, '.show audio')
+    await page.goto(at(settings.adaptive))
+    const package_ = await moves(page, '.show video')
+    return { film, looked, gone, points, sound, package: package_ }
+  },
+
   // A job that fails says why and what to do, in words.
   async failure() {
     const page = await open()

@@ -104,8 +104,15 @@ fn token(html: &str) -> String {
     rest.split('"').next().expect("a token").to_owned()
 }
 
-const OPEN_PAGES: [&str; 5] =
-    ["/", "/ui/new", "/ui/webhooks", "/ui/system", "/ui/new/task?kind=image"];
+const OPEN_PAGES: [&str; 7] = [
+    "/",
+    "/ui/new",
+    "/ui/webhooks",
+    "/ui/system",
+    "/ui/batches",
+    "/ui/keys",
+    "/ui/new/task?kind=image",
+];
 
 #[tokio::test]
 async fn every_page_has_the_policy_that_runs_no_strangers_script() {
@@ -226,6 +233,7 @@ async fn a_form_without_its_token_or_from_another_site_does_nothing() {
         ("/ui/webhooks/replay".to_owned(), String::new()),
         ("/ui/webhooks/test".to_owned(), "&url=https%3A%2F%2Fa.example%2F".to_owned()),
         ("/ui/system/connections".to_owned(), String::new()),
+        ("/ui/keys".to_owned(), "&name=x".to_owned()),
     ];
     for (path, body) in &forms {
         for (headers, token) in [

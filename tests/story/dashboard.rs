@@ -306,6 +306,7 @@ async fn every_page_looks_as_it_should_and_axe_finds_nothing_serious() {
     let settings = json!({"url": server.url, "folder": artefacts(), "pages": {
         "jobs": "/",
         "none": "/?q=nothing-like-it",
+        "batches": "/ui/batches",
         "batch": format!("/ui/batches/{}", batch["batch_id"].as_str().expect("an id")),
         "video": page(&json!(ids[0])),
         "sprite": page(&json!(ids[2])),
@@ -319,6 +320,19 @@ async fn every_page_looks_as_it_should_and_axe_finds_nothing_serious() {
         "system": "/ui/system",
         "keys": "/ui/keys",
     }});
+    let played = json!({
+        "url": server.url, "video": page(&json!(ids[0])), "audio": page(&json!(ids[3])),
+        "adaptive": page(&adaptive["id"])
+    });
+    let Some(played) = seen("outputs", &played).await else { return };
+    for what in ["film", "sound", "package"] {
+        assert!(played[what]["secs"].as_f64().is_some_and(|secs| secs > 0.2), "{what}: {played}");
+    }
+    let looked = |n: usize| played["looked"][n].as_f64().expect("seconds");
+    assert!(looked(0) < 0.5 && looked(1) > 1.0, "another picture further on: {played}");
+    assert!(played["gone"].as_f64().is_some_and(|secs| (secs - 1.0).abs() < 0.2), "{played}");
+    assert!(played["points"].as_u64().is_some_and(|points| points > 100), "{played}");
+
     let Some(seen_full) = seen("looks", &settings).await else { return };
     assert_eq!(seen_full["found"], json!([]));
 
