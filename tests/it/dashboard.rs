@@ -380,6 +380,7 @@ async fn a_live_page_hears_of_its_jobs_and_of_newer_ones() {
     let claim = pages.app.claim().await;
     let second = text_until(&mut events, "starts").await;
     assert!(second.contains("processing"), "{second}");
+    pages.app.clock.advance(std::time::Duration::from_millis(1));
     pages.app.submit("image").await;
     text_until(&mut events, "1 new job").await;
     pages.app.fail(claim).await;
@@ -390,15 +391,18 @@ async fn a_live_page_hears_of_its_jobs_and_of_newer_ones() {
     assert_eq!((keep.status(), full.status()), (StatusCode::OK, StatusCode::TOO_MANY_REQUESTS));
 }
 
+/// What is told until these words are: signs of life alone do not count.
 async fn text_until(events: &mut axum::body::BodyDataStream, words: &str) -> String {
     use futures::StreamExt as _;
     let mut text = String::new();
-    while !text.contains(words) {
-        let next = tokio::time::timeout(std::time::Duration::from_secs(20), events.next()).await;
-        let bytes =
-            next.unwrap_or_else(|_| panic!("{words}: {text}")).expect("more").expect("bytes");
-        text += &String::from_utf8_lossy(&bytes);
-    }
+    let told = async {
+        while !text.contains(words) {
+            let bytes = events.next().await.expect("more").expect("bytes");
+            text += &String::from_utf8_lossy(&bytes);
+        }
+    };
+    let in_time = tokio::time::timeout(std::time::Duration::from_secs(30), told).await.is_ok();
+    assert!(in_time, "{words}: {text}");
     text
 }
 
