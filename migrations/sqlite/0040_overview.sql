@@ -33,12 +33,8 @@ where json_extract(file, '$.delivered_to') is null and json_extract(file, '$.rem
 -- The sum is read from it alone.
 create index outputs_by_size on outputs (stored_bytes) where stored_bytes > 0;
 
--- What a destination has not got.
-create index deliveries_undelivered on deliveries (destination, project)
-where state in ('failed', 'held');
-
--- Whose a destination is.
-create index deliveries_of_project_to on deliveries (project, destination);
+-- Whose a destination is, and what it has not got.
+create index deliveries_of_project_to on deliveries (project, destination, state);
 
 -- A list of one kind need not look through all the others.
 create index jobs_by_kind on jobs (project, kind, id);
