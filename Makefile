@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: help demo test deploycheck chaos check bench fmt docs advisories
+.PHONY: help demo test deploycheck chaos fuzz check bench fmt docs advisories
 
 help: ## list the tasks
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -19,6 +19,12 @@ test: ## install what the tests need and run them all
 		scripts/with-postgres cargo nextest run --workspace --locked --no-fail-fast
 	cargo test --workspace --locked --doc --quiet
 	@$(MAKE) --no-print-directory deploycheck
+	@$(MAKE) --no-print-directory fuzz SECONDS=10
+
+fuzz: SECONDS ?= 60
+fuzz: ## look for inputs that break a decoder, SECONDS=60 for each of them
+	@scripts/setup c++
+	@scripts/fuzz $(SECONDS)
 
 chaos: SECONDS ?= 600
 chaos: ## let everything go wrong for SECONDS=600 and check what became of it; SEED=n repeats
@@ -34,6 +40,7 @@ deploycheck: ## read the deployment files with the parsers of those who will rea
 check: ## format, lints, licences, unused dependencies, documentation
 	@scripts/setup deny machete
 	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo deny --log-level error check bans licenses sources
 	cargo machete
@@ -46,6 +53,7 @@ bench: ## compare with ffmpeg typed by hand, and a full store with an empty one
 
 fmt: ## format the code
 	cargo fmt --all
+	cargo fmt --manifest-path fuzz/Cargo.toml
 
 docs: ## write the pages that are made from the code
 	REELWAY_UPDATE_DOCS=1 cargo nextest run --workspace reference_page

@@ -19,6 +19,13 @@ const MAX_FPS: u32 = 1000;
 /// How far a pixel may be from square.
 const MAX_ASPECT: u32 = 20;
 
+impl Facts {
+    /// Reads what ffprobe answered in JSON about a file of `size_bytes`.
+    pub fn from_ffprobe(json: &[u8], size_bytes: u64) -> Result<Self, serde_json::Error> {
+        read(json, size_bytes)
+    }
+}
+
 /// Reads what ffprobe answered about a file of `size_bytes`.
 pub(crate) fn read(json: &[u8], size_bytes: u64) -> Result<Facts, serde_json::Error> {
     let report: Report = serde_json::from_str(&String::from_utf8_lossy(json))?;
