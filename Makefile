@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: help demo test deploycheck chaos fuzz check bench fmt docs advisories
+.PHONY: help demo test deploycheck chaos fuzz robust check bench fmt docs advisories
 
 help: ## list the tasks
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,6 +25,12 @@ fuzz: SECONDS ?= 60
 fuzz: ## look for inputs that break a decoder, SECONDS=60 for each of them
 	@scripts/setup c++
 	@scripts/fuzz $(SECONDS)
+
+robust: ## send every file below DIR through a server as every kind of job
+	@scripts/setup ffmpeg heif
+	REELWAY_ROBUST_DIR=$(abspath $(DIR)) cargo test --locked --quiet --test story -- \
+	    --ignored --exact --nocapture \
+	    robust::a_folder_of_arbitrary_files_ends_as_every_kind_of_job
 
 chaos: SECONDS ?= 600
 chaos: ## let everything go wrong for SECONDS=600 and check what became of it; SEED=n repeats

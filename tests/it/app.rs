@@ -299,6 +299,7 @@ fn readiness() -> Readiness {
     Readiness {
         ffmpeg: Some("5.1.9".to_owned()),
         containment: Some("full".to_owned()),
+        layers: vec!["landlock".to_owned(), "seccomp".to_owned()],
         slots: Slots { heavy: 2, light: 4 },
     }
 }

@@ -18,6 +18,7 @@ mod once;
 mod pipeline;
 mod provider;
 mod receivers;
+mod robust;
 #[path = "../storage/server.rs"]
 mod s3;
 mod settings;

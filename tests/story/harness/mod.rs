@@ -6,6 +6,7 @@ mod program;
 mod receiver;
 mod server;
 mod source;
+mod tree;
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ pub(crate) use program::{Program, example, installed, node_project};
 pub(crate) use receiver::Receiver;
 pub(crate) use server::{Server, WEBHOOK_SECRET, processes_naming};
 pub(crate) use source::Source;
+pub(crate) use tree::{Tree, descendants};
 
 /// How long a story waits for anything before it is a failure.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
