@@ -8,7 +8,7 @@ use reelway::task::Kind::{Animation, Audio, Image, Video};
 use reelway::worker::EngineSettings;
 use serde_json::{Value, json};
 
-use crate::harness::{Bench, Clip, H264, clip, colors, kept, security, tones};
+use crate::harness::{Bench, Clip, H264, clip, colors, kept, media, security, tones};
 use crate::video::moments;
 
 /// How long an input may take before it is refused or done: 10 s, and as much again for what
@@ -88,6 +88,33 @@ fn cut(source: &Path, name: &str, thousandths: usize) -> PathBuf {
         let bytes = std::fs::read(source).expect("the clip");
         std::fs::write(path, &bytes[..bytes.len() * thousandths / 1000]).expect("written");
     })
+}
+
+/// Of a recording in a format that tells no length nobody can say that it is half of one.
+#[tokio::test]
+async fn half_a_file_is_refused_where_the_file_says_how_long_it_is() {
+    let Some(clips) = media() else { return };
+    let bench = Bench::open().await;
+    let told = ["mp4", "mkv", "flac", "mp3"].map(|format| (format, true));
+    let untold = ["wav", "ogg", "ts", "mpg", "avi"].map(|format| (format, false));
+    for (format, is_told) in told.into_iter().chain(untold) {
+        let name = format!("sample.{format}");
+        let whole = clips.iter().find(|clip| clip.ends_with(&name)).expect("the clip");
+        let half = cut(whole, &format!("half-{name}"), 500);
+        // This one is silent.
+        let kind = if format == "mpg" { Video } else { Audio };
+        match bench.try_make(kind, json!({}), &half).await.map(|made| made.seen().secs()) {
+            Err(failure) if is_told => {
+                assert_eq!(failure.kind.name(), "input_corrupt", "{name}: {failure:?}");
+                assert!(failure.message.contains("cut off"), "{name}: {failure:?}");
+            }
+            Ok(secs) if !is_told => assert!((1.5..2.6).contains(&secs), "{name}: {secs} s"),
+            other => panic!("{name}: {other:?}"),
+        }
+        // What is there can be had: whoever asks for it knows what they get.
+        let part = bench.try_make(kind, json!({ "end": 1.2 }), &half).await;
+        assert_eq!(part.err(), None, "{name}");
+    }
 }
 
 #[tokio::test]

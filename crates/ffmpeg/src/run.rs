@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
-use crate::child::{Containment, spawn};
+use crate::child::spawn;
 use crate::progress::{Parser, Progress};
 use crate::tail::Tail;
 use crate::watch::{End, Heard, Watch};
@@ -199,7 +199,7 @@ impl Tools {
         stop: &CancellationToken,
     ) -> Result<Tail, RunError> {
         let limits = self.limits();
-        let containment = Containment::prepare(limits, self.sandbox(), scope);
+        let containment = self.containment(scope, limits.memory_bytes);
         let (child, pipes) = spawn(self.ffmpeg(), argv, folder, &containment)
             .map_err(|source| RunError::Missing { program: "ffmpeg", source })?;
         let watch = Watch {
@@ -236,8 +236,14 @@ const TALK: [&str; 8] = [
     "0.5",
 ];
 
-/// What ffmpeg says of an MPEG-4 or a Matroska file that is cut off.
-const CUT_OFF: [&str; 2] = [": partial file", "File ended prematurely"];
+/// What ffmpeg says of a file that is cut off and has told its length: MPEG-4, Matroska, MP3, and
+/// of the last sounds of a FLAC.
+const CUT_OFF: [&str; 4] = [
+    ": partial file",
+    "File ended prematurely",
+    "filesize and duration do not match",
+    "decode_frame() failed",
+];
 
 /// What ffmpeg says of a gap that it cannot write.
 const TIME_LOST: [&str; 2] = ["Packet duration: ", "Application provided duration: "];
