@@ -98,12 +98,12 @@ impl App {
         let data_dir = own_data_dir(&config, role)?;
         let works = role == Role::Worker || config.worker.with_serve;
         let is_local = config.engine == config::Engine::Local;
-        let tools = if is_local { Some(tools(&config).await?) } else { None };
-        let containment = if let Some(tools) = tools.as_ref().filter(|_| works) {
+        let mut tools = if is_local { Some(tools(&config).await?) } else { None };
+        let containment = if let Some(tools) = tools.as_mut().filter(|_| works) {
             let scratch = Scratch::open(&config.data_dir.join("scratch"), fresh(clock.now()));
             let scratch = scratch.context(NO_ROOM)?;
             let room = scratch.room(fresh(clock.now()), 0).context(NO_ROOM)?;
-            Some(sandbox::contain(tools, room.path(), config.tools.sandbox).await?)
+            Some(sandbox::contain(tools, room.path(), &config.tools).await?)
         } else {
             None
         };
@@ -251,7 +251,11 @@ pub async fn tools(config: &Config) -> Result<ffmpeg::Tools, ffmpeg::ToolsError>
         ..usual
     };
     let config::Tools { ffmpeg, ffprobe, .. } = &config.tools;
-    ffmpeg::Tools::find(ffmpeg.as_deref(), ffprobe.as_deref(), limits).await
+    let tools = ffmpeg::Tools::find(ffmpeg.as_deref(), ffprobe.as_deref(), limits).await?;
+    if config.tools.extras.namespaces {
+        return Ok(tools);
+    }
+    Ok(tools.in_sandbox(tools.sandbox().without_namespaces()))
 }
 
 /// The one client that reaches out.

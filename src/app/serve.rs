@@ -11,7 +11,7 @@ use url::Url;
 
 use super::listen::Listening;
 use super::work::Workers;
-use super::{App, SESSION_SECRET, Shutdown};
+use super::{App, Containment, SESSION_SECRET, Shutdown};
 use crate::claim::Rescuer;
 use crate::cli::Terminal;
 use crate::config;
@@ -176,7 +176,8 @@ impl App {
         let config::Worker { slots, light_slots, .. } = self.config.worker;
         let readiness = Readiness {
             ffmpeg: self.tools.as_ref().map(|tools| tools.version().to_owned()),
-            containment: self.containment.as_ref().map(ToString::to_string),
+            containment: self.containment.as_ref().map(|found| found.level().to_string()),
+            layers: self.containment.as_ref().map(Containment::layers).unwrap_or_default(),
             // Where a provider makes the jobs, this process works on none.
             slots: if self.works() && self.tools.is_some() {
                 request::Slots { heavy: slots, light: light_slots }

@@ -8,6 +8,7 @@ mod cloud;
 mod flags;
 mod limits;
 mod parse;
+mod sandbox;
 mod setting;
 mod show;
 mod sources;
@@ -30,6 +31,7 @@ use crate::worker::Retention;
 
 pub use cloud::{CLOUD_VARIABLES, Variable};
 pub use flags::Flags;
+pub use sandbox::{Extras, Sandbox};
 pub use setting::{SETTINGS, Setting};
 pub use show::{reference, shown};
 pub use sources::{Source, Sources};
@@ -229,16 +231,8 @@ pub struct Tools {
     pub ffprobe: Option<PathBuf>,
     /// What happens where they cannot be boxed in.
     pub sandbox: Sandbox,
-}
-
-/// What happens where the kernel cannot box ffmpeg in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Sandbox {
-    /// No work is done.
-    #[default]
-    Required,
-    /// Work is done all the same, with what there is of the box.
-    Permissive,
+    /// What is put around the box.
+    pub extras: Extras,
 }
 
 /// What is logged and how.

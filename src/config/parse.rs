@@ -17,8 +17,8 @@ use super::Purpose;
 use super::cloud::{self, Place};
 use super::sources::{Source, Sources};
 use super::{
-    Config, Database, Engine, Http, Log, LogFormat, Problem, Problems, Provider, Sandbox, Storage,
-    Tools, Webhook, Worker,
+    Config, Database, Engine, Extras, Http, Log, LogFormat, Problem, Problems, Provider, Sandbox,
+    Storage, Tools, Webhook, Worker,
 };
 use crate::connection::Keyring;
 use crate::output::{MAX_LINK_LIFE, PublicUrls};
@@ -57,7 +57,8 @@ pub(super) fn config(
     let tools = Tools {
         ffmpeg: read.text("ffmpeg").map(PathBuf::from),
         ffprobe: read.text("ffprobe").map(PathBuf::from),
-        sandbox: read.parsed("sandbox", sandbox).unwrap_or_default(),
+        sandbox: read.parsed("sandbox", Sandbox::parse).unwrap_or_default(),
+        extras: read.parsed("sandbox_extras", Extras::parse).unwrap_or_default(),
     };
     let http = http.inspect(|http| read.check_reach(engine, provider.as_ref(), http));
     // Only here may a problem end the reading: everything has been looked at.
@@ -467,14 +468,6 @@ fn ask_after(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         wait if wait < Duration::from_secs(1) => Err("at least 1 s is needed".to_owned()),
         wait => Ok(wait),
-    }
-}
-
-fn sandbox(text: &str) -> Result<Sandbox, String> {
-    match text {
-        "required" => Ok(Sandbox::Required),
-        "permissive" => Ok(Sandbox::Permissive),
-        _ => Err(format!("`{text}` is neither required nor permissive")),
     }
 }
 

@@ -131,6 +131,8 @@ settings! {
         "The ffprobe program, 5.1 or later";
     sandbox, ["REELWAY_SANDBOX"], "required", "required|permissive",
         "Whether the server refuses to work where the kernel cannot box ffmpeg in, or works all the same";
+    sandbox_extras, ["REELWAY_SANDBOX_EXTRAS"], "namespaces,cgroup", "LIST|none",
+        "Which layers are put around ffmpeg's sandbox where the host has them";
     log, ["REELWAY_LOG"], "info", "FILTER",
         "What is logged, such as `debug` or `warn,reelway=debug`";
     log_format, ["REELWAY_LOG_FORMAT"], "text on a terminal, else json", "text|json",

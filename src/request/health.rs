@@ -24,6 +24,8 @@ pub struct Readiness {
     pub ffmpeg: Option<String>,
     /// How well ffmpeg is contained, in the words of the self-test.
     pub containment: Option<String>,
+    /// The layers that contain it.
+    pub layers: Vec<String>,
     /// How many tasks it works on at once.
     pub slots: Slots,
 }
@@ -61,6 +63,8 @@ struct ReadinessView {
     /// How well ffmpeg is contained.
     #[schema(required = true)]
     containment: Option<String>,
+    /// The layers that contain it, such as `landlock`, `seccomp`, `namespaces` and `cgroup`.
+    containment_layers: Vec<String>,
     /// How many tasks the process works on at once, by lane.
     slots: Slots,
     /// What waits and what runs, when the database answers.
@@ -135,6 +139,7 @@ pub(super) async fn ready(State(state): State<AppState>) -> Response {
         "status": if reason.is_none() { "ok" } else { "unavailable" },
         "ffmpeg": readiness.ffmpeg,
         "containment": readiness.containment,
+        "containment_layers": readiness.layers,
         "slots": readiness.slots,
         "queue": queue,
     });

@@ -21,6 +21,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 use tokio::process::{ChildStderr, ChildStdout};
 
+use crate::cgroup::{Cgroup, Leaf};
 use crate::fork::before_exec;
 use crate::{Limits, Sandbox, Scope};
 
@@ -36,6 +37,7 @@ pub(crate) struct Containment {
     bounds: Bounds,
     sandbox: Sandbox,
     scope: Scope,
+    cgroup: Option<(Cgroup, u64)>,
 }
 
 /// What the kernel holds a process to by numbers, and with whom it dies.
@@ -49,13 +51,34 @@ struct Bounds {
 impl Containment {
     /// For one process, which is given what is in `scope`.
     pub(crate) fn prepare(limits: &Limits, sandbox: Sandbox, scope: Scope) -> Self {
-        Self { bounds: Bounds::of(limits), sandbox, scope }
+        Self { bounds: Bounds::of(limits), sandbox, scope, cgroup: None }
+    }
+
+    /// The same in a cgroup of its own, with so much memory.
+    pub(crate) fn within(self, cgroup: Option<&Cgroup>, memory_bytes: u64) -> Self {
+        Self { cgroup: cgroup.cloned().map(|cgroup| (cgroup, memory_bytes)), ..self }
+    }
+
+    /// A cgroup for one process. The watchdog looks at its memory in any case: without one the
+    /// work goes on.
+    fn leaf(&self) -> Option<Leaf> {
+        let (cgroup, memory_bytes) = self.cgroup.as_ref()?;
+        let leaf = cgroup.leaf(*memory_bytes);
+        leaf.inspect_err(|error| tracing::warn!(%error, "a process has no cgroup of its own")).ok()
     }
 
     /// Everything that allocates or may take a lock happens here, in the parent.
-    fn apply_to(&self, command: &mut std::process::Command) -> io::Result<()> {
+    fn apply_to(
+        &self,
+        command: &mut std::process::Command,
+        leaf: Option<&mut Leaf>,
+    ) -> io::Result<()> {
         let bounds = self.bounds;
         before_exec(command, move || bounds.apply());
+        if let Some(door) = leaf.and_then(Leaf::door) {
+            // Before the namespaces, in which its own cgroup is the whole world.
+            before_exec(command, move || Ok(rustix::io::write(&door, b"0").map(drop)?));
+        }
         self.sandbox.confine(command, &self.scope)
     }
 }
@@ -108,6 +131,7 @@ pub(crate) struct Child {
     inner: tokio::process::Child,
     /// The group, until its leader has been reaped: after that its number may be another's.
     group: Option<Pid>,
+    leaf: Option<Leaf>,
 }
 
 /// Starts `program` in `folder` with `argv`.
@@ -129,12 +153,13 @@ pub(crate) fn spawn(
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0);
-    containment.apply_to(&mut command)?;
+    let mut leaf = containment.leaf();
+    containment.apply_to(&mut command, leaf.as_mut())?;
     let mut command = tokio::process::Command::from(command);
     let mut inner = command.kill_on_drop(true).spawn()?;
     let group = inner.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     let (stdout, stderr) = (inner.stdout.take(), inner.stderr.take());
-    let child = Child { inner, group };
+    let child = Child { inner, group, leaf };
     match (stdout, stderr) {
         (Some(stdout), Some(stderr)) => Ok((child, Pipes { stdout, stderr })),
         _ => Err(io::Error::other("the process has no pipes")),
@@ -147,6 +172,11 @@ impl Child {
         let pages = std::fs::read_to_string(format!("/proc/{}/statm", self.inner.id()?)).ok()?;
         let resident: u64 = pages.split_ascii_whitespace().nth(1)?.parse().ok()?;
         Some(resident.saturating_mul(rustix::param::page_size() as u64))
+    }
+
+    /// Whether the kernel has ended a process of its cgroup for want of memory.
+    pub(crate) fn was_out_of_memory(&self) -> bool {
+        self.leaf.as_ref().is_some_and(Leaf::was_out_of_memory)
     }
 
     /// Waits for the end and reaps; whatever the leader has left behind is killed. May be dropped

@@ -1,8 +1,10 @@
-//! The one unsafe step: what a child does between fork and exec.
+//! The unsafe steps: what a child does between fork and exec.
 
 use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
+
+use rustix::thread::UnshareFlags;
 
 /// Has the child run `step` between fork and exec, after the steps that were given before.
 ///
@@ -17,5 +19,14 @@ pub(crate) fn before_exec(
     // SAFETY: the callers are `child` and `sandbox`, whose steps keep the contract above.
     unsafe {
         command.pre_exec(step);
+    }
+}
+
+/// Leaves the namespaces of the parent; never its table of open files.
+pub(crate) fn unshare(flags: UnshareFlags) -> rustix::io::Result<()> {
+    #[expect(unsafe_code, reason = "namespaces are left between fork and exec")]
+    // SAFETY: no thread is parted from its open files, which alone is what makes it unsafe.
+    unsafe {
+        rustix::thread::unshare_unsafe(flags.difference(UnshareFlags::FILES))
     }
 }

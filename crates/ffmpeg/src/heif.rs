@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
 use tokio_util::sync::CancellationToken;
 
-use crate::child::{Containment, spawn};
+use crate::child::spawn;
 use crate::run::failed;
 use crate::tail::Tail;
 use crate::watch::{End, Heard, Watch};
@@ -46,7 +46,7 @@ impl Tools {
         let argv: [OsString; 3] = argv;
         let limits = self.limits();
         let scope = Scope { read: vec![path], write: vec![folder.to_owned()], tcp_port: None };
-        let containment = Containment::prepare(limits, self.sandbox(), scope);
+        let containment = self.containment(scope, limits.memory_bytes);
         let (child, pipes) = spawn(program, &argv, folder, &containment)
             .map_err(|source| RunError::Missing { program: "heif-convert", source })?;
         let watch = Watch {

@@ -2,6 +2,7 @@
 
 mod args;
 mod cause;
+mod cgroup;
 mod child;
 mod codec;
 mod facts;
@@ -32,6 +33,7 @@ pub use args::{
     Audio, Bounds, Command, Conversion, Demuxer, Input, Output, Seek, Source, Timing, Video,
 };
 pub use cause::Cause;
+pub use cgroup::{Cgroup, CgroupError};
 pub use codec::{AudioEncoder, Muxer, Preset, Rate, VideoEncoder};
 pub use facts::{AudioStream, Color, Facts, OtherStream, Ratio, Rotation, Stream, VideoStream};
 pub use heif::is_display_p3;

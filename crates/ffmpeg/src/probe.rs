@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use tokio::io::AsyncReadExt as _;
 use tokio_util::sync::CancellationToken;
 
-use crate::child::{Containment, spawn};
+use crate::child::spawn;
 use crate::run::{OutputError, failed};
 use crate::sniff::{self, Kind};
 use crate::tail::Tail;
@@ -36,7 +36,7 @@ impl Tools {
         let argv = argv(&path, kind);
         let limits = self.limits();
         let scope = Scope { read: vec![path.clone()], ..Scope::default() };
-        let containment = Containment::prepare(limits, self.sandbox(), scope);
+        let containment = self.containment(scope, limits.probe_memory_bytes);
         let (child, pipes) = spawn(self.ffprobe(), &argv, Path::new("/"), &containment)
             .map_err(|source| RunError::Missing { program: "ffprobe", source })?;
         let watch = Watch {

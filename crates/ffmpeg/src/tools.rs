@@ -11,10 +11,11 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
+use crate::cgroup::Cgroup;
 use crate::child::{Containment, spawn};
 use crate::tail::Tail;
 use crate::watch::{End, Heard, Watch};
-use crate::{Limits, Sandbox, Scope};
+use crate::{Layer, Limits, Sandbox, Scope};
 
 /// The oldest version that has every option used here.
 const OLDEST: (u32, u32) = (5, 1);
@@ -38,6 +39,7 @@ struct Inner {
     encoders: BTreeSet<String>,
     limits: Limits,
     sandbox: Sandbox,
+    cgroup: Option<Cgroup>,
 }
 
 /// Why ffmpeg or ffprobe cannot be used.
@@ -99,10 +101,16 @@ impl Tools {
         )?;
         let version = version("ffmpeg", &ffmpeg_says)?;
         self::version("ffprobe", &ffprobe_says)?;
-        let encoders = self::encoders(&encoders);
-        let heif_convert = locate("heif-convert", None).ok();
-        let inner = Inner { ffmpeg, ffprobe, heif_convert, version, encoders, limits, sandbox };
-        Ok(Self(Arc::new(inner)))
+        Ok(Self(Arc::new(Inner {
+            ffmpeg,
+            ffprobe,
+            heif_convert: locate("heif-convert", None).ok(),
+            version,
+            encoders: self::encoders(&encoders),
+            limits,
+            sandbox,
+            cgroup: None,
+        })))
     }
 
     /// ffmpeg's version, such as `5.1.9-0+deb12u1`.
@@ -151,6 +159,25 @@ impl Tools {
     #[must_use]
     pub fn in_sandbox(&self, sandbox: Sandbox) -> Self {
         Self(Arc::new(Inner { sandbox, ..(*self.0).clone() }))
+    }
+
+    /// The same with every process in a cgroup of its own.
+    #[must_use]
+    pub fn in_cgroup(&self, cgroup: Cgroup) -> Self {
+        Self(Arc::new(Inner { cgroup: Some(cgroup), ..(*self.0).clone() }))
+    }
+
+    /// The layers that are around every process.
+    #[must_use]
+    pub fn layers(&self) -> Vec<Layer> {
+        let cgroup = self.0.cgroup.as_ref().map(|_| Layer::Cgroup);
+        self.sandbox().layers().into_iter().chain(cgroup).collect()
+    }
+
+    /// What holds a process that is given what is in `scope`, and may have so much memory.
+    pub(crate) fn containment(&self, scope: Scope, memory_bytes: u64) -> Containment {
+        let contained = Containment::prepare(self.limits(), self.sandbox(), scope);
+        contained.within(self.0.cgroup.as_ref(), memory_bytes)
     }
 
     /// What a run may cost.

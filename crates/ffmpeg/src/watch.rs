@@ -103,7 +103,11 @@ impl Watch<'_> {
                         Heard::TooMuch => break End::TooMuch,
                     }
                 }
-                status = child.wait(), if !out_open && !err_open => break End::Exited(status?),
+                status = child.wait(), if !out_open && !err_open => {
+                    let status = status?;
+                    let is_ours = !status.success() && child.was_out_of_memory();
+                    break if is_ours { End::OutOfMemory } else { End::Exited(status) };
+                }
                 () = sleep(left.min(patience).min(LOOK)) => {}
             }
         };

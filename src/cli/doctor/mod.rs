@@ -37,6 +37,8 @@ pub struct DoctorConfig {
     pub ffprobe: Option<PathBuf>,
     /// What happens where they cannot be boxed in.
     pub sandbox: config::Sandbox,
+    /// What is put around the box.
+    pub extras: config::Extras,
     /// The provider that makes the jobs, when it is not this machine.
     pub provider: Option<config::Provider>,
 }
@@ -51,6 +53,7 @@ impl From<&Config> for DoctorConfig {
             ffmpeg: config.tools.ffmpeg.clone(),
             ffprobe: config.tools.ffprobe.clone(),
             sandbox: config.tools.sandbox,
+            extras: config.tools.extras,
             provider: match config.engine {
                 config::Engine::Local => None,
                 config::Engine::Ittybit => config.provider.clone(),
@@ -154,7 +157,7 @@ pub async fn run(
     show(match &config.provider {
         None => {
             let (ffmpeg, ffprobe) = (config.ffmpeg.as_deref(), config.ffprobe.as_deref());
-            tools::check(ffmpeg, ffprobe, config.sandbox).await
+            tools::check(ffmpeg, ffprobe, config.sandbox, config.extras).await
         }
         Some(provider) => vec![engine(provider)],
     })?;

@@ -1,6 +1,6 @@
 //! The box around ffmpeg: whether it is whole, and whether it holds.
 
-use ffmpeg::{Level, Tools, TrialError};
+use ffmpeg::{Layer, Level, Tools, TrialError};
 
 use super::Check;
 use crate::config;
@@ -25,7 +25,7 @@ pub(super) async fn check(tools: &Tools, rule: config::Sandbox) -> Check {
         Err(error) => Err(error.into()),
     };
     match tried {
-        Ok(()) => Check::good("sandbox", whole(&level, sandbox.landlock_version())),
+        Ok(()) => Check::good("sandbox", whole(&level, tools)),
         Err(error @ TrialError::Broken { .. }) => {
             let fix = "use your distribution's ffmpeg, or a build with its libraries in `lib` \
                        beside its `bin`";
@@ -38,9 +38,15 @@ pub(super) async fn check(tools: &Tools, rule: config::Sandbox) -> Check {
     }
 }
 
-fn whole(level: &Level, landlock: Option<u32>) -> String {
-    let version = landlock.map(|version| format!(" {version}")).unwrap_or_default();
-    format!("{level}: Landlock{version} and seccomp; hostile files got nothing")
+/// A server may have a cgroup for each process beside; what it has, `/readyz` says.
+fn whole(level: &Level, tools: &Tools) -> String {
+    let version = tools.sandbox().landlock_version();
+    let names = tools.layers().into_iter().map(|layer| match (layer, version) {
+        (Layer::Landlock, Some(version)) => format!("landlock {version}"),
+        _ => layer.to_string().to_lowercase(),
+    });
+    let names: Vec<String> = names.collect();
+    format!("{level} ({}): hostile files got nothing", names.join(", "))
 }
 
 #[cfg(test)]
@@ -53,6 +59,7 @@ mod tests {
         let tools = Tools::find(None, None, ffmpeg::Limits::default()).await.expect("ffmpeg");
         let whole = check(&tools, config::Sandbox::Required).await;
         assert_eq!(whole.verdict, Verdict::Good, "{whole:?}");
+        assert!(whole.found.starts_with("full (landlock "), "{whole:?}");
         let half = tools.in_sandbox(tools.sandbox().without_landlock());
         let required = check(&half, config::Sandbox::Required).await;
         assert_eq!(required.verdict, Verdict::Bad);

@@ -18,9 +18,11 @@ pub(super) async fn check(
     ffmpeg: Option<&Path>,
     ffprobe: Option<&Path>,
     rule: config::Sandbox,
+    extras: config::Extras,
 ) -> Vec<Check> {
     let tools = match Tools::find(ffmpeg, ffprobe, Limits::default()).await {
-        Ok(tools) => tools,
+        Ok(tools) if extras.namespaces => tools,
+        Ok(tools) => tools.in_sandbox(tools.sandbox().without_namespaces()),
         Err(error) => {
             let fix = "apt-get install ffmpeg, or set REELWAY_FFMPEG and REELWAY_FFPROBE";
             return vec![Check::bad("ffmpeg", error.to_string(), fix)];

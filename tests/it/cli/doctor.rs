@@ -43,6 +43,20 @@ fn a_good_machine_is_told_so_line_by_line() {
 }
 
 #[test]
+fn the_layers_around_the_sandbox_are_named_and_can_be_left_out() {
+    let env = [ANY_PORT, LOOPBACK, ("REELWAY_FFMPEG", ""), ("REELWAY_FFPROBE", "")];
+    let found = |extras| {
+        let env = [&env[..], &[("REELWAY_SANDBOX_EXTRAS", extras)]].concat();
+        let checks = checks(&Desk::new().run_with(&["doctor"], &env));
+        let check = checks.into_iter().find(|check| check["check"] == "sandbox");
+        check.expect("a check")["found"].as_str().expect("text").to_owned()
+    };
+    let (all, none) = (found("namespaces"), found("none"));
+    assert!(all.starts_with("full (landlock") && all.contains(", namespaces)"), "{all}");
+    assert!(none.starts_with("full (landlock") && none.contains("seccomp):"), "{none}");
+}
+
+#[test]
 fn a_missing_ffmpeg_is_bad_and_has_a_fix() {
     let env = [ANY_PORT, LOOPBACK, ("REELWAY_FFMPEG", "/nowhere/ffmpeg")];
     let said = Desk::new().run_with(&["doctor"], &env);

@@ -2,8 +2,9 @@
 //!
 //! A [`Scope`] says what one run is given; [`Sandbox::confine`] makes a command that gets that
 //! and nothing else. Two layers stand for themselves: Landlock (files, TCP ports, signals) and
-//! seccomp (system calls). Everything is made before the fork and applied by the child right
-//! before it becomes the program, which cannot undo it.
+//! seccomp (system calls). Namespaces are put around them where the machine gives any.
+//! Everything is made before the fork and applied by the child right before it becomes the
+//! program, which cannot undo it.
 //!
 //! What the box never does: trust the program's arguments. They are a layer of their own, in
 //! [`crate::policy`].
@@ -11,6 +12,7 @@
 mod calls;
 mod files;
 mod program;
+mod spaces;
 mod trial;
 
 use std::fmt;
@@ -26,6 +28,7 @@ pub use trial::TrialError;
 
 use self::calls::Allowance;
 use self::program::Program;
+use self::spaces::Spaces;
 use crate::fork::before_exec;
 
 /// What this kernel can hold a process to. Cheap to copy.
@@ -33,6 +36,7 @@ use crate::fork::before_exec;
 pub struct Sandbox {
     landlock: Option<ABI>,
     seccomp: bool,
+    spaces: Option<Spaces>,
 }
 
 /// What one process is given, beside its libraries.
@@ -70,13 +74,29 @@ pub enum Layer {
     Landlock,
     /// System calls.
     Seccomp,
+    /// A network, names and queues of its own: more than a whole box needs.
+    Namespaces,
+    /// Memory and processes, counted by the kernel: more than a whole box needs.
+    Cgroup,
 }
 
 impl Sandbox {
     /// What this kernel has, and lets us use.
     #[must_use]
     pub fn detect() -> Self {
-        Self { landlock: files::version(), seccomp: calls::are_there() }
+        let (landlock, seccomp) = (files::version(), calls::are_there());
+        Self { landlock, seccomp, spaces: Spaces::detect() }
+    }
+
+    /// The layers that are used.
+    #[must_use]
+    pub fn layers(&self) -> Vec<Layer> {
+        let layers = [
+            (Layer::Landlock, self.landlock.is_some()),
+            (Layer::Seccomp, self.seccomp),
+            (Layer::Namespaces, self.spaces.is_some()),
+        ];
+        layers.into_iter().filter_map(|(layer, is_used)| is_used.then_some(layer)).collect()
     }
 
     /// How much of the box that is.
@@ -117,6 +137,19 @@ impl Sandbox {
         Self { seccomp: false, ..self }
     }
 
+    /// The same without namespaces.
+    #[must_use]
+    pub const fn without_namespaces(self) -> Self {
+        Self { spaces: None, ..self }
+    }
+
+    /// The same with a user of its own for every process, as a server has it that is no
+    /// superuser.
+    #[must_use]
+    pub fn with_own_users(self) -> Self {
+        Self { spaces: self.spaces.map(|_| Spaces::User), ..self }
+    }
+
     /// The same on the first kernel that had Landlock, Linux 5.13.
     #[must_use]
     pub fn with_first_landlock(self) -> Self {
@@ -151,9 +184,17 @@ impl Sandbox {
         } else {
             None
         };
-        let fewer = fewer_capabilities()?;
+        let entry = self.spaces.map(|spaces| spaces.entry(scope.tcp_port.is_some()));
+        let fewer = match &entry {
+            Some(entry) if entry.ends_powers() => Some(no_capabilities()),
+            _ => fewer_capabilities()?,
+        };
         before_exec(command, move || {
             rustix::thread::set_no_new_privs(true)?;
+            // First, for it takes calls and powers that the others take away.
+            if let Some(entry) = &entry {
+                entry.enter()?;
+            }
             if let Some(fewer) = fewer {
                 set_capabilities(None, fewer)?;
             }
@@ -183,6 +224,12 @@ fn fewer_capabilities() -> io::Result<Option<CapabilitySets>> {
         inheritable: CapabilitySet::empty(),
     };
     Ok((!ours.permitted.is_empty()).then_some(fewer))
+}
+
+/// What is left of them in a user namespace: there one would hold them all.
+fn no_capabilities() -> CapabilitySets {
+    let none = CapabilitySet::empty();
+    CapabilitySets { effective: none, permitted: none, inheritable: none }
 }
 
 impl Level {
@@ -220,6 +267,15 @@ impl Layer {
                 "a kernel with CONFIG_SECCOMP_FILTER on x86-64, 64-bit ARM or RISC-V, and a \
                  container runtime that lets the seccomp call through"
             }
+            Self::Namespaces => {
+                "user namespaces for this user (sysctl user.max_user_namespaces, on Ubuntu also \
+                 kernel.apparmor_restrict_unprivileged_userns=0), and a container runtime that \
+                 lets the unshare call through"
+            }
+            Self::Cgroup => {
+                "a cgroup of version 2 that is this server's own, with the controllers memory and \
+                 pids (systemd: Delegate=memory pids)"
+            }
         }
     }
 }
@@ -229,6 +285,8 @@ impl fmt::Display for Layer {
         formatter.write_str(match self {
             Self::Landlock => "Landlock",
             Self::Seccomp => "seccomp",
+            Self::Namespaces => "namespaces",
+            Self::Cgroup => "cgroup",
         })
     }
 }
@@ -239,7 +297,7 @@ mod tests {
 
     #[test]
     fn a_level_names_what_is_missing() {
-        let whole = Sandbox { landlock: Some(ABI::V1), seccomp: true };
+        let whole = Sandbox { landlock: Some(ABI::V1), seccomp: true, spaces: None };
         assert_eq!(whole.level(), Level::Full);
         assert!(whole.level().missing().is_empty());
         let half = whole.without_landlock().level();
@@ -252,7 +310,8 @@ mod tests {
 
     #[test]
     fn a_port_is_given_only_where_the_kernel_can_tell_ports_apart() {
-        let sandbox = Sandbox { landlock: Some(ABI::V6), seccomp: true }.with_first_landlock();
+        let newest = Sandbox { landlock: Some(ABI::V6), seccomp: true, spaces: None };
+        let sandbox = newest.with_first_landlock();
         assert!(!sandbox.has_tcp_ports());
         let mut command = command("/bin/true");
         let scope = Scope { tcp_port: Some(80), ..Scope::default() };

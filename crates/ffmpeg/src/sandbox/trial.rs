@@ -14,7 +14,7 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use super::Scope;
-use crate::child::{Containment, spawn};
+use crate::child::spawn;
 use crate::tail::Tail;
 use crate::watch::{End, Heard, Watch};
 use crate::{RunError, Tools};
@@ -180,7 +180,7 @@ impl<'a> Trial<'a> {
         let argv: Vec<_> = quiet.iter().map(OsString::from).chain(argv).collect();
         let scope = Scope { read, write: vec![self.made.clone()], tcp_port: None };
         let limits = self.tools.limits();
-        let containment = Containment::prepare(limits, self.tools.sandbox(), scope);
+        let containment = self.tools.containment(scope, limits.memory_bytes);
         let (child, pipes) = spawn(self.tools.ffmpeg(), &argv, &self.made, &containment)?;
         let watch = Watch {
             wall: WALL,
@@ -213,7 +213,7 @@ fn has_bytes(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Level, Limits, Sandbox};
+    use crate::{Layer, Level, Limits, Sandbox};
 
     async fn trial_in(sandbox: impl Fn(Sandbox) -> Sandbox) -> Result<(), TrialError> {
         let folder = tempfile::tempdir().unwrap();
@@ -227,6 +227,8 @@ mod tests {
         assert_eq!(Sandbox::detect().level(), Level::Full, "these tests need the whole box");
         trial_in(|whole| whole).await.unwrap();
         trial_in(Sandbox::with_first_landlock).await.unwrap();
+        trial_in(Sandbox::without_namespaces).await.unwrap();
+        trial_in(Sandbox::with_own_users).await.unwrap();
     }
 
     #[tokio::test]
@@ -237,8 +239,12 @@ mod tests {
 
     #[tokio::test]
     async fn without_anything_that_knows_ports_the_network_is_reached_and_the_trial_says_so() {
-        let outcome = trial_in(|whole| whole.with_first_landlock().without_seccomp()).await;
+        let unaware = |whole: Sandbox| whole.with_first_landlock().without_seccomp();
+        let outcome = trial_in(|whole| unaware(whole).without_namespaces()).await;
         assert!(matches!(outcome, Err(TrialError::Network)), "{outcome:?}");
+        if Sandbox::detect().layers().contains(&Layer::Namespaces) {
+            trial_in(unaware).await.expect("there is nobody in its own network");
+        }
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use ffmpeg::{Sandbox, Scope, policy};
+use ffmpeg::{Layer, Sandbox, Scope, policy};
 use tempfile::TempDir;
 
 use crate::shared::{Port, command, files, security, wait};
@@ -208,6 +208,24 @@ fn seccomp_alone_keeps_every_hostile_file_from_the_network_and_from_nothing_else
     let got = follow_all(&inputs, Manner::Open, Some(sandbox));
     assert_eq!(&got.requests[..], NOTHING);
     assert!(got.leaks.iter().any(|leak| leak == "evil.mpd"), "files are not its business");
+}
+
+#[test]
+fn namespaces_alone_keep_every_hostile_file_from_the_network_and_from_nothing_else() {
+    let Some(inputs) = security("inputs") else { return };
+    let sandbox = Sandbox::detect().without_landlock().without_seccomp();
+    assert_eq!(sandbox.layers(), [Layer::Namespaces], "these tests need namespaces");
+    let got = follow_all(&inputs, Manner::Open, Some(sandbox));
+    assert_eq!(&got.requests[..], NOTHING);
+    // Files are not their business.
+    let local = [
+        "evil.mpd",
+        "evil_concat_rel.mp4",
+        "evil_hls_media.m3u8",
+        "evil_hls_media.mp4",
+        "evil_sub2.srt",
+    ];
+    assert_eq!(got.leaks, local);
 }
 
 #[test]

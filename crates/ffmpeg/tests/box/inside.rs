@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
-use ffmpeg::{Sandbox, Scope};
+use ffmpeg::{Layer, Sandbox, Scope};
 use tempfile::TempDir;
 
 use crate::shared::{Port, command};
@@ -200,14 +200,63 @@ fn a_port_that_is_given_is_reached_by_tcp_and_no_other_port_and_by_no_other_way(
 }
 
 #[test]
-fn a_superuser_inside_has_no_power_but_over_permissions_of_files() {
-    let scope = Scope::default();
+fn namespaces_alone_part_a_program_from_the_network_and_from_nothing_else() {
+    let alone = Sandbox::detect().without_landlock().without_seccomp();
+    assert_eq!(alone.layers(), [Layer::Namespaces], "these tests need namespaces");
+    let attempts = Attempts::new();
+    for sandbox in [alone, alone.with_own_users()] {
+        let network = [
+            "connect by TCP",
+            "connect by TCP over IPv6",
+            "connect by multipath TCP",
+            "connect by sending",
+            "send by UDP",
+        ];
+        let is_parted = |outcome: &str| outcome != "done";
+        let done = that_went_otherwise(&attempts, &network, Some(sandbox), is_parted);
+        assert_eq!(done, NOTHING);
+        // The names are its own as well, but there they are.
+        let rest = ["read a private file", "fork", "name an abstract socket"];
+        let rest = [ITS_WORK, &rest].concat();
+        assert_eq!(that_went_otherwise(&attempts, &rest, Some(sandbox), is_done), NOTHING);
+    }
+    assert_eq!(attempts.port.connections(), 0);
+}
+
+#[test]
+fn a_program_with_a_user_of_its_own_can_do_its_work_and_nothing_else() {
+    let (attempts, sandbox) = (Attempts::new(), Some(Sandbox::detect().with_own_users()));
+    assert_eq!(that_went_otherwise(&attempts, ITS_WORK, sandbox, is_done), NOTHING);
+    let refused = [REFUSED, REFUSED_IN_ANY_CASE].concat();
+    assert_eq!(that_went_otherwise(&attempts, &refused, sandbox, is_refused), NOTHING);
+    assert_eq!(attempts.port.connections(), 0);
+}
+
+#[test]
+fn a_program_with_a_user_of_its_own_has_no_power_at_all_and_so_many_threads() {
+    let sandbox = Sandbox::detect().with_own_users();
+    let status = told_inside(sandbox, "/proc/self/status");
+    for powers in ["CapInh:", "CapPrm:", "CapEff:", "CapAmb:"] {
+        let line = status.lines().find(|line| line.starts_with(powers)).unwrap();
+        assert_eq!(line.split_whitespace().nth(1), Some("0000000000000000"), "{line}");
+    }
+    let limits = told_inside(sandbox, "/proc/self/limits");
+    let threads = limits.lines().find(|line| line.starts_with("Max processes")).unwrap();
+    assert_eq!(threads.split_whitespace().nth(2), Some("4096"), "{threads}");
+}
+
+/// What the file at `path` is to a program inside.
+fn told_inside(sandbox: Sandbox, path: &str) -> String {
     let mut command = command("/bin/cat");
-    command.arg("/proc/self/status");
-    let read = Scope { read: vec!["/proc".into()], ..scope };
-    Sandbox::detect().confine(&mut command, &read).unwrap();
-    let output = command.output().unwrap();
-    let status = String::from_utf8(output.stdout).unwrap();
+    command.arg(path);
+    let scope = Scope { read: vec!["/proc".into()], ..Scope::default() };
+    sandbox.confine(&mut command, &scope).unwrap();
+    String::from_utf8(command.output().unwrap().stdout).unwrap()
+}
+
+#[test]
+fn a_superuser_inside_has_no_power_but_over_permissions_of_files() {
+    let status = told_inside(Sandbox::detect(), "/proc/self/status");
     let field = |name: &str| {
         let line = status.lines().find(|line| line.starts_with(name)).unwrap();
         line.split_whitespace().nth(1).unwrap().to_owned()
