@@ -101,6 +101,9 @@ const SAYINGS: &[(&str, Cause)] = &[
     ("orrupt", Cause::Corrupt),
     ("Cannot determine format of input stream", Cause::Corrupt),
     ("Could not find codec parameters", Cause::Corrupt),
+    // Tags of an MP3 with no sound behind them, and what only looks like one.
+    ("Could not seek to", Cause::Corrupt),
+    (": End of file", Cause::Corrupt),
     ("Output file is empty, nothing was encoded", Cause::NothingWritten),
     ("WebPAnimEncoderAssemble() failed with error: 1", Cause::NothingWritten),
     ("Invalid data found when processing input", Cause::NotMedia),
@@ -129,6 +132,30 @@ mod tests {
             ],
             Cause::Corrupt,
         ),
+        (
+            "an MP3 of tags alone",
+            &[
+                "[mp3] Failed to read frame size: Could not seek to 1026.",
+                "x.id3: Invalid argument",
+            ],
+            Cause::Corrupt,
+        ),
+        (
+            "an MP3 whose sound ends at once",
+            &["[mp3] Invalid frame size (72): Could not seek to 72.", "x.mp3: Invalid argument"],
+            Cause::Corrupt,
+        ),
+        (
+            "a Matroska whose parts are longer than the whole",
+            &[
+                "[matroska,webm] Duplicate element",
+                "[matroska,webm] Element at 0x45 ending at 0x34e05 exceeds containing master \
+                 element ending at 0x13f1",
+                "sample.mkv: End of file",
+            ],
+            Cause::Corrupt,
+        ),
+        ("a header and no more", &["x.caf: End of file"], Cause::Corrupt),
         (
             "boxes in boxes",
             &[
