@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: help demo test deploycheck chaos fuzz robust check bench fmt docs advisories
+.PHONY: help demo test deploycheck chaos fuzz robust check bench fmt docs advisories release sbom reproducible
 
 help: ## list the tasks
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -66,3 +66,15 @@ docs: ## write the pages that are made from the code
 
 advisories: ## look for known vulnerabilities (needs the network)
 	cargo deny check advisories
+
+release: ## build the release and its bill of materials into artefacts/
+	@scripts/setup cyclonedx python3
+	@scripts/release
+
+sbom: ## write what the binary is made of (CycloneDX) into artefacts/
+	@scripts/setup cyclonedx python3
+	@scripts/sbom
+
+reproducible: ## prove that two builds in two folders are the same to the byte
+	@scripts/setup cyclonedx python3
+	@scripts/reproducible
