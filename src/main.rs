@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use reelway::app::{backup, command, restore, serve, work};
-use reelway::cli::{self, Act, Cli, Command, ConfigCommand, Terminal, Webhooks, run};
+use reelway::cli::{self, Act, Cli, Command, ConfigCommand, Keys, Terminal, Webhooks, run};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -26,6 +26,9 @@ async fn main() -> ExitCode {
         Command::Webhooks(Webhooks::Listen(args)) => run::listen(&args, &terminal).await,
         Command::Webhooks(Webhooks::Deliveries(args)) => run::deliveries(&args, &terminal).await,
         Command::Webhooks(Webhooks::Replay(args)) => run::replay(&args, &terminal).await,
+        Command::Keys(Keys::Create(args)) => run::create_key(&args, &terminal).await,
+        Command::Keys(Keys::List(args)) => run::list_keys(&args, &terminal).await,
+        Command::Keys(Keys::Revoke(args)) => run::revoke_keys(&args, &terminal).await,
         Command::Share(args) => run::share(&args, &terminal).await,
         Command::Backup(it) => backup(&it, &terminal).await,
         Command::Restore(it) => restore(&it, &terminal).await,

@@ -14,6 +14,7 @@ mod flags;
 mod follow;
 mod interrupt;
 mod jobs;
+mod keys;
 mod listen;
 mod once;
 mod output;
@@ -41,6 +42,7 @@ pub use doctor::{Check, DoctorConfig, Outside};
 pub use error::{CliError, Exit};
 pub use flags::{OfAdaptive, OfAnimation, OfAudio, OfImage, OfKind, OfVideo};
 pub use jobs::JobsArgs;
+pub use keys::{CreateKeyArgs, ListKeysArgs, RevokeKeysArgs};
 pub use listen::ListenArgs;
 pub use once::{Made, NotMade, OneShot, Order, Source};
 pub use probe::ProbeArgs;
@@ -56,6 +58,7 @@ pub mod run {
     pub use super::deliveries::{list as deliveries, replay};
     pub use super::doctor::run as doctor;
     pub use super::jobs::run as jobs;
+    pub use super::keys::{create as create_key, list as list_keys, revoke as revoke_keys};
     pub use super::listen::run as listen;
     pub use super::once::run as once;
     pub use super::probe::run as probe;
@@ -110,6 +113,9 @@ pub enum Command {
     /// Receive, list and replay webhooks
     #[command(subcommand)]
     Webhooks(Webhooks),
+    /// Make, list and revoke API keys
+    #[command(subcommand)]
+    Keys(Keys),
     /// Serve one local file on loopback, for a server on this machine
     Share(ShareArgs),
     /// Copy the embedded database into one file, also while the server works
@@ -143,6 +149,17 @@ pub enum Webhooks {
     Deliveries(DeliveriesArgs),
     /// Send a delivery again, or all that failed
     Replay(ReplayArgs),
+}
+
+/// What may be done with keys.
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Make a key and show it, this once
+    Create(CreateKeyArgs),
+    /// Show keys, with their projects, scopes and last use
+    List(ListKeysArgs),
+    /// Take keys back for good
+    Revoke(RevokeKeysArgs),
 }
 
 /// What may be done with the settings.

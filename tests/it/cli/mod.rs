@@ -3,6 +3,7 @@
 mod against_a_server;
 mod doctor;
 mod help;
+mod keys;
 mod listen;
 mod once;
 mod terminal;

@@ -117,7 +117,22 @@ impl Desk {
 
     /// Starts a command that goes on until it is told to end.
     pub(crate) fn start(&self, arguments: &[&str], env: &[(&str, &str)]) -> Running {
+        Self::go_on(self.command(arguments, env))
+    }
+
+    /// The same, with its talk and its logs in a file of this folder.
+    pub(crate) fn start_logged(
+        &self,
+        arguments: &[&str],
+        env: &[(&str, &str)],
+        log: &str,
+    ) -> Running {
         let mut command = self.command(arguments, env);
+        command.stderr(std::fs::File::create(self.path(log)).expect("a file"));
+        Self::go_on(command)
+    }
+
+    fn go_on(mut command: Command) -> Running {
         command.stdout(Stdio::piped());
         let mut command = tokio::process::Command::from(command);
         let mut child = command.kill_on_drop(true).spawn().expect("the binary starts");
