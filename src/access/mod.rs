@@ -9,6 +9,7 @@ mod audit;
 mod caller;
 mod key;
 mod project;
+mod rates;
 mod scope;
 mod text;
 
@@ -16,5 +17,6 @@ pub use audit::{Act, AuditEntry, By};
 pub use caller::{Caller, KeyName};
 pub use key::{Key, Standing};
 pub use project::{Project, ProjectError};
+pub use rates::Rates;
 pub use scope::{Scope, Scopes, ScopesError};
 pub use text::{Digest, DigestError, Presented, TextError, fresh_text};

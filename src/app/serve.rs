@@ -18,7 +18,10 @@ use crate::config;
 use crate::dashboard::{self, Desk, Tester};
 use crate::metrics;
 use crate::provider::Inbox;
-use crate::request::{self, AppState, Auth, MayReach, Readiness, ReadinessProbe, RequestLimits};
+use crate::request::{
+    self, AppState, Auth, MayReach, RateLimits, Readiness, ReadinessProbe, RequestLimits,
+    TrustedProxies,
+};
 use crate::task::{Lane, RetryPolicy};
 use crate::webhook::Secret;
 use crate::worker::Sweeper;
@@ -141,6 +144,8 @@ impl App {
             may_reach: self.may_reach(),
             provider: inbox,
             auth: Auth::new(&self.config.http.api_keys),
+            rates: RateLimits::new(self.config.http.rates),
+            proxies: TrustedProxies::new(self.config.http.trusted_proxies.iter().copied()),
             keyring: self.config.keyring.clone(),
             limits: RequestLimits {
                 max_queued: self.config.http.max_queued,

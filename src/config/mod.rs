@@ -4,10 +4,12 @@
 //! valid goes out, or the list of everything that is not. After that nobody reads the
 //! environment any more.
 
+mod access;
 mod cloud;
 mod flags;
 mod limits;
 mod parse;
+mod provider;
 mod sandbox;
 mod setting;
 mod show;
@@ -23,6 +25,7 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 use url::{Host, Url};
 
+use crate::access::Rates;
 use crate::connection::Keyring;
 use crate::output::{BucketSettings, PublicUrls};
 use crate::store::sql::PostgresSettings;
@@ -118,6 +121,10 @@ pub struct Http {
     pub bind: SocketAddr,
     /// Keys that clients may send; empty only when `bind` is a loopback address.
     pub api_keys: Vec<SecretString>,
+    /// How often clients may ask.
+    pub rates: Rates,
+    /// The proxies that are believed.
+    pub trusted_proxies: Vec<IpNet>,
     /// How clients reach the server; the bound address when it is not said.
     pub public_url: Option<Url>,
     /// Tasks that may wait before new ones are refused.

@@ -17,8 +17,8 @@ use super::Purpose;
 use super::cloud::{self, Place};
 use super::sources::{Source, Sources};
 use super::{
-    Config, Database, Engine, Extras, Http, Log, LogFormat, Problem, Problems, Provider, Sandbox,
-    Storage, Tools, Webhook, Worker,
+    Config, Database, Extras, Http, Log, LogFormat, Problem, Problems, Sandbox, Storage, Tools,
+    Webhook, Worker,
 };
 use crate::connection::Keyring;
 use crate::output::{MAX_LINK_LIFE, PublicUrls};
@@ -86,7 +86,7 @@ pub(super) fn config(
 pub(super) struct Reader<'a> {
     pub(super) sources: &'a Sources,
     pub(super) problems: &'a mut Problems,
-    purpose: Purpose,
+    pub(super) purpose: Purpose,
 }
 
 impl Reader<'_> {
@@ -109,7 +109,11 @@ impl Reader<'_> {
         }
     }
 
-    fn list<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
+    pub(super) fn list<T>(
+        &mut self,
+        key: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Vec<T> {
         let all = |text: &str| {
             let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
             items.map(&parse).collect::<Result<Vec<T>, String>>()
@@ -145,53 +149,6 @@ impl Reader<'_> {
         Webhook {
             url: self.parsed("webhook_url", http_url),
             secrets: self.list("webhook_secret", secret),
-        }
-    }
-
-    fn provider(&mut self) -> Option<Provider> {
-        let api_url = self.parsed("ittybit_api_url", http_url);
-        let webhook_secrets = self.list("ittybit_webhook_secret", secret);
-        let ask_after = self.parsed("ittybit_ask_after", ask_after);
-        let usual = || Url::parse("https://api.ittybit.com").ok();
-        Some(Provider {
-            api_key: self.parsed("ittybit_api_key", secret)?,
-            api_url: api_url.or_else(usual)?,
-            webhook_secrets,
-            ask_after: ask_after.unwrap_or(Duration::from_secs(30)),
-        })
-    }
-
-    fn engine(&mut self, has_provider: bool) -> Engine {
-        let usual = if has_provider { Engine::Ittybit } else { Engine::Local };
-        let engine = self.parsed("engine", engine).unwrap_or(usual);
-        if engine == Engine::Ittybit && self.sources.said("ittybit_api_key").is_none() {
-            self.problems.add(Problem {
-                subject: "engine".to_owned(),
-                message: "jobs are to be made by a provider, and there is no key for it".to_owned(),
-                hint: Some("set ITTYBIT_API_KEY, or REELWAY_ENGINE=local".to_owned()),
-            });
-        }
-        engine
-    }
-
-    /// A provider elsewhere must find the way back, or every webhook would be lost.
-    fn check_reach(&mut self, engine: Engine, provider: Option<&Provider>, http: &Http) {
-        let Some(provider) = provider.filter(|_| engine == Engine::Ittybit) else { return };
-        let bound = || Url::parse(&format!("http://{}", http.bind)).ok();
-        let Some(public_url) = http.public_url.clone().or_else(bound) else { return };
-        if self.purpose == Purpose::Listen && !provider.could_reach(&public_url) {
-            self.problems.add(Problem {
-                subject: "public_url".to_owned(),
-                message: format!(
-                    "the provider at {} cannot tell of its jobs at {public_url}, which leads no \
-                     further than this machine",
-                    provider.api_url
-                ),
-                hint: Some(
-                    "set REELWAY_PUBLIC_URL to the address at which the internet reaches this server"
-                        .to_owned(),
-                ),
-            });
         }
     }
 
@@ -252,7 +209,18 @@ impl Reader<'_> {
         let max_queued = self.parsed("max_queued", number).unwrap_or(10_000);
         let max_connections = self.max_connections();
         let cors_origins = self.list("cors_origins", origin);
-        Some(Http { bind, api_keys, public_url, max_queued, max_connections, cors_origins })
+        let trusted_proxies = self.list("trusted_proxies", network);
+        let rates = self.rates();
+        Some(Http {
+            bind,
+            api_keys,
+            rates,
+            trusted_proxies,
+            public_url,
+            max_queued,
+            max_connections,
+            cors_origins,
+        })
     }
 
     /// A `PORT` in the environment is how platforms say "be reachable": it opens the bind.
@@ -359,7 +327,7 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
     Ok(size.as_u64())
 }
 
-fn secret(text: &str) -> Result<SecretString, String> {
+pub(super) fn secret(text: &str) -> Result<SecretString, String> {
     if text.len() < 8 {
         Err("a secret has at least 8 characters".to_owned())
     } else {
@@ -389,7 +357,7 @@ fn network(text: &str) -> Result<IpNet, String> {
         .map_err(|_| format!("`{text}` is not a network such as 10.0.0.0/8"))
 }
 
-fn http_url(text: &str) -> Result<Url, String> {
+pub(super) fn http_url(text: &str) -> Result<Url, String> {
     let wrong = || format!("`{text}` is not a URL such as https://media.example.com");
     let url = Url::parse(text).map_err(|_| wrong())?;
     if matches!(url.scheme(), "http" | "https") && url.has_host() { Ok(url) } else { Err(wrong()) }
@@ -454,21 +422,6 @@ fn connections(text: &str) -> Result<u32, String> {
 fn keyring(text: &str) -> Result<Keyring, String> {
     let keys = text.split(',').map(str::trim).filter(|key| !key.is_empty());
     Keyring::parse(keys).map_err(|error| format!("{error}; `openssl rand -hex 32` makes one"))
-}
-
-fn engine(text: &str) -> Result<Engine, String> {
-    match text {
-        "local" => Ok(Engine::Local),
-        "ittybit" => Ok(Engine::Ittybit),
-        _ => Err(format!("`{text}` is neither local nor ittybit")),
-    }
-}
-
-fn ask_after(text: &str) -> Result<Duration, String> {
-    match duration(text)? {
-        wait if wait < Duration::from_secs(1) => Err("at least 1 s is needed".to_owned()),
-        wait => Ok(wait),
-    }
 }
 
 fn log_filter(text: &str) -> Result<String, String> {

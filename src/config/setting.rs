@@ -47,6 +47,12 @@ settings! {
         "How clients reach this server: the beginning of links to outputs";
     cors_origins, ["REELWAY_CORS_ORIGINS"], "", "ORIGIN[,ORIGIN…]",
         "Whose pages may call this server from a browser, such as https://app.example.com; none when not said";
+    trusted_proxies, ["REELWAY_TRUSTED_PROXIES"], "", "CIDR[,CIDR…]",
+        "Proxies whose X-Forwarded-For says where a request comes from, such as 10.0.0.0/8; else it comes from the other end of its connection";
+    max_requests_per_key, ["REELWAY_MAX_REQUESTS_PER_KEY"], "6000", "NUMBER",
+        "How many requests a minute each process takes of one API key before it answers 429; 0 sets no limit";
+    max_refused_per_address, ["REELWAY_MAX_REFUSED_PER_ADDRESS"], "120", "NUMBER",
+        "How many requests a minute without a good key each process answers with 401 to one address, then with 429; 0 sets no limit";
     data_dir, ["REELWAY_DATA_DIR", "RAILWAY_VOLUME_MOUNT_PATH"], "./data", "FOLDER",
         "Where the database, local outputs and work in progress are kept";
     database_url, ["DATABASE_URL"], "sqlite://{data_dir}/reelway.db", "URL",

@@ -138,10 +138,13 @@ impl AppState {
     ///
     /// # Errors
     ///
-    /// 401 `token_invalid`; 500 where the store cannot be asked.
+    /// 401 `token_invalid`; 429 where keys are guessed, or this one asks too often; 500 where the
+    /// store cannot be asked.
     pub async fn check_key(&self, text: &str, address: Option<IpAddr>) -> Result<Caller, Problem> {
-        let caller = self.auth.check(&self.store, self.clock.now(), text).await?;
-        Ok(caller.calling_from(address))
+        match self.auth.check(&self.store, self.clock.now(), text).await {
+            Ok(caller) => self.rates.admit(caller.calling_from(address)),
+            Err(why) => Err(self.rates.refuse(address, why)),
+        }
     }
 
     /// The caller with this key, as long as the key is good: for whoever has shown it before.
@@ -162,7 +165,8 @@ impl AppState {
     ///
     /// # Errors
     ///
-    /// 401 `token_missing` or `token_invalid`; 500 where the store cannot be asked.
+    /// 401 `token_missing` or `token_invalid`; 429 where it is too often; 500 where the store cannot
+    /// be asked.
     pub(super) async fn caller(
         &self,
         headers: &HeaderMap,
@@ -174,8 +178,11 @@ impl AppState {
                 self.check_key(text, address).await
             }
             _ if self.auth.is_open() => Ok(Caller::admin(KeyName::default()).calling_from(address)),
-            _ => Err(unauthorized("token_missing", "this request has no API key")
-                .hint("send the header `Authorization: Bearer KEY`")),
+            _ => {
+                let missing = unauthorized("token_missing", "this request has no API key")
+                    .hint("send the header `Authorization: Bearer KEY`");
+                Err(self.rates.refuse(address, missing))
+            }
         }
     }
 }
@@ -227,7 +234,8 @@ pub(super) async fn require(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let caller = state.caller(request.headers(), None).await?;
+    let address = state.proxies.client(request.headers(), request.extensions());
+    let caller = state.caller(request.headers(), address).await?;
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
 }

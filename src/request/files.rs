@@ -4,6 +4,8 @@
 //! can be reached; what may not be seen is refused before it is looked up. Files are made from
 //! strangers' media: no browser may guess their type, run them or tell others where they are.
 
+use std::net::IpAddr;
+
 use axum::body::Body;
 use axum::extract::{Query, Request, State};
 use axum::http::header::{
@@ -94,7 +96,8 @@ pub(super) async fn serve(
     request: Request,
 ) -> Result<Response, Problem> {
     let path = LinkPath::read(&path);
-    let file = find(&state, path, request.headers(), request.uri()).await?;
+    let address = state.proxies.client(request.headers(), request.extensions());
+    let file = find(&state, path, (request.headers(), address), request.uri()).await?;
     if let Some(object) = &file.delivered_to {
         return Err(Problem::not_found("file_not_found", "this file is not kept here")
             .hint(format!("it was delivered to {object}")));
@@ -135,10 +138,10 @@ pub(super) async fn preflight() -> Response {
 async fn find(
     state: &AppState,
     path: LinkPath<'_>,
-    headers: &HeaderMap,
+    sender: (&HeaderMap, Option<IpAddr>),
     uri: &Uri,
 ) -> Result<File, Problem> {
-    let refused = match of_the_caller(state, path, headers).await {
+    let refused = match of_the_caller(state, path, sender).await {
         Ok(file) => return Ok(file),
         Err(refused) => refused,
     };
@@ -149,9 +152,9 @@ async fn find(
 async fn of_the_caller(
     state: &AppState,
     path: LinkPath<'_>,
-    headers: &HeaderMap,
+    (headers, address): (&HeaderMap, Option<IpAddr>),
 ) -> Result<File, Problem> {
-    let caller = state.caller(headers, None).await?;
+    let caller = state.caller(headers, address).await?;
     may::check(&caller, &[Scope::FilesRead])?;
     state.store.output(&caller.project, path.key).await?.ok_or_else(unknown)
 }

@@ -2,7 +2,7 @@
 //!
 //! A handler gets at its caller, and so at the caller's project, only by one of these: no route
 //! forgets to ask. What the document says about it is held against this by
-//! `tests/it/request/scopes.rs`.
+//! `tests/it/request/keys.rs`.
 
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;

@@ -6,6 +6,7 @@
 //! an input, run ffmpeg or call a webhook.
 
 mod accept;
+mod address;
 mod auth;
 mod batches;
 mod body;
@@ -23,6 +24,7 @@ mod inside;
 mod jobs;
 mod kept;
 mod keys;
+mod limits;
 mod list;
 mod may;
 mod metrics;
@@ -40,9 +42,11 @@ mod tasks;
 mod tus;
 mod upload;
 
+pub use address::TrustedProxies;
 pub use auth::Auth;
 pub use health::{Readiness, Slots};
 pub use inside::{connect, keep, make_key, submit};
+pub use limits::RateLimits;
 pub use openapi::options_schemas;
 pub use peer::Peer;
 pub use problem::Problem;

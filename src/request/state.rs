@@ -8,7 +8,7 @@ use axum::http::HeaderValue;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::{Auth, Readiness};
+use super::{Auth, RateLimits, Readiness, TrustedProxies};
 use crate::clock::Clock;
 use crate::connection::Keyring;
 use crate::job::Job;
@@ -41,6 +41,10 @@ pub struct AppState {
     pub clock: Arc<dyn Clock>,
     /// Who may call.
     pub auth: Auth,
+    /// How often.
+    pub rates: RateLimits,
+    /// Whose word counts about where a request comes from.
+    pub proxies: TrustedProxies,
     /// Takes webhooks of the provider, where there is one.
     pub provider: Option<Inbox>,
     /// Seals the secrets of connections.

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use serde_json::Value;
 
 /// The prefixes of ids.
-const PREFIXES: [&str; 9] =
-    ["job_", "task_", "batch_", "evt_", "dlv_", "wrk_", "req_", "conn_", "upl_"];
+const PREFIXES: [&str; 11] =
+    ["job_", "task_", "batch_", "evt_", "dlv_", "wrk_", "req_", "conn_", "upl_", "key_", "aud_"];
 
 /// A whole answer.
 #[derive(Debug)]

@@ -10,13 +10,15 @@ use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, Method, Request};
 use axum::response::Response;
-use reelway::access::{By, Digest, Key, Project, Scope, Scopes, fresh_text};
+use reelway::access::{By, Digest, Key, Project, Rates, Scope, Scopes, fresh_text};
 use reelway::clock::{Clock as _, ManualClock, Timestamp};
 use reelway::connection::Keyring;
 use reelway::id::{WorkerId, fresh};
 use reelway::job::{Codecs, File, FileKind};
 use reelway::output::{Links, Storage};
-use reelway::request::{AppState, Auth, Readiness, RequestLimits, Slots, router};
+use reelway::request::{
+    AppState, Auth, RateLimits, Readiness, RequestLimits, Slots, TrustedProxies, router,
+};
 use reelway::store::sql::SqlStore;
 use reelway::store::{Claim, Published, Settled, Store as _, Submitted, Want};
 use reelway::task::{ErrorKind, Failure, Next, StageKind, Stages};
@@ -82,6 +84,8 @@ impl TestApp {
             links: links.clone(),
             clock: clock.clone(),
             auth: Auth::default(),
+            rates: rates(Rates::default(), &clock),
+            proxies: TrustedProxies::default(),
             provider: None,
             keyring: Keyring::default(),
             limits: RequestLimits::default(),
@@ -277,6 +281,12 @@ impl TestApp {
         let settled = self.store.fail(&claim.lease, stages, failure, Next::End).await;
         assert_eq!(settled.expect("an answer"), Settled::Done);
     }
+}
+
+/// Counts by the test's clock.
+pub(crate) fn rates(rates: Rates, clock: &Arc<ManualClock>) -> RateLimits {
+    let clock = clock.clone();
+    RateLimits::by(rates, move || clock.now().since(Timestamp::from_millis(NOW)))
 }
 
 fn encoded() -> Stages {

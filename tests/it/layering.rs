@@ -29,9 +29,9 @@ const ALLOWED: &[(&str, &str)] = &[
     ("provider", "claim clock job outbound store task webhook"),
     ("request", "access clock connection id job metrics output provider store task upload"),
     ("dashboard", "access clock connection id job request store task"),
-    ("config", "connection job output store task worker"),
+    ("config", "access connection job output store task worker"),
     ("telemetry", "config"),
-    ("cli", "clock config ffmpeg id job output task webhook"),
+    ("cli", "access clock config ffmpeg id job output task webhook"),
 ];
 
 fn root() -> &'static Path {

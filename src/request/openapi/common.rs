@@ -15,6 +15,10 @@ const NO_KEY: Row = (401, "No key, or one that is not known.", &["token_missing"
 /// Every route that asks for a key.
 const NO_SCOPE: Row = (403, "The key has no scope for this.", &["scope_missing"]);
 
+/// Every route that asks for a key.
+const TOO_OFTEN: Row =
+    (429, "The key, or the address without one, asks too often.", &["rate_limited"]);
+
 /// Every route.
 const TOO_SLOW: Row = (408, "The request took too long.", &["request_timeout"]);
 
@@ -33,6 +37,7 @@ pub(super) fn finished(api: &OpenApi) -> Value {
     document["components"]["responses"] = json!({
         "NoKey": response(&NO_KEY),
         "NoScope": response(&NO_SCOPE),
+        "TooOften": response(&TOO_OFTEN),
         "TooSlow": response(&TOO_SLOW),
         "Ours": response(&OURS),
     });
@@ -115,6 +120,7 @@ fn complete(operation: &mut Map<String, Value>) {
     if asks_for_a_key {
         add("401", "NoKey");
         add("403", "NoScope");
+        add("429", "TooOften");
     }
     add("408", "TooSlow");
     add("500", "Ours");

@@ -41,7 +41,8 @@ problems! {
         409 "The `Idempotency-Key` was used for another request." ["idempotency_conflict"];
         413 "The body is too large." ["body_too_large"];
         415 "The body is not JSON." ["unsupported_media_type"];
-        429 "Too many tasks wait; nothing was accepted." ["queue_full"];
+        429 "Too many tasks wait, or requests come too often; nothing was accepted."
+            ["queue_full", "rate_limited"];
 
     /// A connection that is not made.
     NotConnected:
@@ -95,7 +96,7 @@ problems! {
 
     /// Too many event streams.
     NoSeat:
-        429 "Too many event streams are open." ["rate_limited"];
+        429 "Too many event streams are open, or requests come too often." ["rate_limited"];
 
     /// No such task.
     NoTask:
@@ -109,7 +110,8 @@ problems! {
             ["task_unfinished", "idempotency_conflict"];
         413 "The body is too large." ["body_too_large"];
         415 "The body is not JSON." ["unsupported_media_type"];
-        429 "Too many tasks wait; nothing was accepted." ["queue_full"];
+        429 "Too many tasks wait, or requests come too often; nothing was accepted."
+            ["queue_full", "rate_limited"];
 
     /// A file that is not taken in.
     NotUploaded:

@@ -8,6 +8,7 @@ mod errors;
 mod events;
 mod files;
 mod jobs;
+mod keys;
 mod listing;
 mod operations;
 mod submit;
