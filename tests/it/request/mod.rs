@@ -7,6 +7,7 @@ mod decoders;
 mod errors;
 mod events;
 mod files;
+mod foreign;
 mod jobs;
 mod keys;
 mod listing;
