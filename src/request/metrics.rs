@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use super::may::Reads;
+use super::openapi::NoMetrics;
 use super::{AppState, Problem};
 use crate::access::Project;
 use crate::metrics;
@@ -40,7 +41,7 @@ pub(super) struct LastLook(Arc<Mutex<Option<Instant>>>);
     description = "Queue, claims, attempts, speed, bytes, webhooks: see docs/metrics.md. They are of \
                    the whole server, so they are there for keys of the project `default` alone.",
     security(("key" = ["jobs:read"])),
-    responses((status = 200, description = "Prometheus' text format.", body = String, content_type = "text/plain")),
+    responses((status = 200, description = "Prometheus' text format.", body = String, content_type = "text/plain"), NoMetrics),
 )]
 pub(super) async fn show(
     State(state): State<AppState>,

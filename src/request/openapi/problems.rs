@@ -98,6 +98,10 @@ problems! {
     NoSeat:
         429 "Too many event streams are open, or requests come too often." ["rate_limited"];
 
+    /// Numbers of one project.
+    NoMetrics:
+        404 "They are of the whole server, and the key is not of the project `default`." ["not_found"];
+
     /// No such task.
     NoTask:
         404 "There is no task with this id." ["task_not_found", "not_found"];
