@@ -22,6 +22,9 @@ async fn server(data_dir: &Path) -> Server {
         ("REELWAY_API_KEY", KEY),
         ("REELWAY_NO_WORKERS", "true"),
         ("REELWAY_SECRET_KEY", &"07".repeat(32)),
+        // It asks faster than anybody may, with and without a key.
+        ("REELWAY_MAX_REQUESTS_PER_KEY", "0"),
+        ("REELWAY_MAX_REFUSED_PER_ADDRESS", "0"),
         // So that it has an ear for a provider's webhooks.
         ("ITTYBIT_API_KEY", "the-key-of-a-provider"),
         ("ITTYBIT_API_URL", "http://127.0.0.1:9"),
