@@ -14,7 +14,7 @@ use url::{Host, Url};
 use super::desk::{Desk, Session, Visitor};
 use super::page::PageError;
 use crate::access::{Caller, KeyName, Scope};
-use crate::request::{AppState, Peer, Problem};
+use crate::request::{AppState, Problem};
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const HX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
@@ -47,7 +47,7 @@ pub(super) async fn require(
     if is_open && !is_named_rightly(&state, request.headers()) {
         return PageError::from(wrong_name()).into_response();
     }
-    let from = peer(&request);
+    let from = state.proxies.client(request.headers(), request.extensions());
     let visitor = match visitor(&state, &desk, request.headers(), from).await {
         Ok(Some(visitor)) => visitor,
         Ok(None) => return to_the_door(&request),
@@ -81,11 +81,6 @@ async fn visitor(
         Err(problem) if problem.status().is_server_error() => Err(problem),
         Err(_) => Ok(None),
     }
-}
-
-/// The address at the other end, where that is known.
-pub(super) fn peer(request: &Request) -> Option<IpAddr> {
-    request.extensions().get::<Peer>().map(|Peer(address)| address.ip())
 }
 
 /// To look at a page is to read; whatever a form does is to write. Keys ask for more by themselves.

@@ -11,7 +11,7 @@ use url::form_urlencoded;
 
 use super::desk::{Desk, SESSION_LIFE};
 use super::filters;
-use super::guard::{cookie_name, is_https, peer};
+use super::guard::{cookie_name, is_https};
 use super::page::{Frame, PageError, Posted, page, page_as};
 use crate::request::AppState;
 
@@ -44,7 +44,7 @@ pub(super) async fn enter(
     Extension(desk): Extension<Desk>,
     request: Request,
 ) -> Result<Response, PageError> {
-    let from = peer(&request);
+    let from = state.proxies.client(request.headers(), request.extensions());
     let posted = Posted::untried(request, &state).await?;
     let next = here(posted.get("next").unwrap_or("/")).to_owned();
     let refuse = |status, refused: &str| {
@@ -63,7 +63,7 @@ pub(super) async fn enter(
     let caller = match state.check_key(key, from).await {
         Ok(caller) => caller,
         Err(problem) if problem.status().is_server_error() => return Err(problem.into()),
-        Err(problem) => return refuse(StatusCode::UNAUTHORIZED, problem.message()),
+        Err(problem) => return refuse(problem.status(), problem.message()),
     };
     let session = desk.begin(&caller.key, state.clock.now());
     let cookie = cookie(&state, session)
