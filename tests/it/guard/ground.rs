@@ -150,8 +150,8 @@ impl Ground {
             };
             tokio::spawn(host.serve(public, stop.clone()));
         }
-        let _stop = stop.drop_guard();
-        Self { port, names, roots, heads, sent, trespasses, clock, _crowd: crowd, _stop }
+        let stop = stop.drop_guard();
+        Self { port, names, roots, heads, sent, trespasses, clock, _crowd: crowd, _stop: stop }
     }
 
     /// A client for which only the public address of this machine is public.
