@@ -26,12 +26,12 @@ use crate::task::{Failure, Next, RetryPolicy, Stages};
 
 pub use access::{AuditFilter, AuditPage, KEY_USE_GRAIN};
 pub use hints::{Hint, Hints};
-pub use list::{BatchFilter, BatchPage};
+pub use list::{BatchFilter, BatchPage, JobFilter, JobPage, Search};
 pub use model::{
     AttemptOutcome, AttemptRecord, Backlog, BacklogRow, Beat, BeatReply, CancelOutcome, Claim,
     DeletedJob, Delivery, DeliveryFilter, DeliveryState, DueDelivery, EventBody, EventKind,
-    Garbage, Idempotency, JobFilter, JobPage, Lease, Pressure, Published, Rescued, Search,
-    SettleDelivery, Settled, StoreError, StoreResult, Submission, Submitted, Want,
+    Garbage, Idempotency, Lease, Pressure, Published, Rescued, SettleDelivery, Settled, StoreError,
+    StoreResult, Submission, Submitted, Want,
 };
 pub use overview::{Attempt, COUNTED, Destination, Usage, WorkerReport, WorkerSeen};
 pub use provider::{Asked, HandOver, Heard, Overdue, Standing, Unwanted, Word};

@@ -12,7 +12,7 @@ use crate::id::{
     BatchId, BatchTag, DeliveryId, DeliveryTag, EventId, EventTag, JobId, JobTag, TaskId, WorkerId,
 };
 use crate::job::view::JobView;
-use crate::job::{BatchView, File, InvalidTransition, Job, Kind, Owner, Status};
+use crate::job::{BatchView, File, InvalidTransition, Job, Kind, Owner};
 use crate::task::{Lane, Stages};
 
 /// What a verb returns.
@@ -102,51 +102,6 @@ pub enum Submitted {
     Conflict,
     /// Too many tasks wait.
     QueueFull,
-}
-
-/// Which jobs to list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct JobFilter {
-    /// Only these, if any are named.
-    pub ids: Vec<JobId>,
-    /// Only this kind.
-    pub kind: Option<Kind>,
-    /// Only this status.
-    pub status: Option<Status>,
-    /// Only jobs whose input has a text in it.
-    pub input_has: Option<Search>,
-    /// Only jobs of this input, as it was sent.
-    pub input: Option<String>,
-    /// Only jobs of this batch.
-    pub batch_id: Option<BatchId>,
-    /// Only jobs that stand after this one in the list's order.
-    pub after: Option<JobId>,
-    /// Only jobs that stand before this one in the list's order.
-    pub before: Option<JobId>,
-    /// Oldest first.
-    pub ascending: bool,
-    /// How many at most.
-    pub limit: u32,
-}
-
-/// A text that is looked for, the letters from A to Z small or capital.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Search {
-    /// The text.
-    pub text: String,
-    /// How many jobs are looked through for one page: no index helps here.
-    pub at_most: u32,
-}
-
-/// A page of jobs in the order asked for.
-#[derive(Clone, Debug, PartialEq)]
-pub struct JobPage {
-    /// The jobs.
-    pub jobs: Vec<Job>,
-    /// Whether there are more in the direction of travel.
-    pub has_more: bool,
-    /// Where a search has ended before its page was full: it goes on after this job.
-    pub looked_back_to: Option<JobId>,
 }
 
 /// What a wish to cancel came to.
