@@ -2,6 +2,8 @@
 //!
 //! Pure modules alone. `crate::job` is here what it is there, so nothing in them changes.
 
+#[path = "../src/access/mod.rs"]
+pub mod access;
 #[path = "../src/clock.rs"]
 pub mod clock;
 #[path = "../src/id.rs"]
