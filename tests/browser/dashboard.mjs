@@ -292,7 +292,7 @@ const scenes = {
       }
       for (const [name, path] of Object.entries(settings.pages)) {
         await page.goto(at(path))
-        await page.waitForTimeout(900)
+        await page.waitForTimeout(500)
         await page.screenshot({ path: join(settings.folder, `${name}-${form}.png`), fullPage: true })
         const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
         if (wide > 0) found.push(`${name} ${form}: ${wide} px too wide`)
