@@ -8,7 +8,7 @@ use super::lookup::{Cursor, turned};
 use super::row::{corrupt, from_json, parse, to_json, unknown};
 use super::statement::{Statement, sql};
 use super::submit::take_name;
-use crate::access::{Act, AuditEntry, By, Key, Project};
+use crate::access::{Act, AuditEntry, By, Key, Project, Scope};
 use crate::clock::Timestamp;
 use crate::id::{AuditId, KeyId, fresh};
 use crate::store::{AuditFilter, AuditPage, Idempotency, KEY_USE_GRAIN, StoreResult, Submitted};
