@@ -1,6 +1,6 @@
 //! What ffprobe answers about a file, in JSON: every number in it is its author's.
 
-use reelway::ffmpeg::{Facts, Stream};
+use reelway::ffmpeg::{Facts, Ratio, Stream};
 use reelway::job::plan::{Known, Settings, Workspace, plan};
 use reelway::job::{Kind, Options};
 use serde_json::{Map, json};
@@ -17,7 +17,7 @@ pub(crate) fn holds(data: &[u8]) {
         match stream {
             Stream::Video(video) => {
                 assert!(is_sane(video.duration), "{video:?}");
-                let fps = video.fps.map(|fps| fps.value());
+                let fps = video.fps.map(Ratio::value);
                 assert!(fps.is_none_or(|fps| fps > 0.0 && fps <= 1000.0), "{video:?}");
                 let aspect = video.sample_aspect.value();
                 assert!((0.049..20.1).contains(&aspect), "{video:?}");

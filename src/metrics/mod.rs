@@ -193,7 +193,7 @@ mod tests {
     }
 
     fn reference() -> String {
-        let mut page = include_str!("about.md").to_owned();
+        let mut page = include_str!("about.txt").to_owned();
         page.push_str("\n| metric | type | labels | what it tells |\n|---|---|---|---|\n");
         for Metric { name, shape, help, labels } in TABLE {
             let labels: Vec<String> = labels.iter().map(|label| format!("`{label}`")).collect();

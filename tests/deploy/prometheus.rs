@@ -26,6 +26,7 @@ fn promtool() -> Option<PathBuf> {
     None
 }
 
+#[expect(clippy::disallowed_methods, reason = "the test starts Prometheus' tool")]
 fn run(promtool: &Path, arguments: &[&str]) {
     let output = Command::new(promtool)
         .args(arguments)

@@ -1,5 +1,6 @@
 //! The embedded database is copied while the server works, and put back elsewhere.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -89,6 +90,5 @@ async fn a_copy_made_under_load_has_every_job_accepted_before_it_and_goes_on_els
 }
 
 fn is_for_its_owner_alone(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
-    path.metadata().expect("it is there").permissions().mode() & 0o077 == 0
+    path.metadata().expect("it is there").permissions().mode() & 0o777 == 0o600
 }
