@@ -3,7 +3,7 @@
 //! Plain HTML made on the server from the store's own words, readable without scripts; htmx keeps
 //! it up to date over one event stream a page. Whoever signs in does it with an API key and is
 //! the same caller here as there. Nothing that a stranger has sent is ever markup: templates escape
-//! all of it, and the pages' policy runs no script but the ones in [`assets`]. The API knows
+//! all of it, and the pages' policy runs no script but the ones in `assets`. The API knows
 //! nothing of these pages and takes none of their cookies.
 
 mod assets;

@@ -1,6 +1,6 @@
 //! A JSON object from the body, or the 4xx that says why not.
 //!
-//! The first of two steps: here the body becomes an object, in [`super::submit`] the object
+//! The first of two steps: here the body becomes an object, in [`mod@super::submit`] the object
 //! becomes a job. Types are checked in the second step, where the path of a wrong value is known
 //! exactly.
 
