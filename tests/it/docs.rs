@@ -179,6 +179,7 @@ fn every_command_that_the_pages_show_can_be_typed() {
         let is_only_a_name = matches!(
             error.kind(),
             ErrorKind::DisplayHelp
+                | ErrorKind::DisplayVersion
                 | ErrorKind::MissingRequiredArgument
                 | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
         );
