@@ -1,11 +1,12 @@
 """What schemathesis has to know about Reelway beyond its document.
 
 Generated URLs lead to a port of this machine where nobody listens, and where two values depend on
-each other in a way that JSON Schema cannot say, generated ones are made to agree. What is
+each other, or one on the time, in a way that JSON Schema cannot say, generated ones are made to agree. What is
 generated to be wrong is left as it is.
 """
 
 import functools
+import time
 
 import jsonschema_rs
 import schemathesis
@@ -54,6 +55,9 @@ def map_body(context, body):
     for name in ("connection_id", "output"):
         if context.operation.path in ("/jobs", "/process"):
             body.pop(name, None)
+    # A key that has an end has it in the future.
+    if context.operation.path == "/keys" and body.get("expires_at") is not None:
+        body["expires_at"] = round((time.time() + 3600) * 1000)
     makings = [body, *(body["tasks"] if isinstance(body.get("tasks"), list) else [])]
     for making in makings:
         if isinstance(making, dict) and isinstance(making.get("options"), dict):
