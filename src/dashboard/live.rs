@@ -100,7 +100,7 @@ async fn news(changes: &mut Receiver<JobId>, last: Instant, concerns: impl Fn(Jo
 // ---- a list ---------------------------------------------------------------------------------
 
 #[derive(Template)]
-#[template(path = "row_part.html")]
+#[template(path = "row.html")]
 struct RowPart {
     row: Row,
 }
