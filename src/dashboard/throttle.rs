@@ -6,31 +6,30 @@ use std::time::Duration;
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
+use crate::request::{Place, Places};
+
 /// How many tries may come at once, and how long it takes until there is one more.
 const TRIES: NonZeroU32 = NonZeroU32::new(10).expect("ten");
 const ONE_MORE_IN: Duration = Duration::from_secs(6);
 
-/// How many addresses are remembered before those that have been quiet are forgotten.
-const REMEMBERED: usize = 10_000;
-
-/// Counts failed tries by address.
+/// Counts tries by address, in as many places as the API's own limits do.
 #[derive(Debug)]
-pub(super) struct Throttle(DefaultKeyedRateLimiter<Option<IpAddr>>);
+pub(super) struct Throttle {
+    places: Places,
+    tries: DefaultKeyedRateLimiter<Option<Place>>,
+}
 
 impl Default for Throttle {
     fn default() -> Self {
         let quota = Quota::with_period(ONE_MORE_IN).unwrap_or(Quota::per_minute(TRIES));
-        Self(RateLimiter::keyed(quota.allow_burst(TRIES)))
+        Self { places: Places::default(), tries: RateLimiter::keyed(quota.allow_burst(TRIES)) }
     }
 }
 
 impl Throttle {
     /// Whether another try may be made from there; it counts as one.
     pub(super) fn lets_try(&self, from: Option<IpAddr>) -> bool {
-        if self.0.len() > REMEMBERED {
-            self.0.retain_recent();
-        }
-        self.0.check_key(&from).is_ok()
+        self.tries.check_key(&from.map(|address| self.places.of(address))).is_ok()
     }
 }
 

@@ -40,7 +40,24 @@ type Limiter<K> = RateLimiter<K, HashMapStateStore<K>, Ticks, NoOpMiddleware<Dur
 
 /// One of so many places in which addresses are counted. Two addresses may share one; nobody can
 /// tell which, and however many come, there are no more.
-type Slot = u16;
+pub type Place = u16;
+
+/// Which place an address has: another one in every process.
+#[derive(Clone, Debug, Default)]
+pub struct Places(RandomState);
+
+impl Places {
+    /// The place of an address. Whoever has one address of IPv6 has a whole /64 of them.
+    #[must_use]
+    pub fn of(&self, address: IpAddr) -> Place {
+        let address = address.to_canonical();
+        let network = match address {
+            IpAddr::V4(address) => u64::from(address.to_bits()),
+            IpAddr::V6(address) => (address.to_bits() >> 64) as u64,
+        };
+        self.0.hash_one((address.is_ipv4(), network)) as Place
+    }
+}
 
 /// Counts requests. Cheap to clone.
 #[derive(Clone)]
@@ -48,8 +65,8 @@ pub struct RateLimits(Arc<Counts>);
 
 struct Counts {
     keys: Option<Limiter<KeyName>>,
-    refused: Option<Limiter<Slot>>,
-    slots: RandomState,
+    refused: Option<Limiter<Place>>,
+    places: Places,
     ticks: Ticks,
     memory: Mutex<Memory>,
 }
@@ -57,9 +74,9 @@ struct Counts {
 #[derive(Default)]
 struct Memory {
     /// Until when an address asks too often.
-    until: HashMap<Slot, Duration>,
+    until: HashMap<Place, Duration>,
     /// Where keys of the settings have been good. There are few such keys.
-    good_from: HashSet<(Slot, KeyName)>,
+    good_from: HashSet<(Place, KeyName)>,
 }
 
 impl RateLimits {
@@ -82,7 +99,7 @@ impl RateLimits {
             refused: refused_per_address.map(|rate| {
                 RateLimiter::hashmap_with_clock(Quota::per_minute(rate), ticks.clone())
             }),
-            slots: RandomState::new(),
+            places: Places::default(),
             ticks,
             memory: Mutex::default(),
         }))
@@ -120,16 +137,16 @@ impl RateLimits {
         if self.0.refused.is_none() {
             return Ok(());
         }
-        let slot = self.slot(address);
+        let place = self.0.places.of(address);
         let now = self.0.ticks.now();
         let mut memory = self.memory();
-        let wait = memory.until.get(&slot).map(|until| until.saturating_sub(now));
-        let was_good = memory.good_from.contains(&(slot, key.clone()));
+        let wait = memory.until.get(&place).map(|until| until.saturating_sub(now));
+        let was_good = memory.good_from.contains(&(place, key.clone()));
         match wait {
             Some(wait) if !wait.is_zero() && !was_good => Err(too_many_refused(wait)),
             _ => {
                 if !was_good {
-                    memory.good_from.insert((slot, key.clone()));
+                    memory.good_from.insert((place, key.clone()));
                 }
                 Ok(())
             }
@@ -142,13 +159,13 @@ impl RateLimits {
         if why.status() != StatusCode::UNAUTHORIZED {
             return why;
         }
-        let slot = self.slot(address);
-        match refused.check_key(&slot) {
+        let place = self.0.places.of(address);
+        match refused.check_key(&place) {
             Ok(()) => why,
             Err(not_until) => {
                 let wait = self.wait(&not_until);
                 let until = self.0.ticks.now() + wait;
-                self.memory().until.insert(slot, until);
+                self.memory().until.insert(place, until);
                 too_many_refused(wait)
             }
         }
@@ -156,16 +173,6 @@ impl RateLimits {
 
     fn wait(&self, not_until: &NotUntil<Duration>) -> Duration {
         not_until.wait_time_from(self.0.ticks.now())
-    }
-
-    /// The place of an address. Whoever has one address of IPv6 has a whole /64 of them.
-    fn slot(&self, address: IpAddr) -> Slot {
-        let address = address.to_canonical();
-        let network = match address {
-            IpAddr::V4(address) => u64::from(address.to_bits()),
-            IpAddr::V6(address) => (address.to_bits() >> 64) as u64,
-        };
-        self.0.slots.hash_one((address.is_ipv4(), network)) as Slot
     }
 
     fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {

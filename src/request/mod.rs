@@ -46,7 +46,7 @@ pub use address::TrustedProxies;
 pub use auth::Auth;
 pub use health::{Readiness, Slots};
 pub use inside::{connect, keep, make_key, submit};
-pub use limits::RateLimits;
+pub use limits::{Place, Places, RateLimits};
 pub use openapi::options_schemas;
 pub use peer::Peer;
 pub use problem::Problem;
