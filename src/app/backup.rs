@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use bytesize::ByteSize;
 use serde_json::json;
 
@@ -11,7 +11,7 @@ use super::command::{failed, load};
 use crate::cli::{BackupArgs, CliError, RestoreArgs, Settled, Terminal};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, Database, Purpose, Storage};
-use crate::store::sql::{BackupError, Copied, back_up, restore as put_back, set_aside};
+use crate::store::sql::{BackupError, Copied, back_up, restore as put_back};
 
 /// `reelway backup`.
 ///
@@ -81,16 +81,8 @@ async fn restored(
             to.display()
         );
     }
-    // The copy is looked at before anything is moved.
-    let waiting = to.with_extension("db.restored");
-    if waiting.exists() {
-        std::fs::remove_file(&waiting).context("what an earlier restore has left is in the way")?;
-    }
-    let copied = put_back(from, &waiting).await.map_err(with_advice)?;
     let mark = format!(".before-{}", SystemClock.now().millis());
-    let aside = if to.exists() { Some(set_aside(&to, &mark)?) } else { None };
-    std::fs::rename(&waiting, &to).context("the copy cannot be put into its place")?;
-    Ok((copied, aside))
+    put_back(from, &to, &mark).await.map_err(with_advice)
 }
 
 /// The database's file; a server's database has tools of its own.

@@ -10,6 +10,9 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection as _, Row as _};
 
+use super::examine::last;
+use super::sqlite;
+
 /// How long is waited for a lock: a checkpoint of the server's, no more.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -74,17 +77,19 @@ async fn fill(from: &Path, partial: &Path) -> Result<Copied, BackupError> {
     look(partial).await
 }
 
-/// Puts the copy at `from` in the place of the database at `to`, which must not be there.
+/// Puts the copy at `from` in the place of the database at `to`. What is there goes beside it, with
+/// `mark` at the end of its name, once the copy was looked at; returns where that is.
 ///
 /// # Errors
 ///
-/// See [`BackupError`]; then nothing is at `to`.
-pub async fn restore(from: &Path, to: &Path) -> Result<Copied, BackupError> {
+/// See [`BackupError`]. A copy that is not whole leaves everything as it was.
+pub async fn restore(
+    from: &Path,
+    to: &Path,
+    mark: &str,
+) -> Result<(Copied, Option<PathBuf>), BackupError> {
     if !from.is_file() {
         return Err(BackupError::NoDatabase(from.to_owned()));
-    }
-    if to.exists() {
-        return Err(BackupError::Exists(to.to_owned()));
     }
     let partial = beside(to, ".restoring");
     remove(&partial)?;
@@ -99,16 +104,15 @@ pub async fn restore(from: &Path, to: &Path) -> Result<Copied, BackupError> {
         remove(&partial)?;
     }
     let copied = copied?;
+    let aside = set_aside(to, mark)?;
     put(&partial, to)?;
-    Ok(copied)
+    Ok((copied, aside))
 }
 
-/// Moves a database and what SQLite keeps beside it out of the way; returns where it is now.
-///
-/// # Errors
-///
-/// A file cannot be moved.
-pub fn set_aside(database: &Path, mark: &str) -> Result<PathBuf, BackupError> {
+/// Moves a database and what SQLite keeps beside it out of the way; returns where it is now, if it
+/// was there. A log without its file would be taken for the next one's.
+fn set_aside(database: &Path, mark: &str) -> Result<Option<PathBuf>, BackupError> {
+    let was_there = database.exists();
     let aside = beside(database, mark);
     // The log first: without it the file is an older state, never a broken one.
     for ending in ["-wal", "-shm", ""] {
@@ -119,7 +123,7 @@ pub fn set_aside(database: &Path, mark: &str) -> Result<PathBuf, BackupError> {
             Err(error) => return Err(at(&from)(error)),
         }
     }
-    Ok(aside)
+    Ok(was_there.then_some(aside))
 }
 
 /// Whether a file is a whole database of ours, of this version or an older one.
@@ -136,7 +140,7 @@ async fn look(path: &Path) -> Result<Copied, BackupError> {
         .fetch_one(&mut copy)
         .await
         .map_err(told)?;
-    let known = super::sqlite::shape();
+    let known = last(&sqlite::migrator());
     if shape > known {
         return Err(BackupError::Newer { path: path.to_owned(), shape, known });
     }
@@ -222,13 +226,20 @@ mod tests {
             ("empty", b""),
         ] {
             fs::write(place(name), bytes).expect("written");
-            let restored = restore(&place(name), &place("restored.db")).await;
+            let restored = restore(&place(name), &place("restored.db"), ".before").await;
             assert!(matches!(restored, Err(BackupError::Damaged { .. })), "{name}: {restored:?}");
         }
-        let restored = restore(&place("good"), &place("restored.db")).await;
+        let restored = restore(&place("good"), &place("restored.db"), ".before").await;
         assert!(matches!(restored, Err(BackupError::Newer { .. })), "{restored:?}");
-        let restored = restore(&place("missing"), &place("restored.db")).await;
+        let restored = restore(&place("missing"), &place("restored.db"), ".before").await;
         assert!(matches!(restored, Err(BackupError::NoDatabase(_))), "{restored:?}");
         assert!(!place("restored.db").exists() && !place("restored.db.restoring").exists());
+
+        // A log that is left of a removed database is not of the copy.
+        fs::write(place("whole"), &whole).expect("written");
+        fs::write(place("restored.db-wal"), b"of another database").expect("written");
+        let restored = restore(&place("whole"), &place("restored.db"), ".before").await;
+        assert_eq!(restored.expect("it is back"), (copied, None));
+        assert!(place("restored.db.before-wal").exists() && !place("restored.db-wal").exists());
     }
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection as _, PgConnection};
 use tokio::time::timeout;
@@ -49,7 +50,7 @@ pub async fn examine_sqlite(path: &Path) -> Result<Option<Examined>, sqlx::Error
         sqlx::query_scalar(text).fetch_one(&mut file).await?
     };
     file.close().await?;
-    let known = sqlite::shape();
+    let known = last(&sqlite::migrator());
     Ok(Some(Examined { version, is_too_old: false, shape, known, now: None }))
 }
 
@@ -86,9 +87,14 @@ pub async fn examine_postgres(settings: &PostgresSettings) -> Result<Examined, s
             version,
             is_too_old: number < postgres::OLDEST,
             shape,
-            known: postgres::shape(),
+            known: last(&postgres::migrator()),
             now: Some(Timestamp::from_millis((seconds * 1000.0) as i64)),
         })
     });
     answered.await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+}
+
+/// The number of the last change of shape.
+pub(super) fn last(migrator: &Migrator) -> i64 {
+    migrator.iter().map(|migration| migration.version).max().unwrap_or(0)
 }

@@ -55,7 +55,7 @@ use crate::job::{Batch, Counts, File, Job};
 use crate::task::{Failure, Next, RetryPolicy, Stages};
 use database::{Database, StoreClock, Transaction};
 
-pub use backup::{BackupError, Copied, back_up, restore, set_aside};
+pub use backup::{BackupError, Copied, back_up, restore};
 pub use examine::{Examined, examine_postgres, examine_sqlite};
 pub use postgres::{HintsFrom, PostgresSettings};
 

@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::migrate::MigrateError;
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection, PgPool};
 use tokio::sync::mpsc;
@@ -71,10 +71,9 @@ const LISTEN_WAITS: (Duration, Duration) = (Duration::from_millis(200), Duration
 /// The oldest server that is worked with, as `server_version_num` tells it.
 pub(super) const OLDEST: i32 = 130_000;
 
-/// The shape that this version gives a database: the number of its last migration.
-pub(super) fn shape() -> i64 {
-    let migrations = sqlx::migrate!("migrations/postgres");
-    migrations.iter().map(|migration| migration.version).max().unwrap_or(0)
+/// Every change of shape that this version knows.
+pub(super) fn migrator() -> Migrator {
+    sqlx::migrate!("migrations/postgres")
 }
 
 /// Connects, and brings the schema to this version's shape; one process after the other.
@@ -124,7 +123,7 @@ async fn answers(connection: &mut PgConnection, limit: Duration) -> bool {
 /// In one transaction under a lock of the database: sqlx's own lock belongs to a session, which
 /// a pooler would give to somebody else.
 async fn migrate(database: &Database) -> StoreResult<()> {
-    let mut migrator = sqlx::migrate!("migrations/postgres");
+    let mut migrator = migrator();
     migrator.set_locking(false);
     let mut tx = database.write().await?;
     tx.take_turns(Turn::Migrate).await?;

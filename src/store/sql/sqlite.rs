@@ -5,6 +5,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
+use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 use super::database::{ACQUIRE_TIMEOUT, Database};
@@ -24,14 +25,14 @@ const LOG_SIZE_LIMIT: &str = "67108864";
 pub(super) async fn open(path: &Path) -> StoreResult<Database> {
     create(path).map_err(|source| StoreError::Create { path: path.to_owned(), source })?;
     let writer = pool(1).connect_with(writing(path)).await?;
-    sqlx::migrate!("migrations/sqlite").run(&writer).await?;
+    migrator().run(&writer).await?;
     let readers = pool(READERS).connect_with(common(path).read_only(true)).await?;
     Ok(Database::Sqlite { writer, readers })
 }
 
-/// The shape that this version gives a database: the number of its last migration.
-pub(super) fn shape() -> i64 {
-    sqlx::migrate!("migrations/sqlite").iter().map(|migration| migration.version).max().unwrap_or(0)
+/// Every change of shape that this version knows.
+pub(super) fn migrator() -> Migrator {
+    sqlx::migrate!("migrations/sqlite")
 }
 
 /// Makes the file before SQLite does: it holds secrets, and SQLite's own files take its mode.
@@ -89,7 +90,7 @@ mod tests {
         let path = folder.path().join("reelway.db");
         create(&path).expect("a file");
         let writer = pool(1).connect_with(writing(&path)).await.expect("a database");
-        let mut migrator = sqlx::migrate!("migrations/sqlite");
+        let mut migrator = migrator();
         migrator.migrations.to_mut().retain(|migration| migration.version < BEFORE);
         migrator.run(&writer).await.expect("the shape before");
         let now = crate::clock::Timestamp::from_millis(1_764_000_000_000);
