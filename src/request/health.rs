@@ -125,10 +125,8 @@ pub(super) async fn ready(State(state): State<AppState>) -> Response {
     let pressure = match timeout(PATIENCE, pressure(&state)).await {
         Ok(Ok(pressure)) => Some(pressure),
         Ok(Err(error)) => {
-            tracing::error!(
-                error = format!("{:#}", anyhow::Error::new(error)),
-                "the database does not answer as it should"
-            );
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "the database does not answer as it should");
             None
         }
         Err(_) => None,
