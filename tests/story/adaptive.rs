@@ -7,11 +7,11 @@ use axum::Router;
 use axum::routing::get;
 use reqwest::Url;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
 use crate::buckets::{SEALING, connection, outputs_in};
 use crate::harness::{
     Receiver, Server, Source, client, eventually, film_clip, installed, is_here, node_project,
+    serve,
 };
 use crate::s3::{S3Server, SECRET_ACCESS_KEY};
 
@@ -157,10 +157,7 @@ async fn key_server() -> String {
     let key = || async { ([("access-control-allow-origin", "*")], *b"sixteen bytes...") };
     let short = || async { *b"short" };
     let app = Router::new().route("/key", get(key)).route("/short", get(short));
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
-    tokio::spawn(async move { axum::serve(listener, app).await.expect("it serves") });
-    url
+    serve(app).await
 }
 
 #[tokio::test]

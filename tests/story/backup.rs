@@ -2,27 +2,10 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Receiver, Server, Source, eventually, short_clip};
-
-#[expect(clippy::disallowed_methods, reason = "the test starts the product")]
-fn run(data_dir: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_reelway"))
-        .args(arguments)
-        .current_dir(data_dir)
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .env("REELWAY_DATA_DIR", data_dir)
-        .output()
-        .expect("the binary starts")
-}
-
-fn words(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
+use crate::harness::{Receiver, Server, Source, eventually, run, short_clip, words};
 
 #[tokio::test]
 async fn a_copy_made_under_load_has_every_job_accepted_before_it_and_goes_on_elsewhere() {
@@ -39,16 +22,16 @@ async fn a_copy_made_under_load_has_every_job_accepted_before_it_and_goes_on_els
     }
     let copy = here.path().join("nightly.backup");
     let to = copy.to_str().expect("UTF-8");
-    let output = run(here.path(), &["backup", to]);
+    let output = run(here.path(), &["backup", to], &[]);
     assert!(output.status.success(), "{}", words(&output));
     let told: Value = serde_json::from_slice(&output.stdout).expect("a JSON line");
     assert_eq!(told["jobs"], 12, "{told}");
     assert!(ids.len() == 12 && is_for_its_owner_alone(&copy));
 
     // Twice onto the same name, and back onto a server that runs: both are refused with a way out.
-    let again = run(here.path(), &["backup", to]);
+    let again = run(here.path(), &["backup", to], &[]);
     assert!(!again.status.success() && words(&again).contains("is there already"));
-    let running = run(here.path(), &["restore", to, "--force"]);
+    let running = run(here.path(), &["restore", to, "--force"], &[]);
     assert!(
         !running.status.success() && words(&running).contains("stop it"),
         "{}",
@@ -60,7 +43,7 @@ async fn a_copy_made_under_load_has_every_job_accepted_before_it_and_goes_on_els
     }
     server.kill().await;
 
-    let restored = run(there.path(), &["restore", to]);
+    let restored = run(there.path(), &["restore", to], &[]);
     assert!(restored.status.success(), "{}", words(&restored));
     let server = Server::start(there.path()).await;
     for id in &ids {
@@ -69,13 +52,13 @@ async fn a_copy_made_under_load_has_every_job_accepted_before_it_and_goes_on_els
     server.kill().await;
 
     // Where there is a database already, it takes a word, and what was there is kept.
-    let careful = run(there.path(), &["restore", to]);
+    let careful = run(there.path(), &["restore", to], &[]);
     assert!(
         !careful.status.success() && words(&careful).contains("--force"),
         "{}",
         words(&careful)
     );
-    let forced = run(there.path(), &["restore", to, "--force"]);
+    let forced = run(there.path(), &["restore", to, "--force"], &[]);
     assert!(forced.status.success(), "{}", words(&forced));
     let told: Value = serde_json::from_slice(&forced.stdout).expect("a JSON line");
     let before = told["before"].as_str().expect("where it is");

@@ -6,10 +6,10 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
 use crate::harness::{
-    Receiver, Server, Source, film_clip, installed, is_here, long_clip, node_project, short_clip,
+    Receiver, Server, Source, film_clip, installed, is_here, long_clip, node_project, serve,
+    short_clip,
 };
 
 /// What a person has seen in one scene; none where there is no browser.
@@ -91,14 +91,7 @@ async fn a_person_reads_why_a_job_failed_and_what_to_do() {
 
 /// The URL of a server that has nothing.
 async fn gone() -> String {
-    serve(Router::new().route("/other", get(async || "")), "/clip.mp4").await
-}
-
-async fn serve(app: Router, path: &str) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let url = format!("http://{}{path}", listener.local_addr().expect("an address"));
-    tokio::spawn(async move { axum::serve(listener, app).await.expect("it serves") });
-    url
+    serve(Router::new().route("/other", get(async || ""))).await + "/clip.mp4"
 }
 
 #[tokio::test]
@@ -173,13 +166,11 @@ const EVIL: &str = "<img src=x onerror=\"evil=1\"><script>evil=1</script><b clas
 #[tokio::test]
 async fn what_strangers_write_is_text_on_every_page() {
     let folder = tempfile::tempdir().expect("a folder");
-    let no_media = serve(
-        Router::new().route("/{*name}", get(async || EVIL)),
-        "/%3Cimg%20src=x%20onerror=%22evil=1%22%3E.mp4",
-    )
-    .await;
-    let receiver =
-        serve(Router::new().route("/hook", post(async || (StatusCode::GONE, EVIL))), "/hook").await;
+    let no_media = serve(Router::new().route("/{*name}", get(async || EVIL))).await
+        + "/%3Cimg%20src=x%20onerror=%22evil=1%22%3E.mp4";
+    let receiver = serve(Router::new().route("/hook", post(async || (StatusCode::GONE, EVIL))))
+        .await
+        + "/hook";
     let server = Server::start(folder.path()).await;
     let job = ended(
         &server,

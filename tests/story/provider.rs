@@ -11,10 +11,11 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::harness::{Receiver, Server, Source, WEBHOOK_SECRET, client, eventually, short_clip};
+use crate::harness::{
+    Receiver, Server, Source, WEBHOOK_SECRET, client, eventually, serve, short_clip,
+};
 
 /// What happens to a request on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,10 +46,7 @@ impl Between {
     async fn start(fate: fn(&Method, usize) -> Fate) -> Self {
         let road = Arc::new(Road { to: Mutex::default(), fate, fates: watch::Sender::default() });
         let app = Router::new().fallback(pass).with_state(road.clone());
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
-        tokio::spawn(async move { axum::serve(listener, app).await.expect("it serves") });
-        Self { url, road }
+        Self { url: serve(app).await, road }
     }
 
     fn leads_to(&self, server: &Server) {

@@ -1,26 +1,6 @@
 //! The first errors that people make when they start it.
 
-use std::path::Path;
-use std::process::{Command, Output};
-
-use crate::harness::Server;
-
-#[expect(clippy::disallowed_methods, reason = "the test starts the product")]
-fn run(data_dir: &Path, arguments: &[&str], env: &[(&str, &str)]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_reelway"))
-        .args(arguments)
-        .current_dir(data_dir)
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .env("REELWAY_DATA_DIR", data_dir)
-        .envs(env.iter().copied())
-        .output()
-        .expect("the binary starts")
-}
-
-fn words(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
+use crate::harness::{Server, run, words};
 
 #[test]
 fn a_public_address_without_a_key_is_refused_with_the_way_out() {

@@ -8,13 +8,17 @@ mod server;
 mod source;
 mod tree;
 
+use std::net::SocketAddr;
 use std::time::Duration;
+
+use axum::Router;
+use tokio::net::TcpListener;
 
 pub(crate) use clip::{film_clip, long_clip, phone_clip, short_clip};
 pub(crate) use postgres::Postgres;
 pub(crate) use program::{Program, example, installed, node_project};
 pub(crate) use receiver::Receiver;
-pub(crate) use server::{Server, WEBHOOK_SECRET, processes_naming};
+pub(crate) use server::{Server, WEBHOOK_SECRET, processes_naming, run, words};
 pub(crate) use source::Source;
 pub(crate) use tree::{Tree, descendants};
 
@@ -34,6 +38,19 @@ pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Opt
         }
     });
     found.await.unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"))
+}
+
+/// A web server on a free port of loopback, until the test ends; returns its URL without a path.
+pub(crate) async fn serve(app: Router) -> String {
+    serve_at(([127, 0, 0, 1], 0).into(), app).await
+}
+
+/// The same at an address.
+pub(crate) async fn serve_at(address: SocketAddr, app: Router) -> String {
+    let listener = TcpListener::bind(address).await.expect("the port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(async move { axum::serve(listener, app).await.expect("it serves") });
+    url
 }
 
 /// A plain client for talking to our own server.

@@ -11,7 +11,6 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use serde_json::Value;
-use tokio::net::TcpListener;
 use tokio::sync::{Mutex, mpsc};
 
 use super::{PATIENCE, WEBHOOK_SECRET};
@@ -51,9 +50,7 @@ impl Receiver {
         let (sender, pushes) = mpsc::unbounded_channel();
         let answer = Arc::new(AtomicU16::new(200));
         let app = Router::new().route("/hook", post(take)).with_state((sender, answer.clone()));
-        let listener = TcpListener::bind(address).await.expect("the port");
-        let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
-        tokio::spawn(async move { axum::serve(listener, app).await.expect("it serves") });
+        let url = format!("{}/hook", super::serve_at(address, app).await);
         Self { url, answer, pushes: Mutex::new(pushes) }
     }
 

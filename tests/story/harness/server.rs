@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -127,6 +127,25 @@ fn command(data_dir: &Path, env: &[(&str, &str)]) -> Command {
         .env("REELWAY_LOG", "warn")
         .envs(env.iter().copied());
     command
+}
+
+/// A command of the product, run to its end beside the data of a server.
+#[expect(clippy::disallowed_methods, reason = "the test starts the product")]
+pub(crate) fn run(data_dir: &Path, arguments: &[&str], env: &[(&str, &str)]) -> Output {
+    std::process::Command::new(env!("CARGO_BIN_EXE_reelway"))
+        .args(arguments)
+        .current_dir(data_dir)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("REELWAY_DATA_DIR", data_dir)
+        .envs(env.iter().copied())
+        .output()
+        .expect("the binary starts")
+}
+
+/// What a command said to a person.
+pub(crate) fn words(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// The processes whose command line names `path`: whose work it is, whoever their parent is.

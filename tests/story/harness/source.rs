@@ -8,7 +8,6 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::routing::get;
-use tokio::net::TcpListener;
 use tokio_util::io::ReaderStream;
 
 /// A server of one file at `/media`.
@@ -22,9 +21,7 @@ impl Source {
         let requests = Arc::new(AtomicUsize::new(0));
         let state = (path.to_owned(), requests.clone());
         let app = Router::new().route("/media", get(serve)).with_state(state);
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let url = format!("http://{}/media", listener.local_addr().expect("an address"));
-        tokio::spawn(async move { axum::serve(listener, app).await.expect("it serves") });
+        let url = format!("{}/media", super::serve(app).await);
         Self { url, requests }
     }
 

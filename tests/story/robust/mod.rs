@@ -19,10 +19,11 @@ use axum::routing::get;
 use futures::{StreamExt as _, stream};
 use reelway::task::ErrorKind;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio_util::io::ReaderStream;
 
-use crate::harness::{Server, Tree, client, descendants, is_here, processes_naming, short_clip};
+use crate::harness::{
+    Server, Tree, client, descendants, is_here, processes_naming, serve, short_clip,
+};
 
 /// How many files are under way at once; the server takes two jobs that encode at a time.
 const AT_ONCE: usize = 3;
@@ -126,7 +127,7 @@ async fn go_through(files: Vec<PathBuf>) -> Outcomes {
     let tree = Tree::of(server.pid());
     let mut outcomes = Outcomes::default();
     let all: Vec<_> = files.into_iter().chain([good]).collect();
-    let source = serve(all.clone()).await;
+    let source = serve_files(all.clone()).await;
     let jobs = all.iter().enumerate().map(|(number, path)| {
         let (server, url) = (&server, format!("{source}/{number}"));
         async move {
@@ -194,16 +195,13 @@ async fn ask(request: reqwest::RequestBuilder) -> Result<Value, String> {
 }
 
 /// A web server of these files, by number.
-async fn serve(files: Vec<PathBuf>) -> String {
+async fn serve_files(files: Vec<PathBuf>) -> String {
     async fn one(State(files): State<Arc<Vec<PathBuf>>>, number: extract::Path<usize>) -> Body {
         let file = tokio::fs::File::open(&files[number.0]).await.expect("the file is there");
         Body::from_stream(ReaderStream::new(file))
     }
     let app = Router::new().route("/{number}", get(one)).with_state(Arc::new(files));
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
-    tokio::spawn(async move { axum::serve(listener, app).await.expect("it serves") });
-    url
+    serve(app).await
 }
 
 /// The plain files below a folder, by name.
