@@ -38,10 +38,14 @@ pub(crate) fn kept(name: &str, recipe: &[&str], make: impl FnOnce(&Path)) -> Pat
     let path = folder.join(name);
     if !path.exists() {
         std::fs::create_dir_all(&folder).expect("a folder for clips");
-        // Others may be making it too: whoever is last wins, and nobody sees half a file.
+        // Others may be making it too: whoever is first wins. A file that is in its place is
+        // never replaced, for a sandbox may be open for that very file.
         let half = folder.join(format!("{}-{name}", std::process::id()));
         make(&half);
-        std::fs::rename(&half, &path).expect("the clip is put in its place");
+        let placed = std::fs::hard_link(&half, &path);
+        std::fs::remove_file(&half).expect("a name of its own");
+        let is_there = |error: &std::io::Error| error.kind() == std::io::ErrorKind::AlreadyExists;
+        assert!(placed.as_ref().map_or_else(is_there, |()| true), "{placed:?}");
     }
     path
 }
