@@ -9,7 +9,7 @@ use reelway::task::Lane;
 use serde_json::json;
 
 use crate::fixture::together;
-use crate::world::{NOW, OURS, RECEIVER, World};
+use crate::world::{NOW, OURS, RECEIVER, World, at_once};
 
 pub(crate) async fn a_job_reads_back_as_it_was_sent(world: World) {
     let words = json!({"z": 1, "a": {"ü": ["😀", null, 1.5, -9_007_199_254_740_993_i64]}, "m": ""});
@@ -86,6 +86,55 @@ pub(crate) async fn a_full_queue_refuses_the_whole_submission(world: World) {
     assert_eq!(submit(1, 2).await, Submitted::QueueFull);
     assert_eq!(submit(1, 3).await, Submitted::Accepted);
     assert_eq!(world.count().await, 3);
+}
+
+/// Submits each of them from a task of its own; says how each was answered.
+async fn submit_at_once(world: &World, jobs: &[Job], max_queued: u64) -> Vec<Option<Submitted>> {
+    let asked = jobs.iter().map(|job| {
+        let submission = Submission { max_queued, ..together([job.clone()]) };
+        let store = world.store.clone();
+        async move { store.submit(submission).await.ok() }
+    });
+    at_once(asked).await
+}
+
+pub(crate) async fn what_comes_at_once_is_all_accepted_and_takes_turns(world: World) {
+    let jobs: Vec<Job> = (0..200).map(|n| world.job().owner(["a", "b"][n % 2]).build()).collect();
+    let answers = submit_at_once(&world, &jobs, u64::MAX).await;
+    assert!(answers.iter().all(|answer| *answer == Some(Submitted::Accepted)), "{answers:?}");
+    for job in &jobs {
+        assert_eq!(world.read(job.id).await, *job);
+    }
+    let claimed = world.claim(200, 0).await;
+    assert_eq!(claimed.len(), 200);
+    for pair in claimed.chunks(2) {
+        let owners = [&pair[0], &pair[1]].map(|claim| claim.job.owner.as_str());
+        assert_ne!(owners[0], owners[1], "keys alternate");
+    }
+}
+
+pub(crate) async fn one_that_cannot_be_written_is_no_others_affair(world: World) {
+    let there = world.job().submit().await;
+    let mut jobs: Vec<Job> = (0..60).map(|_| world.job().build()).collect();
+    jobs[7].id = there.id;
+    jobs[31].id = there.id;
+    let answers = submit_at_once(&world, &jobs, u64::MAX).await;
+    for (n, answer) in answers.iter().enumerate() {
+        let accepted = Some(Submitted::Accepted);
+        assert_eq!(*answer, if n == 7 || n == 31 { None } else { accepted }, "{n}");
+    }
+    assert_eq!(world.count().await, 59);
+    assert_eq!(world.read(there.id).await, there);
+}
+
+pub(crate) async fn a_crowd_fills_the_queue_and_no_more(world: World) {
+    let jobs: Vec<Job> = (0..100).map(|_| world.job().build()).collect();
+    let answers = submit_at_once(&world, &jobs, 30).await;
+    let count = |wanted: &Submitted| {
+        answers.iter().filter(|answer| answer.as_ref() == Some(wanted)).count()
+    };
+    assert_eq!((count(&Submitted::Accepted), count(&Submitted::QueueFull)), (30, 70));
+    assert_eq!(world.count().await, 30);
 }
 
 pub(crate) async fn work_under_way_does_not_fill_the_queue(world: World) {

@@ -14,8 +14,8 @@ use crate::store::{StoreError, StoreResult};
 /// that could not beat kills its ffmpeg, so that a beat can be tried twice.
 pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// An open database.
-#[derive(Debug)]
+/// An open database. Cheap to copy.
+#[derive(Clone, Debug)]
 pub(super) enum Database {
     /// One file: one writer, and readers beside it.
     Sqlite { writer: SqlitePool, readers: SqlitePool },

@@ -18,6 +18,7 @@ mod ending;
 mod event;
 mod examine;
 mod held;
+mod intake;
 mod keep;
 mod lookup;
 mod overview;
@@ -54,6 +55,7 @@ use crate::id::{BatchId, ConnectionId, DeliveryId, JobId, KeyId, TaskId, UploadI
 use crate::job::{Batch, Counts, File, Job};
 use crate::task::{Failure, Next, RetryPolicy, Stages};
 use database::{Database, StoreClock, Transaction};
+use intake::Intake;
 
 pub use backup::{BackupError, Copied, back_up, restore};
 pub use examine::{Examined, examine_postgres, examine_sqlite};
@@ -66,14 +68,19 @@ const VERB_TIMEOUT: Duration = Duration::from_secs(15);
 /// How often a verb is run again that met another one in the database.
 const COLLISIONS: u32 = 8;
 
-/// A [`Store`] in a SQL database.
-#[derive(Debug)]
+/// A [`Store`] in a SQL database. Cheap to copy.
+#[derive(Clone, Debug)]
 pub struct SqlStore {
     database: Database,
     clock: StoreClock,
     hints: Arc<Hints>,
-    carrier: Option<AbortHandle>,
+    intake: Intake,
+    carrier: Option<Arc<Carrier>>,
 }
+
+/// What carries hints between processes, as long as anybody has the store.
+#[derive(Debug)]
+struct Carrier(AbortHandle);
 
 impl SqlStore {
     /// Opens the SQLite file at `path`, makes it (readable by its owner alone) and its folder when
@@ -84,7 +91,13 @@ impl SqlStore {
     /// The file cannot be made, opened or migrated.
     pub async fn sqlite(path: &Path, clock: Arc<dyn Clock>) -> StoreResult<Self> {
         let database = sqlite::open(path).await?;
-        Ok(Self { database, clock: StoreClock::Own(clock), hints: Arc::default(), carrier: None })
+        Ok(Self {
+            database,
+            clock: StoreClock::Own(clock),
+            hints: Arc::default(),
+            intake: Intake::default(),
+            carrier: None,
+        })
     }
 
     /// Connects to PostgreSQL, brings the schema to this version's shape, and begins to carry
@@ -99,11 +112,12 @@ impl SqlStore {
         let carrier = match &database {
             Database::Postgres { pool, .. } => {
                 let carry = postgres::carry_hints(pool.clone(), settings.clone(), hints.clone());
-                Some(tokio::spawn(carry).abort_handle())
+                Some(Arc::new(Carrier(tokio::spawn(carry).abort_handle())))
             }
             Database::Sqlite { .. } => None,
         };
-        Ok(Self { database, clock: StoreClock::Server, hints, carrier })
+        let intake = Intake::default();
+        Ok(Self { database, clock: StoreClock::Server, hints, intake, carrier })
     }
 
     /// The same store on another clock: for tests of leases and schedules.
@@ -146,18 +160,16 @@ impl SqlStore {
     }
 }
 
-impl Drop for SqlStore {
+impl Drop for Carrier {
     fn drop(&mut self) {
-        if let Some(carrier) = &self.carrier {
-            carrier.abort();
-        }
+        self.0.abort();
     }
 }
 
 #[async_trait]
 impl Store for SqlStore {
     async fn submit(&self, submission: Submission) -> StoreResult<Submitted> {
-        self.run(|| submit::submit(self, submission.clone())).await
+        intake::submit(self, submission).await
     }
 
     async fn job(&self, project: &Project, id: JobId) -> StoreResult<Option<Job>> {
@@ -463,7 +475,7 @@ impl Store for SqlStore {
 
     async fn close(&self) {
         if let Some(carrier) = &self.carrier {
-            carrier.abort();
+            carrier.0.abort();
         }
         self.database.close().await;
     }
