@@ -107,9 +107,7 @@ pub async fn create(args: &CreateKeyArgs, terminal: &Terminal) -> Result<(), Cli
 /// The server refuses or cannot be reached.
 pub async fn list(args: &ListKeysArgs, terminal: &Terminal) -> Result<(), CliError> {
     let client = Client::new(&args.server)?;
-    let Value::Array(mut keys) = client.get(&["keys"], &[]).await? else {
-        return Err(CliError::failed("the server's answer is not a list of keys"));
-    };
+    let mut keys = all(&client).await?;
     keys.retain(|key| args.all || key["status"] == "active");
     if !terminal.is_read_by_a_person() {
         return keys.iter().try_for_each(|key| terminal.json(key));
@@ -119,6 +117,27 @@ pub async fn list(args: &ListKeysArgs, terminal: &Terminal) -> Result<(), CliErr
         return Ok(());
     }
     terminal.line(&shown(&keys, SystemClock.now(), terminal.width()))
+}
+
+/// The most keys that the server puts into one answer.
+const PAGE: usize = 100;
+
+/// Every key, page by page.
+async fn all(client: &Client) -> Result<Vec<Value>, CliError> {
+    let mut keys: Vec<Value> = Vec::new();
+    loop {
+        let last = keys.last().and_then(|key| key["id"].as_str()).map(str::to_owned);
+        let after = last.map(|id| ("after", id));
+        let query: Vec<_> = after.into_iter().chain([("limit", PAGE.to_string())]).collect();
+        let Value::Array(page) = client.get(&["keys"], &query).await? else {
+            return Err(CliError::failed("the server's answer is not a list of keys"));
+        };
+        let is_last = page.len() < PAGE;
+        keys.extend(page);
+        if is_last {
+            return Ok(keys);
+        }
+    }
 }
 
 /// What of a key is shown to a person.

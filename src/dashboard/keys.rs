@@ -14,10 +14,13 @@ use super::words::When;
 use crate::access::{AuditEntry, By, Key, Scope, Standing};
 use crate::clock::Timestamp;
 use crate::request::{self, AppState, Problem};
-use crate::store::AuditFilter;
+use crate::store::Newest;
 
 /// How many entries of the audit log are shown.
 const ENTRIES: u32 = 50;
+
+/// How many keys are shown; `reelway keys list` shows all.
+const KEYS: u32 = 100;
 
 /// A key as the page shows it.
 struct Row {
@@ -52,6 +55,8 @@ struct Wrong {
 struct KeysPage {
     frame: Frame,
     rows: Vec<Row>,
+    /// Whether there are keys that are not shown.
+    has_more: bool,
     entries: Vec<Entry>,
     scopes: [Scope; 4],
     /// The text of a key that was just made.
@@ -76,13 +81,13 @@ async fn overview(
 ) -> Result<Response, PageError> {
     may(&visitor.caller, Scope::Admin)?;
     let now = state.clock.now();
-    let keys = state.store.keys().await?;
-    let filter = AuditFilter { limit: ENTRIES, ..AuditFilter::default() };
-    let audit = state.store.audit(&filter).await?;
+    let keys = state.store.keys(&Newest::up_to(KEYS)).await?;
+    let audit = state.store.audit(&Newest::up_to(ENTRIES)).await?;
     page(&KeysPage {
         frame: Frame::of(visitor, Section::System, "Keys"),
-        rows: keys.iter().map(|key| Row::of(key, now)).collect(),
-        entries: audit.entries.iter().map(|entry| Entry::of(entry, now)).collect(),
+        rows: keys.rows.iter().map(|key| Row::of(key, now)).collect(),
+        has_more: keys.has_more,
+        entries: audit.rows.iter().map(|entry| Entry::of(entry, now)).collect(),
         scopes: Scope::ALL,
         made,
         wrong,

@@ -15,10 +15,13 @@ use crate::access::{By, Scope};
 use crate::clock::Timestamp;
 use crate::connection::Connection;
 use crate::request::{self, AppState, Problem};
-use crate::store::{Usage, WorkerSeen};
+use crate::store::{Newest, Usage, WorkerSeen};
 
 /// A process that has said nothing for so long is probably gone.
 const SILENT: Duration = Duration::from_secs(45);
+
+/// How many connections are shown; `GET /connections` has all.
+const CONNECTIONS: u32 = 100;
 
 /// A process as the page shows it.
 struct Seen {
@@ -58,6 +61,8 @@ struct SystemPage {
     storage: Option<Storage>,
     free_bytes: Option<String>,
     buckets: Vec<Bucket>,
+    /// Whether there are connections that are not shown.
+    has_more_buckets: bool,
     can_connect: bool,
     keys: Keys,
     is_admin: bool,
@@ -115,7 +120,8 @@ async fn overview(
     let is_admin = visitor.caller.may(Scope::Admin);
     let storage = if is_admin { Some(Storage::of(&state.store.usage().await?)) } else { None };
     let workers = state.store.workers().await?;
-    let connections = state.store.connections(&visitor.caller.project).await?;
+    let which = Newest::up_to(CONNECTIONS);
+    let connections = state.store.connections(&visitor.caller.project, &which).await?;
     page(&SystemPage {
         frame: Frame::of(visitor, Section::System, "System"),
         workers: workers.iter().map(|worker| Seen::of(worker, now)).collect(),
@@ -124,7 +130,8 @@ async fn overview(
         pending: count(pressure.deliveries_pending),
         storage,
         free_bytes: state.storage.free_bytes().map(bytes),
-        buckets: connections.iter().map(|connection| Bucket::of(connection, now)).collect(),
+        has_more_buckets: connections.has_more,
+        buckets: connections.rows.iter().map(|connection| Bucket::of(connection, now)).collect(),
         can_connect: state.keyring.can_seal(),
         keys: if visitor.is_signed_in {
             Keys::Own {

@@ -1,7 +1,7 @@
 //! `/connections`: buckets of users' own, for inputs and outputs of jobs.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 use secrecy::SecretString;
@@ -13,8 +13,11 @@ use utoipa::ToSchema;
 use super::accept::answer_to;
 use super::body::Sent;
 use super::fields::Fields;
+use super::list::NewestListing;
 use super::may::{Reads, Writes};
-use super::openapi::{ConnectionRequest, IdempotencyKey, NoConnection, NotConnected};
+use super::openapi::{
+    ConnectionQuery, ConnectionRequest, IdempotencyKey, NoConnection, NotConnected, WrongQuery,
+};
 use super::segment::Segment;
 use super::{AppState, Problem, idempotency};
 use crate::access::{By, Caller};
@@ -158,16 +161,30 @@ pub(super) fn asked(
     tag = "Connections",
     operation_id = "listConnections",
     summary = "List connections",
-    description = "All of them, newest first.",
+    description = "Newest first, a page at a time.",
     security(("key" = ["jobs:read"])),
-    responses((status = 200, description = "The connections.", body = [ConnectionView])),
+    params(ConnectionQuery),
+    responses(
+        (
+            status = 200,
+            description = "The connections.",
+            body = [ConnectionView],
+            headers(
+                ("Has-More" = bool, description = "Whether there are more in the direction of travel."),
+                ("Link" = Option<String>, description = "RFC 8288: the `next` and the `prev` page."),
+            ),
+        ),
+        WrongQuery,
+    ),
 )]
 pub(super) async fn list(
     State(state): State<AppState>,
     Reads(caller): Reads,
-) -> Result<Json<Vec<ConnectionView>>, Problem> {
-    let connections = state.store.connections(&caller.project).await?;
-    Ok(Json(connections.iter().map(ConnectionView::of).collect()))
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    let listing = NewestListing::parse(query.as_deref().unwrap_or_default())?;
+    let page = state.store.connections(&caller.project, &listing.which).await?;
+    listing.answer("/connections", &page, |connection| connection.id, ConnectionView::of)
 }
 
 /// `GET /connections/{id}`.

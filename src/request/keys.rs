@@ -12,9 +12,11 @@ use utoipa::ToSchema;
 use super::accept::answer_to;
 use super::body::Sent;
 use super::fields::Fields;
-use super::list::{self, AuditListing};
+use super::list::NewestListing;
 use super::may::Administers;
-use super::openapi::{AuditQuery, IdempotencyKey, KeyRequest, NoKeyHere, NotMade, WrongQuery};
+use super::openapi::{
+    AuditQuery, IdempotencyKey, KeyQuery, KeyRequest, NoKeyHere, NotMade, WrongQuery,
+};
 use super::segment::Segment;
 use super::{AppState, Problem, idempotency};
 use crate::access::{AuditEntry, By, Caller, Digest, Key, Project, Scope, Scopes, fresh_text};
@@ -170,17 +172,32 @@ pub(super) fn asked(
     tag = "Keys",
     operation_id = "listKeys",
     summary = "List keys",
-    description = "Those of all projects, newest first, good or not. Keys of `REELWAY_API_KEY` are not among them.",
+    description = "Those of all projects, newest first, good or not, a page at a time. Keys of `REELWAY_API_KEY` \
+                   are not among them.",
     security(("key" = ["admin"])),
-    responses((status = 200, description = "The keys.", body = [KeyView])),
+    params(KeyQuery),
+    responses(
+        (
+            status = 200,
+            description = "The keys.",
+            body = [KeyView],
+            headers(
+                ("Has-More" = bool, description = "Whether there are more in the direction of travel."),
+                ("Link" = Option<String>, description = "RFC 8288: the `next` and the `prev` page."),
+            ),
+        ),
+        WrongQuery,
+    ),
 )]
 pub(super) async fn list(
     State(state): State<AppState>,
     _admin: Administers,
-) -> Result<Json<Vec<KeyView>>, Problem> {
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    let listing = NewestListing::parse(query.as_deref().unwrap_or_default())?;
+    let page = state.store.keys(&listing.which).await?;
     let now = state.clock.now();
-    let keys = state.store.keys().await?;
-    Ok(Json(keys.iter().map(|key| KeyView::of(key, now)).collect()))
+    listing.answer("/keys", &page, |key| key.id, |key| KeyView::of(key, now))
 }
 
 /// `GET /keys/{id}`.
@@ -254,9 +271,9 @@ pub(super) async fn audit(
     _admin: Administers,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let listing = AuditListing::parse(query.as_deref().unwrap_or_default())?;
-    let page = state.store.audit(&listing.filter).await?;
-    list::answer(&page.entries, page.has_more, listing.links(&page))
+    let listing = NewestListing::parse(query.as_deref().unwrap_or_default())?;
+    let page = state.store.audit(&listing.which).await?;
+    listing.answer("/audit", &page, |entry| entry.id, AuditEntry::clone)
 }
 
 /// What was sent, valid.

@@ -15,11 +15,10 @@ use url::form_urlencoded;
 
 use super::Problem;
 use super::fields::slip;
-use crate::id::{AuditId, BatchId, JobId};
+use crate::id::{BatchId, JobId};
 use crate::job::{Kind, Status};
 use crate::store::{
-    AuditFilter, AuditPage, BatchFilter, BatchPage, DeliveryFilter, DeliveryState, JobFilter,
-    JobPage,
+    BatchFilter, BatchPage, DeliveryFilter, DeliveryState, JobFilter, JobPage, Newest, Page,
 };
 
 /// How many rows a page has at most.
@@ -113,39 +112,47 @@ impl BatchListing {
     }
 }
 
-/// The query of `GET /audit`.
+/// The query of a list that is shown newest first: `GET /keys`, `/connections` and `/audit`.
 #[derive(Debug)]
-pub(super) struct AuditListing {
+pub(super) struct NewestListing<I> {
     /// What was asked for.
-    pub(super) filter: AuditFilter,
+    pub(super) which: Newest<I>,
     /// The parameters that stay the same from page to page.
     kept: Vec<(String, String)>,
 }
 
-impl AuditListing {
+impl<I: Copy + Display + FromStr> NewestListing<I> {
     /// Reads a query string.
     pub(super) fn parse(query: &str) -> Result<Self, Problem> {
-        let mut filter = AuditFilter { limit: DEFAULT_LIMIT, ..AuditFilter::default() };
+        let mut which = Newest::up_to(DEFAULT_LIMIT);
         let mut kept = Vec::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()).into_owned() {
             match name.as_str() {
-                "after" => filter.after = Some(id::<AuditId>(&name, &value)?),
-                "before" => filter.before = Some(id::<AuditId>(&name, &value)?),
+                "after" => which.after = Some(id::<I>(&name, &value)?),
+                "before" => which.before = Some(id::<I>(&name, &value)?),
                 "limit" => {
-                    filter.limit = limit(&value)?;
+                    which.limit = limit(&value)?;
                     kept.push((name, value));
                 }
-                _ => refuse_slip(&name, AUDIT_PARAMETERS)?,
+                _ => refuse_slip(&name, NEWEST_PARAMETERS)?,
             }
         }
-        Ok(Self { filter, kept })
+        Ok(Self { which, kept })
     }
 
-    /// The value of the `Link` header.
-    pub(super) fn links(&self, page: &AuditPage) -> Option<String> {
-        let ends = (page.entries.first()?.id, page.entries.last()?.id);
-        let came = Came::by(self.filter.after.is_some(), self.filter.before.is_some());
-        links("/audit", &self.kept, came, page.has_more, ends)
+    /// The page at `path` as it is answered, each row of it as `view` shows it.
+    pub(super) fn answer<T, V: Serialize>(
+        &self,
+        path: &str,
+        page: &Page<T>,
+        id: impl Fn(&T) -> I,
+        view: impl Fn(&T) -> V,
+    ) -> Result<Response, Problem> {
+        let came = Came::by(self.which.after.is_some(), self.which.before.is_some());
+        let ends = page.rows.first().map(&id).zip(page.rows.last().map(&id));
+        let links = ends.and_then(|ends| links(path, &self.kept, came, page.has_more, ends));
+        let rows: Vec<V> = page.rows.iter().map(view).collect();
+        answer(&rows, page.has_more, links)
     }
 }
 
@@ -217,7 +224,7 @@ pub(super) fn answer<T: Serialize>(
     Ok(response)
 }
 
-pub(super) const AUDIT_PARAMETERS: &[&str] = &["limit", "after", "before"];
+pub(super) const NEWEST_PARAMETERS: &[&str] = &["limit", "after", "before"];
 
 pub(super) const BATCH_PARAMETERS: &[&str] = &["input", "limit", "after", "before", "order"];
 
@@ -336,7 +343,7 @@ mod tests {
         fn no_query_makes_the_reader_panic(query in ".{0,100}") {
             let _outcomes =
                 (Listing::parse(&query), BatchListing::parse(&query), deliveries(&query));
-            let _outcome = AuditListing::parse(&query);
+            let _outcome = NewestListing::<crate::id::KeyId>::parse(&query);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Lists of jobs and of batches: what is asked for, and what comes.
+//! Lists: what is asked for, and what comes.
 
 use crate::id::{BatchId, JobId};
 use crate::job::{BatchSummary, Job, Kind, Status};
@@ -68,6 +68,34 @@ pub struct BatchFilter {
 pub struct BatchPage {
     /// The batches.
     pub batches: Vec<BatchSummary>,
+    /// Whether there are more in the direction of travel.
+    pub has_more: bool,
+}
+
+/// Which rows of a list to show, newest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Newest<I> {
+    /// Only rows older than this one.
+    pub after: Option<I>,
+    /// Only rows newer than this one.
+    pub before: Option<I>,
+    /// How many at most.
+    pub limit: u32,
+}
+
+impl<I> Newest<I> {
+    /// The newest of all.
+    #[must_use]
+    pub const fn up_to(limit: u32) -> Self {
+        Self { after: None, before: None, limit }
+    }
+}
+
+/// A page of a list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page<T> {
+    /// The rows.
+    pub rows: Vec<T>,
     /// Whether there are more in the direction of travel.
     pub has_more: bool,
 }

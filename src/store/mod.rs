@@ -17,16 +17,18 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::access::{By, Key, Project};
+use crate::access::{AuditEntry, By, Key, Project};
 use crate::clock::Timestamp;
 use crate::connection::Connection;
-use crate::id::{BatchId, ConnectionId, DeliveryId, JobId, KeyId, TaskId, UploadId, WorkerId};
+use crate::id::{
+    AuditId, BatchId, ConnectionId, DeliveryId, JobId, KeyId, TaskId, UploadId, WorkerId,
+};
 use crate::job::{Batch, Counts, File, Job};
 use crate::task::{Failure, Next, RetryPolicy, Stages};
 
-pub use access::{AuditFilter, AuditPage, KEY_USE_GRAIN};
+pub use access::KEY_USE_GRAIN;
 pub use hints::{Hint, Hints};
-pub use list::{BatchFilter, BatchPage, JobFilter, JobPage, Search};
+pub use list::{BatchFilter, BatchPage, JobFilter, JobPage, Newest, Page, Search};
 pub use model::{
     AttemptOutcome, AttemptRecord, Backlog, BacklogRow, Beat, BeatReply, CancelOutcome, Claim,
     DeletedJob, Delivery, DeliveryFilter, DeliveryState, DueDelivery, EventBody, EventKind,
@@ -100,8 +102,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// The key, good or not.
     async fn key(&self, id: KeyId) -> StoreResult<Option<Key>>;
 
-    /// Every key of every project, newest first.
-    async fn keys(&self) -> StoreResult<Vec<Key>>;
+    /// A page of the keys of all projects, newest first.
+    async fn keys(&self, which: &Newest<KeyId>) -> StoreResult<Page<Key>>;
 
     /// Takes a key back for good, and logs who did it; returns the key as it is then.
     async fn revoke_key(&self, id: KeyId, by: &By) -> StoreResult<Option<Key>>;
@@ -110,7 +112,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn note_key_use(&self, id: KeyId) -> StoreResult<()>;
 
     /// A page of the audit log, newest first.
-    async fn audit(&self, filter: &AuditFilter) -> StoreResult<AuditPage>;
+    async fn audit(&self, which: &Newest<AuditId>) -> StoreResult<Page<AuditEntry>>;
 
     // ---- connection: buckets of users' own ---------------------------------------------------
 
@@ -123,8 +125,12 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         idempotency: Option<Idempotency>,
     ) -> StoreResult<Submitted>;
 
-    /// Every connection of a project, newest first.
-    async fn connections(&self, project: &Project) -> StoreResult<Vec<Connection>>;
+    /// A page of the connections of a project, newest first.
+    async fn connections(
+        &self,
+        project: &Project,
+        which: &Newest<ConnectionId>,
+    ) -> StoreResult<Page<Connection>>;
 
     /// The connection, unless it is unknown, deleted or another project's.
     async fn connection(

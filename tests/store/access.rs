@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use reelway::access::{Act, By, Digest, Key, KeyName, Scope, Scopes, Standing};
-use reelway::id::{KeyId, fresh};
+use reelway::id::{AuditId, KeyId, fresh};
 use reelway::job::Owner;
-use reelway::store::{AuditFilter, Idempotency, Submitted};
+use reelway::store::{Idempotency, Newest, Submitted};
 use serde_json::json;
 
 use crate::world::{MANY, World, at_once};
@@ -48,7 +48,7 @@ pub(crate) async fn a_key_reads_back_as_it_was_made(world: World) {
         add(&world, made).await;
         assert_eq!(read(&world, made.id).await.as_ref(), Some(made));
     }
-    assert_eq!(world.store.keys().await.expect("an answer"), [bare, whole], "newest first");
+    assert_eq!(keys(&world).await, [bare, whole], "newest first");
     assert_eq!(read(&world, fresh(world.now())).await, None);
 }
 
@@ -111,19 +111,37 @@ pub(crate) async fn a_named_request_makes_one_key(world: World) {
         }
     });
     let answers = at_once(asked).await;
-    let kept = world.store.keys().await.expect("an answer");
+    let kept = keys(&world).await;
     assert_eq!(kept.len(), 1, "{answers:?}");
     let replayed = Submitted::Replayed(kept[0].id.to_string());
     assert_eq!(answers.iter().filter(|answer| **answer == replayed).count(), 9, "{answers:?}");
     assert_eq!(log(&world).await.len(), 1, "one is logged");
 }
 
+async fn keys(world: &World) -> Vec<Key> {
+    world.store.keys(&Newest::up_to(MANY)).await.expect("a page").rows
+}
+
+pub(crate) async fn keys_are_walked_page_by_page(world: World) {
+    for _ in 0..5 {
+        add(&world, &key(&world)).await;
+    }
+    let whole = keys(&world).await;
+    let page = async |which: Newest<KeyId>| world.store.keys(&which).await.expect("a page");
+    let first = page(Newest::up_to(2)).await;
+    assert_eq!((first.rows.as_slice(), first.has_more), (&whole[..2], true));
+    let next = page(Newest { after: Some(whole[1].id), ..Newest::up_to(3) }).await;
+    assert_eq!((next.rows.as_slice(), next.has_more), (&whole[2..], false));
+    let back = page(Newest { before: Some(whole[4].id), ..Newest::up_to(2) }).await;
+    assert_eq!((back.rows.as_slice(), back.has_more), (&whole[2..4], true));
+}
+
 /// What was done and to what, newest first.
 async fn log(world: &World) -> Vec<(Act, String)> {
-    let filter = AuditFilter { limit: MANY, ..AuditFilter::default() };
+    let filter = Newest::up_to(MANY);
     let page = world.store.audit(&filter).await.expect("a page");
     assert!(!page.has_more);
-    page.entries.into_iter().map(|entry| (entry.action, entry.subject)).collect()
+    page.rows.into_iter().map(|entry| (entry.action, entry.subject)).collect()
 }
 
 pub(crate) async fn what_was_done_is_logged_with_who_did_it_and_from_where(world: World) {
@@ -131,8 +149,8 @@ pub(crate) async fn what_was_done_is_logged_with_who_did_it_and_from_where(world
     add(&world, &made).await;
     world.pass(Duration::from_secs(1));
     world.store.revoke_key(made.id, &By::default()).await.expect("an answer");
-    let filter = AuditFilter { limit: MANY, ..AuditFilter::default() };
-    let entries = world.store.audit(&filter).await.expect("a page").entries;
+    let filter = Newest::up_to(MANY);
+    let entries = world.store.audit(&filter).await.expect("a page").rows;
     let [revoked, created] = entries.as_slice() else { panic!("{entries:?}") };
     assert_eq!((created.action, created.at), (Act::KeyCreated, made.created_at));
     assert_eq!((revoked.action, revoked.at), (Act::KeyRevoked, world.now()));
@@ -154,18 +172,18 @@ pub(crate) async fn the_log_is_walked_page_by_page(world: World) {
         add(&world, &key(&world)).await;
     }
     let whole: Vec<String> = log(&world).await.into_iter().map(|(_, subject)| subject).collect();
-    let page = async |filter: AuditFilter| world.store.audit(&filter).await.expect("a page");
+    let page = async |filter: Newest<AuditId>| world.store.audit(&filter).await.expect("a page");
     let (mut walked, mut after) = (Vec::new(), None);
     loop {
-        let page = page(AuditFilter { after, limit: 2, ..AuditFilter::default() }).await;
-        after = page.entries.last().map(|entry| entry.id);
-        walked.extend(page.entries.into_iter().map(|entry| entry.subject));
+        let page = page(Newest { after, ..Newest::up_to(2) }).await;
+        after = page.rows.last().map(|entry| entry.id);
+        walked.extend(page.rows.into_iter().map(|entry| entry.subject));
         if !page.has_more {
             break;
         }
     }
     assert_eq!(walked, whole);
-    let back = page(AuditFilter { before: after, limit: 2, ..AuditFilter::default() }).await;
-    let back: Vec<String> = back.entries.into_iter().map(|entry| entry.subject).collect();
+    let back = page(Newest { before: after, ..Newest::up_to(2) }).await;
+    let back: Vec<String> = back.rows.into_iter().map(|entry| entry.subject).collect();
     assert_eq!((back.as_slice(), true), (&whole[2..4], true), "the page before the last line");
 }

@@ -4,7 +4,7 @@ use reelway::access::{Act, By, KeyName};
 use reelway::connection::{Connection, Keyring};
 use reelway::id::{ConnectionId, fresh};
 use reelway::job::{Owner, Via};
-use reelway::store::{AuditFilter, Idempotency, Submitted};
+use reelway::store::{Idempotency, Newest, Submitted};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
@@ -44,6 +44,24 @@ async fn add(world: &World, connection: &Connection) {
     assert_eq!(added, Submitted::Accepted);
 }
 
+async fn connections(world: &World) -> Vec<Connection> {
+    world.store.connections(OURS, &Newest::up_to(9)).await.expect("a page").rows
+}
+
+pub(crate) async fn connections_are_walked_page_by_page(world: World) {
+    for _ in 0..4 {
+        add(&world, &connection(&world)).await;
+    }
+    let whole = connections(&world).await;
+    let page = async |which: Newest<ConnectionId>| {
+        world.store.connections(OURS, &which).await.expect("a page")
+    };
+    let first = page(Newest::up_to(3)).await;
+    assert_eq!((first.rows.as_slice(), first.has_more), (&whole[..3], true));
+    let next = page(Newest { after: Some(whole[2].id), ..Newest::up_to(3) }).await;
+    assert_eq!((next.rows.as_slice(), next.has_more), (&whole[3..], false));
+}
+
 pub(crate) async fn a_connection_reads_back_as_it_was_made(world: World) {
     let whole = connection(&world);
     let bare = Connection { name: None, endpoint: None, ..connection(&world) };
@@ -52,7 +70,7 @@ pub(crate) async fn a_connection_reads_back_as_it_was_made(world: World) {
         let read = world.store.connection(OURS, made.id).await.expect("an answer");
         assert_eq!(read.as_ref(), Some(made));
     }
-    let read = world.store.connections(OURS).await.expect("an answer");
+    let read = connections(&world).await;
     assert_eq!(read, [bare, whole.clone()], "newest first");
     let opened = keyring().open(whole.id, &read[1].sealed_secret).expect("it opens");
     assert_eq!(opened.expose_secret(), "the secret");
@@ -67,7 +85,7 @@ pub(crate) async fn a_connection_that_was_deleted_is_gone_for_good(world: World)
         !world.store.delete_connection(OURS, gone.id, &By::default()).await.expect("an answer")
     );
     assert_eq!(world.store.connection(OURS, gone.id).await.expect("an answer"), None);
-    assert_eq!(world.store.connections(OURS).await.expect("an answer"), [kept]);
+    assert_eq!(connections(&world).await, [kept]);
 }
 
 pub(crate) async fn a_named_request_makes_one_connection(world: World) {
@@ -82,7 +100,7 @@ pub(crate) async fn a_named_request_makes_one_connection(world: World) {
     assert_eq!(add(&first, "body").await, Submitted::Accepted);
     assert_eq!(add(&second, "body").await, Submitted::Replayed(first.id.to_string()));
     assert_eq!(add(&second, "other").await, Submitted::Conflict);
-    assert_eq!(world.store.connections(OURS).await.expect("an answer"), [first]);
+    assert_eq!(connections(&world).await, [first]);
 }
 
 pub(crate) async fn many_named_requests_at_once_make_one_connection(world: World) {
@@ -98,7 +116,7 @@ pub(crate) async fn many_named_requests_at_once_make_one_connection(world: World
     let answers = at_once(asked).await;
     let accepted = answers.iter().filter(|answer| **answer == Submitted::Accepted).count();
     assert_eq!(accepted, 1, "{answers:?}");
-    let kept = world.store.connections(OURS).await.expect("an answer");
+    let kept = connections(&world).await;
     assert_eq!(kept.len(), 1);
     let replayed = Submitted::Replayed(kept[0].id.to_string());
     assert!(answers.iter().all(|answer| *answer == Submitted::Accepted || *answer == replayed));
@@ -127,8 +145,8 @@ pub(crate) async fn what_is_done_with_connections_is_logged_without_their_secret
         world.pass(std::time::Duration::from_secs(1));
         world.store.delete_connection(OURS, made.id, &by).await.expect("an answer");
     }
-    let filter = AuditFilter { limit: 9, ..AuditFilter::default() };
-    let entries = world.store.audit(&filter).await.expect("a page").entries;
+    let filter = Newest::up_to(9);
+    let entries = world.store.audit(&filter).await.expect("a page").rows;
     let [deleted, created] = entries.as_slice() else { panic!("{entries:?}") };
     assert_eq!((created.action, deleted.action), (Act::ConnectionCreated, Act::ConnectionDeleted));
     assert_eq!(deleted.key_id.as_deref(), Some("key_a"));

@@ -5,8 +5,8 @@ use reelway::connection::{Connection, Sealed};
 use reelway::id::fresh;
 use reelway::job::Status;
 use reelway::store::{
-    AttemptOutcome, BatchFilter, CancelOutcome, DeliveryFilter, DeliveryState, JobFilter, Settled,
-    Submitted,
+    AttemptOutcome, BatchFilter, CancelOutcome, DeliveryFilter, DeliveryState, JobFilter, Newest,
+    Settled, Submitted,
 };
 
 use crate::world::{MANY, NOW, OURS, RECEIVER, World};
@@ -80,10 +80,13 @@ pub(crate) async fn another_projects_files_and_connections_are_not_there(world: 
     assert_eq!(added, Submitted::Accepted);
     let id = connection.id;
     assert_eq!(store.connection(theirs, id).await.expect("an answer"), None);
-    assert_eq!(store.connections(theirs).await.expect("an answer"), []);
+    assert_eq!(store.connections(theirs, &Newest::up_to(9)).await.expect("a page").rows, []);
     let deleted = store.delete_connection(theirs, id, &By::default()).await.expect("an answer");
     assert!(!deleted);
-    assert_eq!(store.connections(OURS).await.expect("an answer"), [connection]);
+    assert_eq!(
+        store.connections(OURS, &Newest::up_to(9)).await.expect("a page").rows,
+        [connection]
+    );
 }
 
 pub(crate) async fn another_projects_deliveries_are_neither_shown_nor_sent_again(world: World) {

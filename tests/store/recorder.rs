@@ -5,17 +5,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reelway::access::{By, Key, Project};
+use reelway::access::{AuditEntry, By, Key, Project};
 use reelway::clock::Timestamp;
 use reelway::connection::Connection;
-use reelway::id::{BatchId, ConnectionId, DeliveryId, JobId, KeyId, TaskId, UploadId, WorkerId};
+use reelway::id::{
+    AuditId, BatchId, ConnectionId, DeliveryId, JobId, KeyId, TaskId, UploadId, WorkerId,
+};
 use reelway::job::{Batch, Counts, File, Job};
 use reelway::store::{
-    AppendUpload, Appended, Asked, Attempt, AuditFilter, AuditPage, Backlog, BatchFilter,
-    BatchPage, Beat, BeatReply, CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter,
-    Destination, DueDelivery, Garbage, HandOver, Heard, Hints, Idempotency, JobFilter, JobPage,
-    Lease, Overdue, Pressure, Published, Rescued, SettleDelivery, Settled, Store, StoreResult,
-    Submission, Submitted, Upload, UploadPart, Usage, Want, Word, WorkerReport, WorkerSeen,
+    AppendUpload, Appended, Asked, Attempt, Backlog, BatchFilter, BatchPage, Beat, BeatReply,
+    CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter, Destination, DueDelivery, Garbage,
+    HandOver, Heard, Hints, Idempotency, JobFilter, JobPage, Lease, Newest, Overdue, Page,
+    Pressure, Published, Rescued, SettleDelivery, Settled, Store, StoreResult, Submission,
+    Submitted, Upload, UploadPart, Usage, Want, Word, WorkerReport, WorkerSeen,
 };
 use reelway::task::{Failure, Next, RetryPolicy, Stages};
 
@@ -130,9 +132,9 @@ impl Store for Recorder {
         self.store.key(id).await
     }
 
-    async fn keys(&self) -> StoreResult<Vec<Key>> {
+    async fn keys(&self, which: &Newest<KeyId>) -> StoreResult<Page<Key>> {
         self.verbs.note("keys");
-        self.store.keys().await
+        self.store.keys(which).await
     }
 
     async fn revoke_key(&self, id: KeyId, by: &By) -> StoreResult<Option<Key>> {
@@ -145,9 +147,9 @@ impl Store for Recorder {
         self.store.note_key_use(id).await
     }
 
-    async fn audit(&self, filter: &AuditFilter) -> StoreResult<AuditPage> {
+    async fn audit(&self, which: &Newest<AuditId>) -> StoreResult<Page<AuditEntry>> {
         self.verbs.note("audit");
-        self.store.audit(filter).await
+        self.store.audit(which).await
     }
 
     async fn add_connection(
@@ -160,9 +162,13 @@ impl Store for Recorder {
         self.store.add_connection(connection, by, idempotency).await
     }
 
-    async fn connections(&self, project: &Project) -> StoreResult<Vec<Connection>> {
+    async fn connections(
+        &self,
+        project: &Project,
+        which: &Newest<ConnectionId>,
+    ) -> StoreResult<Page<Connection>> {
         self.verbs.note("connections");
-        self.store.connections(project).await
+        self.store.connections(project, which).await
     }
 
     async fn connection(

@@ -100,6 +100,7 @@ macro_rules! behaviours {
                 the_use_of_a_key_is_noted_once_a_minute,
                 a_named_request_makes_one_key,
                 what_was_done_is_logged_with_who_did_it_and_from_where,
+                keys_are_walked_page_by_page,
                 the_log_is_walked_page_by_page,
             }
             project {
@@ -110,6 +111,7 @@ macro_rules! behaviours {
                 a_receiver_that_refuses_one_project_is_not_dead_for_another,
             }
             connection {
+                connections_are_walked_page_by_page,
                 a_connection_reads_back_as_it_was_made,
                 a_connection_that_was_deleted_is_gone_for_good,
                 a_named_request_makes_one_connection,

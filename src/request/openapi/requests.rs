@@ -16,7 +16,7 @@ use utoipa::{IntoParams, PartialSchema, ToSchema};
 use super::super::RequestLimits;
 use super::making::{Doing, Making};
 use crate::access::Scope;
-use crate::id::{AuditTag, BatchTag, ConnectionTag, JobTag, TaskTag};
+use crate::id::{AuditTag, BatchTag, ConnectionTag, JobTag, KeyTag, TaskTag};
 use crate::job::{InputUrl, Kind, Priority, Status};
 use crate::store::DeliveryState;
 
@@ -294,20 +294,34 @@ pub(in crate::request) struct KeyRequest {
     expires_at: Option<i64>,
 }
 
-/// Which lines of the audit log, and how many.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "the schema of what `list` reads by hand")]
-pub(in crate::request) struct AuditQuery {
-    /// How many at most; 20 when nothing is said.
-    #[param(required = false, minimum = 1, maximum = 100, default = 20)]
-    limit: u32,
-    /// Only lines behind this one in the list's order.
-    #[param(required = false, value_type = AuditTag)]
-    after: (),
-    /// Only lines in front of this one in the list's order.
-    #[param(required = false, value_type = AuditTag)]
-    before: (),
+/// The query of a list that is shown newest first; its rows are named by a `$tag`.
+macro_rules! newest_query {
+    ($(#[$doc:meta] $name:ident, $tag:ty;)+) => {$(
+        #[$doc]
+        #[derive(IntoParams)]
+        #[into_params(parameter_in = Query)]
+        #[expect(dead_code, reason = "the schema of what `list` reads by hand")]
+        pub(in crate::request) struct $name {
+            /// How many at most; 20 when nothing is said.
+            #[param(required = false, minimum = 1, maximum = 100, default = 20)]
+            limit: u32,
+            /// Only rows behind this one in the list's order.
+            #[param(required = false, value_type = $tag)]
+            after: (),
+            /// Only rows in front of this one in the list's order.
+            #[param(required = false, value_type = $tag)]
+            before: (),
+        }
+    )+};
+}
+
+newest_query! {
+    /// Which keys, and how many.
+    KeyQuery, KeyTag;
+    /// Which connections, and how many.
+    ConnectionQuery, ConnectionTag;
+    /// Which lines of the audit log, and how many.
+    AuditQuery, AuditTag;
 }
 
 /// Which deliveries to push again.
@@ -489,7 +503,11 @@ mod tests {
     #[test]
     fn a_query_has_the_parameters_that_its_reader_knows() {
         assert_eq!(parameters::<JobQuery>(), set(list::JOB_PARAMETERS));
-        assert_eq!(parameters::<AuditQuery>(), set(list::AUDIT_PARAMETERS));
+        for newest in
+            [parameters::<AuditQuery>(), parameters::<ConnectionQuery>(), parameters::<KeyQuery>()]
+        {
+            assert_eq!(newest, set(list::NEWEST_PARAMETERS));
+        }
         assert_eq!(parameters::<BatchQuery>(), set(list::BATCH_PARAMETERS));
         assert_eq!(parameters::<DeliveryQuery>(), set(list::DELIVERY_PARAMETERS));
     }

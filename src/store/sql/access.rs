@@ -11,7 +11,7 @@ use super::submit::take_name;
 use crate::access::{Act, AuditEntry, By, Key, Project, Scope};
 use crate::clock::Timestamp;
 use crate::id::{AuditId, KeyId, fresh};
-use crate::store::{AuditFilter, AuditPage, Idempotency, KEY_USE_GRAIN, StoreResult, Submitted};
+use crate::store::{Idempotency, KEY_USE_GRAIN, Newest, Page, StoreResult, Submitted};
 
 #[derive(sqlx::FromRow)]
 struct KeyRow {
@@ -91,16 +91,22 @@ async fn load(tx: &mut Transaction, id: KeyId) -> StoreResult<Option<Key>> {
     row.map(KeyRow::read).transpose()
 }
 
-pub(super) async fn all(store: &SqlStore) -> StoreResult<Vec<Key>> {
+pub(super) async fn keys(store: &SqlStore, which: &Newest<KeyId>) -> StoreResult<Page<Key>> {
     let mut tx = store.read().await?;
+    let cursor = Cursor::newest(which);
+    let ids = cursor.push_to(Statement::begin("select id from access_keys where true"));
+    let (ids, has_more) = turned(ids.values(&mut tx).await?, &cursor);
     let rows: Vec<KeyRow> = sql("
         select id, project, name, scopes, digest, created_at, expires_at, revoked_at, last_used_at
         from access_keys
+        where id in list($1)
         order by id desc
         ")
+    .bind(ids)
     .rows(&mut tx)
     .await?;
-    rows.into_iter().map(KeyRow::read).collect()
+    let rows = rows.into_iter().map(KeyRow::read).collect::<StoreResult<_>>()?;
+    Ok(Page { rows, has_more })
 }
 
 /// The key as it is afterwards. One that was taken back already stays as it is, and nothing is
@@ -216,14 +222,12 @@ impl AuditRow {
     }
 }
 
-pub(super) async fn audit(store: &SqlStore, filter: &AuditFilter) -> StoreResult<AuditPage> {
+pub(super) async fn audit(
+    store: &SqlStore,
+    which: &Newest<AuditId>,
+) -> StoreResult<Page<AuditEntry>> {
     let mut tx = store.read().await?;
-    let cursor = Cursor {
-        after: filter.after.map(|id| id.to_string()),
-        before: filter.before.map(|id| id.to_string()),
-        ascending: false,
-        limit: filter.limit,
-    };
+    let cursor = Cursor::newest(which);
     let ids = cursor.push_to(Statement::begin("select id from audit_log where true"));
     let (ids, has_more) = turned(ids.values(&mut tx).await?, &cursor);
     let rows: Vec<AuditRow> = sql("
@@ -235,6 +239,6 @@ pub(super) async fn audit(store: &SqlStore, filter: &AuditFilter) -> StoreResult
     .bind(ids)
     .rows(&mut tx)
     .await?;
-    let entries = rows.into_iter().map(AuditRow::read).collect::<StoreResult<_>>()?;
-    Ok(AuditPage { entries, has_more })
+    let rows = rows.into_iter().map(AuditRow::read).collect::<StoreResult<_>>()?;
+    Ok(Page { rows, has_more })
 }

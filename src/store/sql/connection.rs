@@ -5,14 +5,15 @@ use serde_json::json;
 use super::SqlStore;
 use super::access::{Change, log};
 use super::database::Transaction;
+use super::lookup::{Cursor, turned};
 use super::row::{corrupt, parse};
-use super::statement::sql;
+use super::statement::{Statement, sql};
 use super::submit::take_name;
 use crate::access::{Act, By, Project};
 use crate::clock::Timestamp;
 use crate::connection::{Connection, Sealed};
 use crate::id::ConnectionId;
-use crate::store::{Idempotency, StoreResult, Submitted};
+use crate::store::{Idempotency, Newest, Page, StoreResult, Submitted};
 
 #[derive(sqlx::FromRow)]
 struct ConnectionRow {
@@ -77,18 +78,27 @@ pub(super) async fn add(
     Ok(Submitted::Accepted)
 }
 
-pub(super) async fn all(store: &SqlStore, project: &Project) -> StoreResult<Vec<Connection>> {
+pub(super) async fn of_project(
+    store: &SqlStore,
+    project: &Project,
+    which: &Newest<ConnectionId>,
+) -> StoreResult<Page<Connection>> {
     let mut tx = store.read().await?;
+    let cursor = Cursor::newest(which);
+    let ids = Statement::begin("select id from connections where true")
+        .push_bind(" and project = ", project.as_str());
+    let (ids, has_more) = turned(cursor.push_to(ids).values(&mut tx).await?, &cursor);
     let rows: Vec<ConnectionRow> = sql("
         select id, project, name, endpoint, region, access_key_id, sealed_secret, created_at
         from connections
-        where project = $1
+        where id in list($1)
         order by id desc
         ")
-    .bind(project.as_str())
+    .bind(ids)
     .rows(&mut tx)
     .await?;
-    rows.into_iter().map(ConnectionRow::read).collect()
+    let rows = rows.into_iter().map(ConnectionRow::read).collect::<StoreResult<_>>()?;
+    Ok(Page { rows, has_more })
 }
 
 pub(super) async fn one(

@@ -7,7 +7,7 @@ use super::statement::{Statement, sql};
 use crate::access::Project;
 use crate::id::{JobId, TaskId};
 use crate::job::{File, Job};
-use crate::store::{JobFilter, JobPage, Pressure, StoreResult};
+use crate::store::{JobFilter, JobPage, Newest, Pressure, StoreResult};
 
 pub(super) async fn job(
     store: &SqlStore,
@@ -122,6 +122,16 @@ pub(super) struct Cursor {
 }
 
 impl Cursor {
+    /// Of a list that is shown newest first.
+    pub(super) fn newest<I: ToString>(which: &Newest<I>) -> Self {
+        Self {
+            after: which.after.as_ref().map(ToString::to_string),
+            before: which.before.as_ref().map(ToString::to_string),
+            ascending: false,
+            limit: which.limit,
+        }
+    }
+
     /// A page before a cursor is read from the cursor outwards and turned round afterwards.
     const fn is_backwards(&self) -> bool {
         self.before.is_some() && self.after.is_none()

@@ -41,17 +41,18 @@ use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
 use super::{
-    AppendUpload, Appended, Asked, Attempt, AuditFilter, AuditPage, Backlog, BatchFilter,
-    BatchPage, Beat, BeatReply, CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter,
-    Destination, DueDelivery, Garbage, HandOver, Heard, Hints, Idempotency, JobFilter, JobPage,
-    Lease, Overdue, Pressure, Published, Rescued, SettleDelivery, Settled, Store, StoreError,
-    StoreResult, Submission, Submitted, Upload, UploadPart, Usage, Want, Word, WorkerReport,
-    WorkerSeen,
+    AppendUpload, Appended, Asked, Attempt, Backlog, BatchFilter, BatchPage, Beat, BeatReply,
+    CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter, Destination, DueDelivery, Garbage,
+    HandOver, Heard, Hints, Idempotency, JobFilter, JobPage, Lease, Newest, Overdue, Page,
+    Pressure, Published, Rescued, SettleDelivery, Settled, Store, StoreError, StoreResult,
+    Submission, Submitted, Upload, UploadPart, Usage, Want, Word, WorkerReport, WorkerSeen,
 };
-use crate::access::{By, Key, Project};
+use crate::access::{AuditEntry, By, Key, Project};
 use crate::clock::{Clock, Timestamp};
 use crate::connection::Connection;
-use crate::id::{BatchId, ConnectionId, DeliveryId, JobId, KeyId, TaskId, UploadId, WorkerId};
+use crate::id::{
+    AuditId, BatchId, ConnectionId, DeliveryId, JobId, KeyId, TaskId, UploadId, WorkerId,
+};
 use crate::job::{Batch, Counts, File, Job};
 use crate::task::{Failure, Next, RetryPolicy, Stages};
 use database::{Database, StoreClock, Transaction};
@@ -225,8 +226,8 @@ impl Store for SqlStore {
         self.run(|| access::one(self, id)).await
     }
 
-    async fn keys(&self) -> StoreResult<Vec<Key>> {
-        self.run(|| access::all(self)).await
+    async fn keys(&self, which: &Newest<KeyId>) -> StoreResult<Page<Key>> {
+        self.run(|| access::keys(self, which)).await
     }
 
     async fn revoke_key(&self, id: KeyId, by: &By) -> StoreResult<Option<Key>> {
@@ -237,8 +238,8 @@ impl Store for SqlStore {
         self.run(|| access::note_use(self, id)).await
     }
 
-    async fn audit(&self, filter: &AuditFilter) -> StoreResult<AuditPage> {
-        self.run(|| access::audit(self, filter)).await
+    async fn audit(&self, which: &Newest<AuditId>) -> StoreResult<Page<AuditEntry>> {
+        self.run(|| access::audit(self, which)).await
     }
 
     async fn add_connection(
@@ -250,8 +251,12 @@ impl Store for SqlStore {
         self.run(|| connection::add(self, connection, by, idempotency.as_ref())).await
     }
 
-    async fn connections(&self, project: &Project) -> StoreResult<Vec<Connection>> {
-        self.run(|| connection::all(self, project)).await
+    async fn connections(
+        &self,
+        project: &Project,
+        which: &Newest<ConnectionId>,
+    ) -> StoreResult<Page<Connection>> {
+        self.run(|| connection::of_project(self, project, which)).await
     }
 
     async fn connection(

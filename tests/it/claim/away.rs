@@ -5,19 +5,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reelway::access::{By, Key, Project};
+use reelway::access::{AuditEntry, By, Key, Project};
 use reelway::clock::Timestamp;
 use reelway::connection::Connection;
-use reelway::id::{BatchId, ConnectionId, DeliveryId, JobId, KeyId, TaskId, UploadId, WorkerId};
+use reelway::id::{
+    AuditId, BatchId, ConnectionId, DeliveryId, JobId, KeyId, TaskId, UploadId, WorkerId,
+};
 use reelway::job::{Batch, Counts, File, Job};
 use reelway::store::sql::SqlStore;
 use reelway::store::{
-    AppendUpload, Appended, Asked, Attempt, AuditFilter, AuditPage, Backlog, BatchFilter,
-    BatchPage, Beat, BeatReply, CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter,
-    Destination, DueDelivery, Garbage, HandOver, Heard, Hints, Idempotency, JobFilter, JobPage,
-    Lease, Overdue, Pressure, Published, Rescued, SettleDelivery, Settled, Store, StoreError,
-    StoreResult, Submission, Submitted, Upload, UploadPart, Usage, Want, Word, WorkerReport,
-    WorkerSeen,
+    AppendUpload, Appended, Asked, Attempt, Backlog, BatchFilter, BatchPage, Beat, BeatReply,
+    CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter, Destination, DueDelivery, Garbage,
+    HandOver, Heard, Hints, Idempotency, JobFilter, JobPage, Lease, Newest, Overdue, Page,
+    Pressure, Published, Rescued, SettleDelivery, Settled, Store, StoreError, StoreResult,
+    Submission, Submitted, Upload, UploadPart, Usage, Want, Word, WorkerReport, WorkerSeen,
 };
 use reelway::task::{Failure, Next, RetryPolicy, Stages};
 use tokio::sync::watch;
@@ -133,8 +134,8 @@ impl Store for Away {
     async fn key(&self, id: KeyId) -> StoreResult<Option<Key>> {
         self.there()?.key(id).await
     }
-    async fn keys(&self) -> StoreResult<Vec<Key>> {
-        self.there()?.keys().await
+    async fn keys(&self, which: &Newest<KeyId>) -> StoreResult<Page<Key>> {
+        self.there()?.keys(which).await
     }
     async fn revoke_key(&self, id: KeyId, by: &By) -> StoreResult<Option<Key>> {
         self.there()?.revoke_key(id, by).await
@@ -142,8 +143,8 @@ impl Store for Away {
     async fn note_key_use(&self, id: KeyId) -> StoreResult<()> {
         self.there()?.note_key_use(id).await
     }
-    async fn audit(&self, filter: &AuditFilter) -> StoreResult<AuditPage> {
-        self.there()?.audit(filter).await
+    async fn audit(&self, which: &Newest<AuditId>) -> StoreResult<Page<AuditEntry>> {
+        self.there()?.audit(which).await
     }
     async fn add_connection(
         &self,
@@ -153,8 +154,12 @@ impl Store for Away {
     ) -> StoreResult<Submitted> {
         self.there()?.add_connection(connection, by, idempotency).await
     }
-    async fn connections(&self, project: &Project) -> StoreResult<Vec<Connection>> {
-        self.there()?.connections(project).await
+    async fn connections(
+        &self,
+        project: &Project,
+        which: &Newest<ConnectionId>,
+    ) -> StoreResult<Page<Connection>> {
+        self.there()?.connections(project, which).await
     }
     async fn connection(
         &self,

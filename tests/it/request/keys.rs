@@ -9,7 +9,7 @@ use axum::http::{Method, Request};
 use insta::assert_snapshot;
 use reelway::access::{Rates, Scope, Scopes};
 use reelway::request::{Auth, Peer, TrustedProxies};
-use reelway::store::Store as _;
+use reelway::store::{Newest, Store as _};
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt as _;
@@ -296,6 +296,41 @@ async fn the_audit_log_says_who_did_what_from_where() {
     assert_eq!(app.get("/audit?after=job_1").await.json()["field"], "after");
 }
 
+#[tokio::test]
+async fn keys_and_connections_are_told_a_page_at_a_time() {
+    let app = TestApp::with(|state| {
+        state.auth = Auth::new(&["first-key".into()]);
+        state.keyring = reelway::connection::Keyring::parse([&*"07".repeat(32)]).expect("a key");
+    })
+    .await
+    .key("first-key");
+    let bucket =
+        json!({"kind": "s3", "access_key_id": "AKIA", "secret_access_key": "secret-of-it"});
+    for (path, body) in [("/keys", &json!({})), ("/connections", &bucket)] {
+        let mut made = Vec::new();
+        for _ in 0..5 {
+            let answer = app.post(path, body).await;
+            assert_eq!(answer.status, 201, "{answer:?}");
+            made.push(answer.json()["id"].clone());
+            app.clock.advance(Duration::from_millis(1));
+        }
+        made.reverse();
+        let (mut walked, mut next) = (Vec::new(), Some(format!("{path}?limit=2")));
+        while let Some(page) = next {
+            let answer = app.get(&page).await;
+            let rows = answer.json();
+            let rows = rows.as_array().expect("a list");
+            walked.extend(rows.iter().map(|row| row["id"].clone()));
+            let has_more = answer.header("has-more") == "true";
+            next = has_more.then(|| {
+                answer.header("link").split(['<', '>']).nth(1).expect("a link").to_owned()
+            });
+        }
+        assert_eq!(walked, made, "{path}");
+        assert_eq!(app.get(&format!("{path}?limit=101")).await.json()["field"], "limit");
+    }
+}
+
 fn rate(per_minute: u32) -> Option<NonZeroU32> {
     NonZeroU32::new(per_minute)
 }
@@ -355,5 +390,5 @@ async fn an_address_that_guesses_is_slowed_down_and_good_callers_there_are_not()
     assert_eq!(ask(there, Some("Bearer second-key"), "/jobs").await.status, 200);
     assert_eq!(ask(here, None, "/healthz").await.status, 200);
     assert_eq!(ask(here, None, "/readyz").await.status, 200);
-    assert_eq!(app.store.keys().await.expect("keys").len(), 1);
+    assert_eq!(app.store.keys(&Newest::up_to(9)).await.expect("keys").rows.len(), 1);
 }
