@@ -14,11 +14,14 @@ import signal
 import sys
 
 import idle
+import intake
 import overhead
+import webhooks
 from measure import shown
 from product import Bench, build
 
-GROUPS = {"overhead": overhead, "idle": idle}
+GROUPS = {"overhead": overhead, "idle": idle, "intake": intake,
+          "webhooks": webhooks}
 
 
 def main() -> int:
