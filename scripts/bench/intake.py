@@ -18,7 +18,7 @@ CLIENTS = 64
 SECS = int(os.environ.get("INTAKE_SECS", "8"))
 
 AT_LEAST = 5.0
-REPEAT = "scripts/with-postgres python3 -B scripts/bench intake"
+REPEAT = "REELWAY_TEST_FSYNC=on scripts/with-postgres python3 -B scripts/bench intake"
 
 EXPRESS = "Express + pg"
 PACKAGES = ROOT / "target" / "clients" / "express" / "node_modules"
