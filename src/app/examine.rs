@@ -69,10 +69,9 @@ fn judge(place: &str, examined: &Examined) -> Check {
     let found = format!("{place} answers, version {version}");
     match shape {
         _ if *is_too_old => Check::bad("database", found, "use PostgreSQL 13 or later"),
-        Some(shape) if shape > known => Check::bad(
+        Some(shape) if shape > known => Check::good(
             "database",
-            format!("{found}; a newer Reelway has changed its shape"),
-            "use that version or a later one, or restore a backup from before",
+            format!("{found}; a newer Reelway has added to it, which this one passes over"),
         ),
         Some(shape) if shape < known => {
             Check::good("database", format!("{found}; its shape is changed at the next start"))
@@ -172,7 +171,7 @@ mod tests {
             (false, Some(5), "good"),
             (false, Some(4), "good"),
             (false, None, "good"),
-            (false, Some(6), "bad"),
+            (false, Some(6), "good"),
             (true, Some(5), "bad"),
         ] {
             let check = judge("here", &examined(is_too_old, shape));
