@@ -17,6 +17,10 @@ impl Project {
     /// Where everything is when nobody says otherwise.
     pub const DEFAULT: Self = Self(Cow::Borrowed("default"));
 
+    /// Whose the events about the server itself are: nobody's. No key can name it, and only
+    /// administrators are shown what is in it.
+    pub const OPERATIONS: Self = Self(Cow::Borrowed("~operations"));
+
     /// The longest name.
     pub const MAX_LEN: usize = 64;
 
@@ -88,5 +92,7 @@ mod tests {
             assert_eq!(bad.parse::<Project>(), Err(ProjectError), "{bad:?}");
         }
         assert_eq!("default".parse(), Ok(Project::DEFAULT));
+        let nobodys = Project::OPERATIONS.as_str();
+        assert_eq!(nobodys.parse::<Project>(), Err(ProjectError), "no key can name it");
     }
 }

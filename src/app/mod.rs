@@ -302,6 +302,7 @@ pub fn open_storage(settings: &config::Storage) -> anyhow::Result<Storage> {
 ///
 /// It cannot be opened or migrated.
 pub async fn open_store(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Store>> {
+    let operations = config.webhook.operations.clone();
     let store = match &config.database {
         config::Database::Sqlite(path) => SqlStore::sqlite(path, clock)
             .await
@@ -317,7 +318,7 @@ pub async fn open_store(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Resul
             })?
         }
     };
-    Ok(Arc::new(store))
+    Ok(Arc::new(store.telling(operations)))
 }
 
 /// The secrets that sign webhooks: those of the settings, else the server's own, made once.

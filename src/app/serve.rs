@@ -105,7 +105,8 @@ impl App {
         agents
     }
 
-    /// Answers requests until the soft end, and lets those under way come to theirs.
+    /// Answers requests until the soft end and the time after it in which balancers notice, and lets
+    /// those under way come to theirs.
     async fn answer(
         &self,
         listener: TcpListener,
@@ -113,13 +114,19 @@ impl App {
         desk: Desk,
         shutdown: &Shutdown,
     ) {
-        let soft = shutdown.soft().clone();
+        let linger = self.config.http.linger;
         let pages = dashboard::routes(&state, desk);
         let router = request::router_with(state, pages);
         let listening = Listening::up_to(self.config.http.max_connections);
-        let served = listening.listen(listener, router, soft.clone());
+        let end = CancellationToken::new();
+        let served = listening.listen(listener, router, shutdown.soft().clone(), end.clone());
         let bounded = async {
-            soft.cancelled().await;
+            shutdown.soft().cancelled().await;
+            tokio::select! {
+                () = tokio::time::sleep(linger) => {}
+                () = shutdown.hard().cancelled() => {}
+            }
+            end.cancel();
             tokio::time::sleep(LAST_ANSWERS).await;
         };
         tokio::select! {

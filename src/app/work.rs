@@ -89,7 +89,8 @@ impl App {
         })?;
         let router = request::health_router(self.state(public_url, None, shutdown.soft()));
         let listening = Listening::up_to(HEALTH_CONNECTIONS);
-        Ok(Some(tokio::spawn(listening.listen(listener, router, end.clone()))))
+        let (leave, stop) = (shutdown.soft().clone(), end.clone());
+        Ok(Some(tokio::spawn(listening.listen(listener, router, leave, stop))))
     }
 }
 

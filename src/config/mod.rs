@@ -131,6 +131,8 @@ pub struct Http {
     pub max_queued: u64,
     /// Connections that may be open at once.
     pub max_connections: usize,
+    /// How long requests are still taken after the end was asked for.
+    pub linger: Duration,
     /// Whose pages may call from a browser.
     pub cors_origins: Vec<HeaderValue>,
 }
@@ -142,6 +144,8 @@ pub struct Webhook {
     pub url: Option<Url>,
     /// Empty when the server's own is to be used.
     pub secrets: Vec<SecretString>,
+    /// Where conditions of the server itself are told.
+    pub operations: Option<Url>,
 }
 
 /// Who makes the jobs.

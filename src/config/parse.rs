@@ -149,6 +149,7 @@ impl Reader<'_> {
         Webhook {
             url: self.parsed("webhook_url", http_url),
             secrets: self.list("webhook_secret", secret),
+            operations: self.parsed("operations_url", http_url),
         }
     }
 
@@ -208,6 +209,7 @@ impl Reader<'_> {
             .or_else(|| platform.and_then(|domain| Url::parse(&format!("https://{domain}")).ok()));
         let max_queued = self.parsed("max_queued", number).unwrap_or(10_000);
         let max_connections = self.max_connections();
+        let linger = self.parsed("linger", duration).unwrap_or_default();
         let cors_origins = self.list("cors_origins", origin);
         let trusted_proxies = self.list("trusted_proxies", network);
         let rates = self.rates();
@@ -219,6 +221,7 @@ impl Reader<'_> {
             public_url,
             max_queued,
             max_connections,
+            linger,
             cors_origins,
         })
     }

@@ -73,6 +73,8 @@ settings! {
         "Where the end of a job is pushed to when the job names no webhook_url";
     webhook_secret, ["REELWAY_WEBHOOK_SECRET"], "made at the first start and kept", "SECRET[,SECRET…]",
         "Signs webhooks (whsec_…); several, comma separated, while keys rotate", secret;
+    operations_url, ["REELWAY_OPERATIONS_URL"], "", "URL",
+        "Where whoever runs the server is told of what needs a person; the same for servers and workers";
     engine, ["REELWAY_ENGINE"], "local, or ittybit when ITTYBIT_API_KEY is set", "local|ittybit",
         "Who makes the jobs: this server's workers, or a provider that speaks the API of Ittybit";
     ittybit_api_key, ["ITTYBIT_API_KEY"], "", "KEY",
@@ -99,6 +101,8 @@ settings! {
         "How many tasks of one API key run at the same time, in all workers together";
     health_port, ["REELWAY_HEALTH_PORT"], "", "PORT",
         "Where `reelway worker` answers /healthz and /readyz, on all addresses; it listens nowhere else";
+    linger, ["REELWAY_LINGER"], "0s", "DURATION",
+        "How long `serve` still takes requests after SIGTERM while /readyz says 503: until every balancer has noticed";
     drain, ["REELWAY_DRAIN"], "25s", "DURATION",
         "How long running work may go on after SIGTERM before it is handed back";
     task_timeout, ["REELWAY_TASK_TIMEOUT"], "6h", "DURATION",

@@ -181,6 +181,12 @@ impl Links {
         self.link_until(key, self.clock.now().plus(self.life))
     }
 
+    /// The URL of one of this server's pages.
+    #[must_use]
+    pub fn page(&self, path: &str) -> String {
+        format!("{}{path}", self.public_url.as_str().trim_end_matches('/'))
+    }
+
     fn link_for(&self, key: &str, life: Duration) -> String {
         let elsewhere = match &self.leads_to {
             LeadsTo::Public(public, storage) => Some(public.url(&storage.full_key(key))),

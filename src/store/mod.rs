@@ -5,6 +5,7 @@
 //! together. `tests/store` runs one conformance suite over every implementation.
 
 mod access;
+mod condition;
 mod hints;
 mod list;
 mod model;
@@ -27,6 +28,10 @@ use crate::job::{Batch, Counts, File, Job};
 use crate::task::{Failure, Next, RetryPolicy, Stages};
 
 pub use access::KEY_USE_GRAIN;
+pub use condition::{
+    Condition, ConditionView, Disk, DiskLow, EndpointDisabled, JobPoisoned, Room, Told,
+    WORKER_SILENCE, WorkerLost,
+};
 pub use hints::{Hint, Hints};
 pub use list::{BatchFilter, BatchPage, JobFilter, JobPage, Newest, Page, Search};
 pub use model::{
@@ -309,6 +314,17 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// Writes down that a process is there; one that says nothing for a day is forgotten.
     async fn report_worker(&self, report: &WorkerReport) -> StoreResult<()>;
+
+    /// Writes down that a process goes: nobody misses it.
+    async fn say_goodbye(&self, worker: WorkerId) -> StoreResult<()>;
+
+    /// The processes that have said nothing for [`WORKER_SILENCE`] and no goodbye, each once: operators
+    /// are told of them. None where there is no operator.
+    async fn miss_workers(&self) -> StoreResult<Vec<WorkerReport>>;
+
+    /// Writes down how a disk is; operators are told when it is low, once until there was room
+    /// again. Returns whether that is news; it is none where there is no operator.
+    async fn note_disk(&self, disk: &Disk, room: Room) -> StoreResult<bool>;
 
     /// The processes that have been seen, first to last.
     async fn workers(&self) -> StoreResult<Vec<WorkerSeen>>;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use utoipa::ToSchema;
 
+use super::condition::ConditionView;
 use crate::clock::Timestamp;
 use crate::id::{
     BatchId, BatchTag, DeliveryId, DeliveryTag, EventId, EventTag, JobId, JobTag, TaskId, WorkerId,
@@ -307,9 +308,33 @@ pub enum EventKind {
     /// The last job of a batch has ended.
     #[serde(rename = "batch.finished")]
     BatchFinished,
+    /// A receiver gets nothing any more.
+    #[serde(rename = "endpoint.disabled")]
+    EndpointDisabled,
+    /// A process went without a word.
+    #[serde(rename = "worker.lost")]
+    WorkerLost,
+    /// The disk of a data folder is nearly full.
+    #[serde(rename = "disk.low")]
+    DiskLow,
+    /// A job was given up because its workers died.
+    #[serde(rename = "job.poisoned")]
+    JobPoisoned,
 }
 
 impl EventKind {
+    /// All there are.
+    pub const ALL: [Self; 8] = [
+        Self::JobSucceeded,
+        Self::JobFailed,
+        Self::JobCancelled,
+        Self::BatchFinished,
+        Self::EndpointDisabled,
+        Self::WorkerLost,
+        Self::DiskLow,
+        Self::JobPoisoned,
+    ];
+
     /// The event's `type` on the wire.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -318,15 +343,17 @@ impl EventKind {
             Self::JobFailed => "job.failed",
             Self::JobCancelled => "job.cancelled",
             Self::BatchFinished => "batch.finished",
+            Self::EndpointDisabled => "endpoint.disabled",
+            Self::WorkerLost => "worker.lost",
+            Self::DiskLow => "disk.low",
+            Self::JobPoisoned => "job.poisoned",
         }
     }
 
     /// The kind of event called `name`, if there is one.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::JobSucceeded, Self::JobFailed, Self::JobCancelled, Self::BatchFinished]
-            .into_iter()
-            .find(|kind| kind.name() == name)
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 
@@ -338,15 +365,19 @@ pub enum EventBody {
     Job(Box<JobView>),
     /// A batch whose jobs have all ended.
     Batch(Box<BatchView>),
+    /// A condition that an operator should see to.
+    Condition(Box<ConditionView>),
 }
 
 impl EventBody {
-    /// The body with every storage key replaced by the link that `link` makes of it.
+    /// The body with every storage key replaced by the link that `link` makes of it, and the path
+    /// of a page by the URL that `page` makes of it.
     #[must_use]
-    pub fn linked(self, link: impl Fn(&str) -> String) -> Self {
+    pub fn linked(self, link: impl Fn(&str) -> String, page: impl Fn(&str) -> String) -> Self {
         match self {
             Self::Job(job) => Self::Job(Box::new(job.linked(link))),
             Self::Batch(batch) => Self::Batch(Box::new(batch.linked(link))),
+            Self::Condition(told) => Self::Condition(Box::new(told.leading_to(page))),
         }
     }
 }

@@ -54,7 +54,7 @@ impl Message {
         secrets: &Secrets,
         at: Timestamp,
     ) -> Result<Self, serde_json::Error> {
-        let told = due.body.clone().linked(|key| links.link(key));
+        let told = due.body.clone().linked(|key| links.link(key), |path| links.page(path));
         let body = serde_json::to_vec(&Body { told: &told, r#type: due.kind, seq: due.seq })?;
         let headers = headers(due.event, due.attempt, secrets, at, &body);
         Ok(Self { headers, body: body.into() })

@@ -87,7 +87,7 @@ impl Headroom {
 }
 
 /// What an ordinary process may still write on the disk of `folder`; none when nobody can say.
-fn free_disk_bytes(folder: &Path) -> Option<u64> {
+pub(super) fn free_disk_bytes(folder: &Path) -> Option<u64> {
     let disk = rustix::fs::statvfs(folder).ok()?;
     Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }

@@ -4,6 +4,7 @@
 //! store nor lease, and is the same that the one-shot commands run.
 
 mod buckets;
+mod disk;
 mod ending;
 mod engine;
 mod failure;
@@ -41,6 +42,7 @@ use here::Here;
 use told::{copy_name, summed, told};
 
 pub use buckets::Buckets;
+pub use disk::DiskWatch;
 pub use engine::{Engine, EngineSettings, Ingredients, Told};
 pub use failure::WorkError;
 pub use headroom::{Headroom, Resource};

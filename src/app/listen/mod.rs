@@ -17,6 +17,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, Version};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -76,10 +78,14 @@ impl Listening {
 
     /// Answers from `router` until `stop`; comes back when every answer under way is over.
     /// Dropping the future breaks off those that are left.
+    ///
+    /// From `leave` on every answer says that its connection ends with it: who comes again may find
+    /// another server.
     pub(super) async fn listen(
         self,
         listener: TcpListener,
         router: Router,
+        leave: CancellationToken,
         stop: CancellationToken,
     ) {
         let seats = Arc::new(Semaphore::new(self.max_connections));
@@ -90,9 +96,9 @@ impl Listening {
                 let Ok(seat) = seats.clone().acquire_owned().await else { return };
                 let (stream, peer) = accept(&listener).await;
                 while conversations.try_join_next().is_some() {}
-                let (router, stop) = (router.clone(), stop.clone());
+                let (router, ends) = (router.clone(), (leave.clone(), stop.clone()));
                 conversations.spawn(async move {
-                    converse(stream, peer, router, self.patience, stop).await;
+                    converse(stream, peer, router, self.patience, ends).await;
                     drop(seat);
                 });
             }
@@ -150,12 +156,23 @@ async fn converse<S>(
     peer: SocketAddr,
     router: Router,
     patience: Patience,
-    stop: CancellationToken,
+    (leave, stop): (CancellationToken, CancellationToken),
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let pulse = Pulse::new(patience);
-    let service = service_fn(|request| answer(request, peer, router.clone(), pulse.clone()));
+    let service = service_fn(|request| {
+        let answer = answer(request, peer, router.clone(), pulse.clone());
+        let leave = leave.clone();
+        async move {
+            let mut answer = answer.await?;
+            // HTTP/2 has no such header: its connections are told by `graceful_shutdown`.
+            if leave.is_cancelled() && answer.version() <= Version::HTTP_11 {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer)
+        }
+    });
     let protocols = protocols();
     let mut connection = pin!(protocols.serve_connection(TokioIo::new(stream), service));
     tokio::select! {

@@ -35,7 +35,8 @@ impl Client {
     fn of(router: Router) -> Self {
         let (stream, other) = duplex(WIRE_BYTES);
         let stop = CancellationToken::new();
-        let served = converse(other, PEER, router, Patience::default(), stop.clone());
+        let served =
+            converse(other, PEER, router, Patience::default(), (stop.clone(), stop.clone()));
         Self { stream, conversation: tokio::spawn(served), stop, began: Instant::now() }
     }
 
@@ -264,7 +265,7 @@ async fn listener(max_connections: usize, router: Router) -> (SocketAddr, Cancel
     let patience = Patience { first_request: Duration::from_millis(200), ..Patience::default() };
     let stop = CancellationToken::new();
     let listening = Listening { max_connections, patience };
-    tokio::spawn(listening.listen(listener, router, stop.clone()));
+    tokio::spawn(listening.listen(listener, router, stop.clone(), stop.clone()));
     (address, stop)
 }
 
@@ -318,12 +319,40 @@ async fn no_connection_has_more_than_100_requests_open_over_http2() {
 }
 
 #[tokio::test]
+async fn a_listener_that_leaves_says_so_and_answers_until_it_stops() {
+    let app = Router::new().route("/", get(|| async { "here" }));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let (leave, stop) = (CancellationToken::new(), CancellationToken::new());
+    let ended =
+        tokio::spawn(Listening::up_to(8).listen(listener, app, leave.clone(), stop.clone()));
+    let ask = async |stream: &mut TcpStream| {
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("sent");
+        let mut said = Vec::new();
+        while !said.ends_with(b"here") {
+            assert_ne!(stream.read_buf(&mut said).await.expect("an answer"), 0, "{said:?}");
+        }
+        String::from_utf8(said).expect("text")
+    };
+    let mut old = TcpStream::connect(address).await.expect("a connection");
+    assert!(!ask(&mut old).await.contains("connection: close"));
+    leave.cancel();
+    assert!(ask(&mut old).await.contains("connection: close"), "it was asked once more");
+    assert_eq!(old.read(&mut [0; 1]).await.expect("an end"), 0, "and ends with its answer");
+    let mut new = TcpStream::connect(address).await.expect("a connection");
+    assert!(ask(&mut new).await.contains("connection: close"), "new ones are answered too");
+    stop.cancel();
+    timeout(Duration::from_secs(20), ended).await.expect("an end").expect("no panic");
+}
+
+#[tokio::test]
 async fn the_listener_ends_when_its_last_answer_does() {
     let waits = Router::new().route("/", get(|| async { pending::<()>().await }));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let stop = CancellationToken::new();
-    let ended = tokio::spawn(Listening::up_to(8).listen(listener, waits, stop.clone()));
+    let ended =
+        tokio::spawn(Listening::up_to(8).listen(listener, waits, stop.clone(), stop.clone()));
     let mut stream = TcpStream::connect(address).await.expect("a connection");
     stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("sent");
     stop.cancel();

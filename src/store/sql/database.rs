@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sqlx::{PgPool, Postgres, Sqlite, SqlitePool};
 
+use super::SqlStore;
 use super::statement::{Parameter, Statement, sql};
 use crate::clock::{Clock, Timestamp};
 use crate::store::{StoreError, StoreResult};
@@ -185,6 +186,15 @@ pub(super) enum StoreClock {
     Own(Arc<dyn Clock>),
     /// The database server's, so that workers whose clocks differ agree.
     Server,
+}
+
+impl SqlStore {
+    /// The same store on another clock: for tests of leases and schedules.
+    #[must_use]
+    pub fn on_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = StoreClock::Own(clock);
+        self
+    }
 }
 
 impl StoreClock {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::SqlStore;
+use super::condition;
 use super::database::{Transaction, Turn};
 use super::event::{self, body};
 use super::row::{number, parse, to_json, unknown};
@@ -11,8 +12,8 @@ use crate::access::Project;
 use crate::clock::Timestamp;
 use crate::id::DeliveryId;
 use crate::store::{
-    AttemptOutcome, Delivery, DeliveryFilter, DueDelivery, EventKind, Hint, SettleDelivery,
-    Settled, StoreError, StoreResult,
+    AttemptOutcome, Condition, Delivery, DeliveryFilter, DueDelivery, EndpointDisabled, EventKind,
+    Hint, SettleDelivery, Settled, StoreError, StoreResult,
 };
 
 /// After how many failures in a row a destination gets one delivery at a time.
@@ -209,7 +210,9 @@ pub(super) async fn settle(store: &SqlStore, settle: SettleDelivery) -> StoreRes
         }
         AttemptOutcome::Disable => {
             distrust(&mut tx, &destination, now).await?;
-            disable(&mut tx, &destination, now).await?;
+            if let Some(held) = disable(&mut tx, &destination, now).await? {
+                tell_disabled(store, &mut tx, &settle, held, now).await?;
+            }
         }
     }
     tx.commit().await?;
@@ -314,13 +317,19 @@ async fn distrust(tx: &mut Transaction, destination: &str, now: Timestamp) -> St
     Ok(())
 }
 
-async fn disable(tx: &mut Transaction, destination: &str, now: Timestamp) -> StoreResult<()> {
-    sql("update destinations set disabled_at = coalesce(disabled_at, $2) where id = $1")
-        .bind(destination.to_owned())
-        .bind(now)
-        .execute(tx)
-        .await?;
-    sql("
+/// Holds what waits for the destination; returns how much, if it was not disabled before.
+async fn disable(
+    tx: &mut Transaction,
+    destination: &str,
+    now: Timestamp,
+) -> StoreResult<Option<u64>> {
+    let disabled =
+        sql("update destinations set disabled_at = $2 where id = $1 and disabled_at is null")
+            .bind(destination.to_owned())
+            .bind(now)
+            .execute(tx)
+            .await?;
+    let held = sql("
         update deliveries
         set state = 'held', finished_at = $2
         where destination = $1 and state = 'pending'
@@ -329,7 +338,41 @@ async fn disable(tx: &mut Transaction, destination: &str, now: Timestamp) -> Sto
     .bind(now)
     .execute(tx)
     .await?;
-    Ok(())
+    Ok((disabled == 1).then_some(held))
+}
+
+#[derive(sqlx::FromRow)]
+struct DisabledRow {
+    project: String,
+    url: String,
+    failing_since: Option<i64>,
+}
+
+/// Tells operators of a destination that was just disabled; not of their own, which would take the
+/// news no more.
+async fn tell_disabled(
+    store: &SqlStore,
+    tx: &mut Transaction,
+    settle: &SettleDelivery,
+    held: u64,
+    now: Timestamp,
+) -> StoreResult<()> {
+    let row = sql("
+        select deliveries.project, deliveries.url, destinations.failing_since
+        from deliveries
+        join destinations on destinations.id = deliveries.destination
+        where deliveries.id = $1
+        ");
+    let row = row.bind(settle.id.to_string()).row::<DisabledRow>(tx).await?;
+    let Some(row) = row.filter(|row| row.project != Project::OPERATIONS.as_str()) else {
+        return Ok(());
+    };
+    let url = parse(&row.url, "deliveries", "url", &settle.id.to_string())?;
+    let told = EndpointDisabled {
+        failing_since: row.failing_since.map(Timestamp::from_millis),
+        ..EndpointDisabled::after(&settle.record, &url, &row.project, held)
+    };
+    condition::tell(tx, store.operations.as_ref(), Condition::EndpointDisabled(told), now).await
 }
 
 pub(super) async fn next_at(store: &SqlStore) -> StoreResult<Option<Timestamp>> {

@@ -48,6 +48,7 @@ pub(super) struct Event {
 pub(super) enum Subject {
     Job(JobId),
     Batch(BatchId),
+    Server,
 }
 
 impl Event {
@@ -58,10 +59,20 @@ impl Event {
         job: &Job,
         now: Timestamp,
     ) -> StoreResult<()> {
+        let id = self.keep(tx, now).await?;
+        match &job.spec.webhook_url {
+            Some(url) => post(tx, id, &job.project, url, now).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Writes it down.
+    pub(super) async fn keep(self, tx: &mut Transaction, now: Timestamp) -> StoreResult<EventId> {
         let id: EventId = fresh(now);
         let (of_job, of_batch) = match self.of {
             Subject::Job(job) => (Some(job.to_string()), None),
             Subject::Batch(batch) => (None, Some(batch.to_string())),
+            Subject::Server => (None, None),
         };
         sql("
             insert into events (id, job_id, batch_id, kind, seq, body, created_at)
@@ -76,10 +87,7 @@ impl Event {
         .bind(now)
         .execute(tx)
         .await?;
-        match &job.spec.webhook_url {
-            Some(url) => post(tx, id, &job.project, url, now).await,
-            None => Ok(()),
-        }
+        Ok(id)
     }
 }
 
@@ -92,7 +100,8 @@ const fn kind(status: Status) -> Option<EventKind> {
     }
 }
 
-async fn post(
+/// Writes down that an event goes to `url`.
+pub(super) async fn post(
     tx: &mut Transaction,
     event: EventId,
     project: &Project,
@@ -298,6 +307,12 @@ pub(super) fn body(kind: EventKind, text: &str, event: &str) -> StoreResult<Even
         }
         EventKind::BatchFinished => {
             serde_json::from_str::<BatchView>(text).map(|batch| EventBody::Batch(Box::new(batch)))
+        }
+        EventKind::EndpointDisabled
+        | EventKind::WorkerLost
+        | EventKind::DiskLow
+        | EventKind::JobPoisoned => {
+            serde_json::from_str(text).map(|told| EventBody::Condition(Box::new(told)))
         }
     };
     read.map_err(|error| corrupt("events", "body", event, error))

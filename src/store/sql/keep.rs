@@ -104,8 +104,13 @@ pub(super) async fn tidy(
         ")
     .execute(&mut tx)
     .await?;
+    // What lasts that long is told again when it is next seen.
+    let conditions = sql("delete from conditions where since < $1")
+        .bind(deliveries_before)
+        .execute(&mut tx)
+        .await?;
     tx.commit().await?;
-    Ok(keys + words + deliveries + events + destinations)
+    Ok(keys + words + deliveries + events + destinations + conditions)
 }
 
 /// Reads a table, not only the connection.

@@ -11,6 +11,7 @@ mod backlog;
 mod backup;
 mod batch;
 mod claim;
+mod condition;
 mod connection;
 mod database;
 mod delivery;
@@ -39,12 +40,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
+use url::Url;
 
 use super::{
     AppendUpload, Appended, Asked, Attempt, Backlog, BatchFilter, BatchPage, Beat, BeatReply,
-    CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter, Destination, DueDelivery, Garbage,
-    HandOver, Heard, Hints, Idempotency, JobFilter, JobPage, Lease, Newest, Overdue, Page,
-    Pressure, Published, Rescued, SettleDelivery, Settled, Store, StoreError, StoreResult,
+    CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter, Destination, Disk, DueDelivery,
+    Garbage, HandOver, Heard, Hints, Idempotency, JobFilter, JobPage, Lease, Newest, Overdue, Page,
+    Pressure, Published, Rescued, Room, SettleDelivery, Settled, Store, StoreError, StoreResult,
     Submission, Submitted, Upload, UploadPart, Usage, Want, Word, WorkerReport, WorkerSeen,
 };
 use crate::access::{AuditEntry, By, Key, Project};
@@ -77,6 +79,8 @@ pub struct SqlStore {
     hints: Arc<Hints>,
     intake: Intake,
     carrier: Option<Arc<Carrier>>,
+    /// Where conditions are told, if anywhere.
+    operations: Option<Url>,
 }
 
 /// What carries hints between processes, as long as anybody has the store.
@@ -98,6 +102,7 @@ impl SqlStore {
             hints: Arc::default(),
             intake: Intake::default(),
             carrier: None,
+            operations: None,
         })
     }
 
@@ -118,14 +123,7 @@ impl SqlStore {
             Database::Sqlite { .. } => None,
         };
         let intake = Intake::default();
-        Ok(Self { database, clock: StoreClock::Server, hints, intake, carrier })
-    }
-
-    /// The same store on another clock: for tests of leases and schedules.
-    #[must_use]
-    pub fn on_clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = StoreClock::Own(clock);
-        self
+        Ok(Self { database, clock: StoreClock::Server, hints, intake, carrier, operations: None })
     }
 
     async fn write(&self) -> StoreResult<Transaction> {
@@ -432,6 +430,18 @@ impl Store for SqlStore {
 
     async fn report_worker(&self, report: &WorkerReport) -> StoreResult<()> {
         self.run(|| overview::report_worker(self, report)).await
+    }
+
+    async fn say_goodbye(&self, worker: WorkerId) -> StoreResult<()> {
+        self.run(|| overview::say_goodbye(self, worker)).await
+    }
+
+    async fn miss_workers(&self) -> StoreResult<Vec<WorkerReport>> {
+        self.run(|| condition::miss_workers(self)).await
+    }
+
+    async fn note_disk(&self, disk: &Disk, room: Room) -> StoreResult<bool> {
+        self.run(|| condition::note_disk(self, disk, room)).await
     }
 
     async fn workers(&self) -> StoreResult<Vec<WorkerSeen>> {

@@ -10,7 +10,9 @@ use crate::access::Project;
 use crate::clock::Timestamp;
 use crate::id::{JobId, WorkerId, first_of};
 use crate::job::{Counts, Status};
-use crate::store::{Attempt, COUNTED, Destination, StoreResult, Usage, WorkerReport, WorkerSeen};
+use crate::store::{
+    Attempt, COUNTED, Destination, StoreResult, Usage, WORKER_SILENCE, WorkerReport, WorkerSeen,
+};
 use crate::task::Task;
 
 /// How long a process is remembered that says nothing any more.
@@ -115,20 +117,31 @@ pub(super) async fn report_worker(store: &SqlStore, report: &WorkerReport) -> St
     let mut tx = store.write().await?;
     let now = store.now(&mut tx).await?;
     sql("
-        insert into workers (id, name, about, started_at, seen_at)
-        values ($1, $2, $3, $4, $5)
+        insert into workers (id, name, about, started_at, seen_at, expected_by)
+        values ($1, $2, $3, $4, $5, $6)
         on conflict (id) do update
-        set name = excluded.name, about = excluded.about, seen_at = excluded.seen_at
+        set name = excluded.name, about = excluded.about, seen_at = excluded.seen_at,
+            expected_by = excluded.expected_by
         ")
     .bind(report.id.to_string())
     .bind(report.name.as_str())
     .bind(to_json(report)?)
     .bind(report.started_at)
     .bind(now)
+    .bind(now.plus(WORKER_SILENCE))
     .execute(&mut tx)
     .await?;
     sql("delete from workers where seen_at < $1")
         .bind(now.minus(REMEMBERED))
+        .execute(&mut tx)
+        .await?;
+    tx.commit().await
+}
+
+pub(super) async fn say_goodbye(store: &SqlStore, worker: WorkerId) -> StoreResult<()> {
+    let mut tx = store.write().await?;
+    sql("update workers set expected_by = null where id = $1")
+        .bind(worker.to_string())
         .execute(&mut tx)
         .await?;
     tx.commit().await

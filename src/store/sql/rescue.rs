@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use super::SqlStore;
 use super::claim::read_or_set_aside;
+use super::condition;
 use super::database::Transaction;
 use super::ending::{End, end_attempt, hint};
 use super::statement::sql;
 use crate::clock::Timestamp;
 use crate::job::Status;
-use crate::store::{Rescued, StoreResult};
+use crate::store::{Condition, JobPoisoned, Rescued, StoreResult};
 use crate::task::{ErrorKind, Failure, Next, RetryPolicy};
 
 /// How long what a lost attempt stored is left alone: its worker may only seem dead, and would
@@ -43,12 +44,22 @@ pub(super) async fn rescue(
             changed.extend(end_attempt(&mut tx, held, end, now.plus(ZOMBIE), now).await?);
         }
     }
+    let poisoned = || changed.iter().filter(|job| job.state.status() == Status::Failed);
+    for job in poisoned() {
+        let told = Condition::JobPoisoned(JobPoisoned {
+            job_id: job.id,
+            project: job.project.to_string(),
+            kind: job.spec.options.kind(),
+            tries: job.tasks.iter().map(|task| task.tries).max().unwrap_or_default(),
+        });
+        condition::tell(&mut tx, store.operations.as_ref(), told, now).await?;
+    }
+    let poisoned = poisoned().map(|job| job.id).collect();
     tx.commit().await?;
     for job in &changed {
         hint(&store.hints, job);
     }
-    let poisoned = changed.iter().filter(|job| job.state.status() == Status::Failed);
-    Ok(Rescued { tasks: lost.len(), poisoned: poisoned.map(|job| job.id).collect() })
+    Ok(Rescued { tasks: lost.len(), poisoned })
 }
 
 /// One process has a SQLite file: whoever held a lease when it starts is dead. Of Postgres nobody
