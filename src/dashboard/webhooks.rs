@@ -13,6 +13,7 @@ use super::desk::{Desk, Visitor};
 use super::job::Pushed;
 use super::page::{Frame, PageError, Posted, Section, page};
 use super::words::{When, count, span};
+use crate::access::{Project, Scope};
 use crate::request::{AppState, Problem};
 use crate::store::{AttemptRecord, COUNTED, Delivery, DeliveryFilter, DeliveryState, Destination};
 
@@ -21,6 +22,9 @@ const SHOWN: u32 = 30;
 
 /// How far back everything undelivered is sent again: as long as events are kept.
 const KEPT: Duration = Duration::from_hours(30 * 24);
+
+/// How many of the last words to operators the page shows.
+const TOLD: u32 = 10;
 
 const STATES: [DeliveryState; 4] =
     [DeliveryState::Pending, DeliveryState::Delivered, DeliveryState::Failed, DeliveryState::Held];
@@ -49,6 +53,9 @@ struct Tried {
 struct WebhooksPage {
     frame: Frame,
     healths: Vec<Health>,
+    /// Where what is wrong with the server is told: for those who may know.
+    operations: Vec<Health>,
+    told: Vec<Pushed>,
     deliveries: Vec<Pushed>,
     state: &'static str,
     states: [DeliveryState; 4],
@@ -89,6 +96,7 @@ async fn overview(
     let destinations = state.store.destinations(project).await?;
     let filter = DeliveryFilter { state: only, limit: SHOWN, ..DeliveryFilter::default() };
     let deliveries = state.store.deliveries(project, &filter).await?;
+    let (operations, told) = operations(state, visitor).await?;
     let pushed = |delivery: &Delivery| Pushed {
         job: delivery.job_id.map(|job| job.to_string()),
         ..Pushed::of(delivery, now)
@@ -99,6 +107,8 @@ async fn overview(
         frame: Frame::of(visitor, Section::Webhooks, "Webhooks"),
         is_anything_undelivered: destinations.iter().any(|destination| destination.undelivered > 0),
         healths: destinations.iter().map(|destination| Health::of(destination, now)).collect(),
+        operations: operations.iter().map(|destination| Health::of(destination, now)).collect(),
+        told: told.iter().map(|delivery| Pushed::of(delivery, now)).collect(),
         deliveries: deliveries.iter().map(pushed).collect(),
         state: only.map_or("", DeliveryState::name),
         states: STATES,
@@ -107,6 +117,29 @@ async fn overview(
         token: visitor.token.clone(),
         back,
     })
+}
+
+/// Where operators are told, and what they were told last; nothing for others.
+async fn operations(
+    state: &AppState,
+    visitor: &Visitor,
+) -> Result<(Vec<Destination>, Vec<Delivery>), PageError> {
+    if !visitor.caller.may(Scope::Admin) {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    let mut destinations = state.store.destinations(&Project::OPERATIONS).await?;
+    for destination in &mut destinations {
+        let of_nobody = format!("{} ", Project::OPERATIONS);
+        destination.url = destination.url.trim_start_matches(&*of_nobody).to_owned();
+    }
+    let filter = DeliveryFilter { limit: TOLD, ..DeliveryFilter::default() };
+    Ok((destinations, state.store.deliveries(&Project::OPERATIONS, &filter).await?))
+}
+
+/// Whose a delivery may be that this visitor may see.
+fn projects(visitor: &Visitor) -> Vec<Project> {
+    let own = visitor.caller.project.clone();
+    if visitor.caller.may(Scope::Admin) { vec![own, Project::OPERATIONS] } else { vec![own] }
 }
 
 impl Health {
@@ -145,7 +178,13 @@ pub(super) async fn replay(
     posted: Posted,
 ) -> Result<Response, PageError> {
     let id = id.parse().map_err(|_| unknown())?;
-    let delivery = state.store.replay(&visitor.caller.project, id).await?.ok_or_else(unknown)?;
+    let mut replayed = None;
+    for project in projects(&visitor) {
+        if replayed.is_none() {
+            replayed = state.store.replay(&project, id).await?;
+        }
+    }
+    let delivery = replayed.ok_or_else(unknown)?;
     let back = posted.get("back").filter(|back| back.starts_with("/ui/"));
     let to = match (back, delivery.job_id) {
         (Some(back), _) => back.to_owned(),
@@ -217,10 +256,16 @@ pub(super) async fn delivery(
 ) -> Result<Response, PageError> {
     let id = id.parse().map_err(|_| unknown())?;
     let filter = DeliveryFilter { id: Some(id), limit: 1, ..DeliveryFilter::default() };
-    let project = &visitor.caller.project;
-    let delivery = state.store.deliveries(project, &filter).await?.pop().ok_or_else(unknown)?;
-    let pushed = state.store.pushed(project, id).await?.ok_or_else(unknown)?;
-    let told = pushed.body.clone().linked(|key| state.links.link(key));
+    let mut found = None;
+    for project in projects(&visitor) {
+        if let Some(delivery) = state.store.deliveries(&project, &filter).await?.pop() {
+            found = Some((project, delivery));
+        }
+    }
+    let (project, delivery) = found.ok_or_else(unknown)?;
+    let pushed = state.store.pushed(&project, id).await?.ok_or_else(unknown)?;
+    let told =
+        pushed.body.clone().linked(|key| state.links.link(key), |path| state.links.page(path));
     let mut body = serde_json::to_value(&told).map_err(Problem::internal)?;
     if let Value::Object(body) = &mut body {
         body.insert("type".to_owned(), pushed.kind.name().into());

@@ -10,7 +10,8 @@ use super::fields::Fields;
 use super::may::{Reads, Writes};
 use super::openapi::{DeliveryQuery, NoDelivery, NotAnObject, ReplayRequest, WrongQuery};
 use super::segment::Segment;
-use super::{AppState, Problem, list};
+use super::{AppState, Problem, list, may};
+use crate::access::{Project, Scope};
 use crate::clock::Timestamp;
 use crate::id::DeliveryTag;
 use crate::store::Delivery;
@@ -22,7 +23,9 @@ use crate::store::Delivery;
     tag = "Webhooks",
     operation_id = "listDeliveries",
     summary = "List deliveries",
-    description = "What was pushed, newest first, with every attempt and the receiver's answer.",
+    description = "What was pushed, newest first, with every attempt and the receiver's answer. \
+        What was told about the server itself is listed with `operations=true`, for keys with the \
+        scope `admin`.",
     security(("key" = ["jobs:read"])),
     params(DeliveryQuery),
     responses((status = 200, description = "The deliveries.", body = [Delivery]), WrongQuery),
@@ -32,8 +35,14 @@ pub(super) async fn log(
     Reads(caller): Reads,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Vec<Delivery>>, Problem> {
-    let filter = list::deliveries(query.as_deref().unwrap_or_default())?;
-    Ok(Json(state.store.deliveries(&caller.project, &filter).await?))
+    let listing = list::deliveries(query.as_deref().unwrap_or_default())?;
+    let project = if listing.operations {
+        may::check(&caller, &[Scope::Admin])?;
+        &Project::OPERATIONS
+    } else {
+        &caller.project
+    };
+    Ok(Json(state.store.deliveries(project, &listing.filter).await?))
 }
 
 /// `POST /webhooks/deliveries/{id}/replay`: the same event again, from the first attempt on.
@@ -54,7 +63,11 @@ pub(super) async fn replay(
     Segment(id): Segment,
 ) -> Result<Json<Delivery>, Problem> {
     let id = id.parse().map_err(|_| unknown())?;
-    state.store.replay(&caller.project, id).await?.map(Json).ok_or_else(unknown)
+    let mut replayed = state.store.replay(&caller.project, id).await?;
+    if replayed.is_none() && caller.may(Scope::Admin) {
+        replayed = state.store.replay(&Project::OPERATIONS, id).await?;
+    }
+    replayed.map(Json).ok_or_else(unknown)
 }
 
 /// How many deliveries were put back into the queue.

@@ -236,10 +236,20 @@ const ORDERS: [(&str, bool); 2] = [("desc", false), ("asc", true)];
 const DELIVERY_STATES: [DeliveryState; 4] =
     [DeliveryState::Pending, DeliveryState::Delivered, DeliveryState::Failed, DeliveryState::Held];
 
-pub(super) const DELIVERY_PARAMETERS: &[&str] = &["job_id", "batch_id", "state", "limit"];
+pub(super) const DELIVERY_PARAMETERS: &[&str] =
+    &["job_id", "batch_id", "state", "operations", "limit"];
+
+/// Which deliveries of which project.
+#[derive(Debug)]
+pub(super) struct DeliveryListing {
+    pub(super) filter: DeliveryFilter,
+    /// Those about the server itself, in place of the caller's own.
+    pub(super) operations: bool,
+}
 
 /// Reads the query of `GET /webhooks/deliveries`.
-pub(super) fn deliveries(query: &str) -> Result<DeliveryFilter, Problem> {
+pub(super) fn deliveries(query: &str) -> Result<DeliveryListing, Problem> {
+    let mut operations = false;
     let mut filter = DeliveryFilter { limit: DEFAULT_LIMIT, ..DeliveryFilter::default() };
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         match &*name {
@@ -248,11 +258,15 @@ pub(super) fn deliveries(query: &str) -> Result<DeliveryFilter, Problem> {
             "state" => {
                 filter.state = Some(one_of(&name, &value, DELIVERY_STATES, DeliveryState::name)?);
             }
+            "operations" => {
+                operations =
+                    one_of(&name, &value, [true, false], |is| if is { "true" } else { "false" })?;
+            }
             "limit" => filter.limit = limit(&value)?,
             _ => refuse_slip(&name, DELIVERY_PARAMETERS)?,
         }
     }
-    Ok(filter)
+    Ok(DeliveryListing { filter, operations })
 }
 
 fn one_of<T: Copy, const N: usize>(
@@ -335,7 +349,10 @@ mod tests {
         assert_eq!(listing.filter.limit, DEFAULT_LIMIT);
         assert!(listing.kept.is_empty());
         assert!(deliveries("state=lost").is_err());
-        assert_eq!(deliveries("state=held").expect("a query").state, Some(DeliveryState::Held));
+        let held = deliveries("state=held").expect("a query");
+        assert_eq!((held.filter.state, held.operations), (Some(DeliveryState::Held), false));
+        assert!(deliveries("operations=true").expect("a query").operations);
+        assert!(deliveries("operations=yes").is_err());
     }
 
     proptest! {

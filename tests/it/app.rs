@@ -20,8 +20,11 @@ use reelway::request::{
     AppState, Auth, RateLimits, Readiness, RequestLimits, Slots, TrustedProxies, router,
 };
 use reelway::store::sql::SqlStore;
-use reelway::store::{Claim, Published, Settled, Store as _, Submitted, Want};
-use reelway::task::{ErrorKind, Failure, Next, StageKind, Stages};
+use reelway::store::{
+    AttemptOutcome, AttemptRecord, Claim, Disk, DiskLow, DueDelivery, Published, Room,
+    SettleDelivery, Settled, Store as _, Submitted, WORKER_SILENCE, Want, WorkerReport,
+};
+use reelway::task::{ErrorKind, Failure, Next, RetryPolicy, StageKind, Stages};
 use reelway::upload::{UploadLimits, Uploads};
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
@@ -116,6 +119,58 @@ impl TestApp {
         let value = HeaderValue::from_str(&format!("Bearer {key}")).expect("a header");
         self.headers.insert(AUTHORIZATION, value);
         self
+    }
+
+    /// Lets everything happen that operators are told of, the end of a receiver by `due`; returns
+    /// what they are told.
+    pub(crate) async fn tell_operators(&self, due: &DueDelivery) -> Vec<DueDelivery> {
+        let store = SqlStore::sqlite(&self.database(), self.clock.clone()).await.expect("a store");
+        let url = Url::parse("https://ops.example.com/hook").expect("a URL");
+        let store = store.telling(Some(url));
+        let at = self.clock.now();
+        let record =
+            AttemptRecord { at, duration_ms: 1, status: Some(410), error: None, response: None };
+        let (id, attempt) = (due.id, due.attempt);
+        let settle = SettleDelivery { id, attempt, record, outcome: AttemptOutcome::Disable };
+        assert_eq!(store.settle_delivery(settle).await.expect("an answer"), Settled::Done);
+        let told = DiskLow {
+            host: "one".to_owned(),
+            folder: "/data".to_owned(),
+            free_bytes: 1,
+            min_free_bytes: 2,
+        };
+        store.note_disk(&Disk { device: 1, told }, Room::Low).await.expect("an answer");
+        let report = WorkerReport {
+            id: fresh(at),
+            name: "one".to_owned(),
+            version: "0.1.0".to_owned(),
+            ffmpeg: None,
+            containment: None,
+            answers: false,
+            heavy_slots: 1,
+            light_slots: 1,
+            load: None,
+            processors: 1,
+            started_at: at,
+        };
+        store.report_worker(&report).await.expect("reported");
+        self.submit("video").await;
+        let _lost = self.claim().await;
+        self.clock.advance(WORKER_SILENCE);
+        let once = RetryPolicy { max_tries: 1, ..RetryPolicy::default() };
+        assert_eq!(store.rescue(&once, 0.5).await.expect("an answer").tasks, 1);
+        assert_eq!(store.miss_workers().await.expect("an answer").len(), 1);
+        let mut told = Vec::new();
+        // A receiver gets one delivery at a time once some have failed.
+        loop {
+            let due = store.claim_deliveries(9, 9, Duration::from_secs(30)).await.expect("due");
+            if due.is_empty() {
+                break;
+            }
+            told.extend(due);
+        }
+        store.close().await;
+        told
     }
 
     /// The header of a new key of `project` that is good for `scopes`.

@@ -412,6 +412,9 @@ pub(in crate::request) struct DeliveryQuery {
     /// Only deliveries that stand so.
     #[param(required = false)]
     state: DeliveryState,
+    /// The deliveries about the server itself in place of one's own: for keys with the scope `admin`.
+    #[param(required = false, default = false)]
+    operations: bool,
     /// How many at most; 20 when nothing is said.
     #[param(required = false, minimum = 1, maximum = 100, default = 20)]
     limit: u32,

@@ -15,9 +15,9 @@ use reelway::job::{Batch, Counts, File, Job};
 use reelway::store::sql::SqlStore;
 use reelway::store::{
     AppendUpload, Appended, Asked, Attempt, Backlog, BatchFilter, BatchPage, Beat, BeatReply,
-    CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter, Destination, DueDelivery, Garbage,
-    HandOver, Heard, Hints, Idempotency, JobFilter, JobPage, Lease, Newest, Overdue, Page,
-    Pressure, Published, Rescued, SettleDelivery, Settled, Store, StoreError, StoreResult,
+    CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter, Destination, Disk, DueDelivery,
+    Garbage, HandOver, Heard, Hints, Idempotency, JobFilter, JobPage, Lease, Newest, Overdue, Page,
+    Pressure, Published, Rescued, Room, SettleDelivery, Settled, Store, StoreError, StoreResult,
     Submission, Submitted, Upload, UploadPart, Usage, Want, Word, WorkerReport, WorkerSeen,
 };
 use reelway::task::{Failure, Next, RetryPolicy, Stages};
@@ -309,6 +309,15 @@ impl Store for Away {
     }
     async fn report_worker(&self, report: &WorkerReport) -> StoreResult<()> {
         self.there()?.report_worker(report).await
+    }
+    async fn say_goodbye(&self, worker: WorkerId) -> StoreResult<()> {
+        self.there()?.say_goodbye(worker).await
+    }
+    async fn miss_workers(&self) -> StoreResult<Vec<WorkerReport>> {
+        self.there()?.miss_workers().await
+    }
+    async fn note_disk(&self, disk: &Disk, room: Room) -> StoreResult<bool> {
+        self.there()?.note_disk(disk, room).await
     }
     async fn workers(&self) -> StoreResult<Vec<WorkerSeen>> {
         self.there()?.workers().await

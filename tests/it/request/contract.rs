@@ -412,7 +412,8 @@ async fn what_receivers_get_is_what_the_document_says() {
     app.post(&format!("/jobs/{id}/cancel"), &json!({})).await;
 
     let secrets = Secret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("a secret").into();
-    let due = app.store.claim_deliveries(10, 10, Duration::from_secs(30)).await.expect("due");
+    let mut due = app.store.claim_deliveries(10, 10, Duration::from_secs(30)).await.expect("due");
+    due.extend(app.tell_operators(&due[0]).await);
     let mut told = BTreeSet::new();
     for due in due {
         let message = Message::of(&due, &app.links, &secrets, app.clock.now()).expect("a message");

@@ -6,9 +6,13 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Method;
 use reelway::access::{Scope, Scopes};
+use reelway::clock::Clock as _;
 use reelway::connection::Keyring;
 use reelway::request::Auth;
-use reelway::store::{AttemptOutcome, AttemptRecord, Newest, SettleDelivery, Settled, Store as _};
+use reelway::store::sql::SqlStore;
+use reelway::store::{
+    AttemptOutcome, AttemptRecord, Disk, DiskLow, Newest, Room, SettleDelivery, Settled, Store as _,
+};
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
@@ -328,6 +332,62 @@ async fn what_another_project_has_cannot_be_named_in_a_body() {
         ours.link.strip_prefix("https://media.example.com").expect("a link of this server");
     let stranger = [("authorization", &*theirs)];
     assert_eq!(app.call(Method::GET, followed, &stranger, Body::empty()).await.status, 200);
+}
+
+/// Tells operators of a disk, in vain; returns the delivery.
+async fn tell_operators(app: &TestApp) -> String {
+    let store = SqlStore::sqlite(&app.database(), app.clock.clone()).await.expect("a store");
+    let store = store.telling(Some("https://ops.example.com/hook".parse().expect("a URL")));
+    let told = DiskLow {
+        host: "one".to_owned(),
+        folder: "/data".to_owned(),
+        free_bytes: 1,
+        min_free_bytes: 2,
+    };
+    let is_news = store.note_disk(&Disk { device: 1, told }, Room::Low).await;
+    assert!(is_news.expect("an answer"));
+    let due = store.claim_deliveries(9, 9, Duration::from_secs(30)).await.expect("due");
+    let at = app.clock.now();
+    let record =
+        AttemptRecord { at, duration_ms: 1, status: Some(500), error: None, response: None };
+    let (id, attempt) = (due[0].id, due[0].attempt);
+    let settle = SettleDelivery { id, attempt, record, outcome: AttemptOutcome::Failed };
+    assert_eq!(store.settle_delivery(settle).await.expect("an answer"), Settled::Done);
+    store.close().await;
+    id.to_string()
+}
+
+/// It tells of every project: of receivers, of jobs, of machines.
+#[tokio::test]
+async fn what_operators_are_told_is_for_administrators_alone() {
+    let app = server().await;
+    let due = tell_operators(&app).await;
+    let (_, usual) = app.key_of("default", Scopes::usual().iter()).await;
+    let (_, theirs) = app.key_of("theirs", Scopes::usual().iter()).await;
+    let (_, admin) = app.key_of("theirs", [Scope::Admin]).await;
+    let list = "/webhooks/deliveries?operations=true";
+    let replay = format!("/webhooks/deliveries/{due}/replay");
+    for bearer in [&usual, &theirs] {
+        let refused = send(&app, bearer, &Method::GET, list, &Value::Null).await;
+        assert_eq!((refused.status.as_u16(), &*refused.kind()), (403, "scope_missing"));
+        assert_eq!(send(&app, bearer, &Method::POST, &replay, &json!({})).await.status, 404);
+    }
+    for bearer in [&usual, &theirs, &admin] {
+        let own = send(&app, bearer, &Method::GET, "/webhooks/deliveries", &Value::Null).await;
+        assert_eq!(own.json(), json!([]), "it is of no project");
+        let replayed =
+            post(&app, bearer, "/webhooks/deliveries/replay", &json!({"since": 0})).await;
+        assert_eq!(replayed, json!({"replayed": 0}));
+    }
+    let log = send(&app, &admin, &Method::GET, list, &Value::Null).await.json();
+    assert_eq!((&log[0]["id"], &log[0]["type"]), (&json!(due), &json!("disk.low")));
+    assert_eq!((&log[0]["job_id"], &log[0]["batch_id"]), (&Value::Null, &Value::Null));
+    let replayed = post(&app, &admin, &replay, &json!({})).await;
+    assert_eq!(replayed["state"], "pending");
+    let (_, maker) = app.key_of("default", [Scope::Admin]).await;
+    let named = json!({"name": "x", "project": "~operations"});
+    let refused = send(&app, &maker, &Method::POST, "/keys", &named).await;
+    assert_eq!(refused.status, 400, "no key can name it: {refused:?}");
 }
 
 #[tokio::test]
