@@ -1,17 +1,22 @@
 //! The databases that the suite runs over: the only file here that knows an implementation.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use reelway::clock::{Clock, ManualClock, Timestamp};
-use reelway::id::{RequestTag, fresh};
-use reelway::store::Store;
+use reelway::id::{RequestTag, WorkerId, fresh};
 use reelway::store::sql::{
     Examined, HintsFrom, PostgresSettings, SqlStore, examine_postgres, examine_sqlite,
 };
+use reelway::store::{Store, WorkerReport};
+use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, Connection as _};
 use tempfile::TempDir;
+use url::Url;
+
+use crate::schema::Column;
 
 /// Names a PostgreSQL server on which tests may make databases of their own.
 const SERVER: &str = "REELWAY_TEST_POSTGRES";
@@ -45,6 +50,14 @@ impl Backend {
             println!("skipped: {SERVER} names no server");
         }
         is_here
+    }
+
+    /// Where its changes of shape are, below `migrations`.
+    pub(crate) const fn folder(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+        }
     }
 
     /// A database with nothing in it, that nobody else uses and that goes with its value.
@@ -82,6 +95,11 @@ enum Place {
 impl Database {
     /// Opens the database, as a process does when it starts. Each call is another process.
     pub(crate) async fn open(&self) -> Arc<dyn Store> {
+        self.open_telling(None).await
+    }
+
+    /// The same, of a process that tells operators of conditions.
+    pub(crate) async fn open_telling(&self, operations: Option<Url>) -> Arc<dyn Store> {
         let clock: Arc<dyn Clock> = self.clock.clone();
         let store = match &self.place {
             Place::File(folder) => SqlStore::sqlite(&folder.path().join("reelway.db"), clock).await,
@@ -92,7 +110,102 @@ impl Database {
                 SqlStore::postgres(&settings).await.map(|store| store.on_clock(clock))
             }
         };
-        Arc::new(store.expect("a database"))
+        Arc::new(store.expect("a database").telling(operations))
+    }
+
+    /// Which implementation it is of.
+    pub(crate) const fn backend(&self) -> Backend {
+        match self.place {
+            Place::File(_) => Backend::Sqlite,
+            Place::Server { .. } => Backend::Postgres,
+        }
+    }
+
+    /// Brings it to the shape of the time when `last` was the last change; returns its columns.
+    pub(crate) async fn columns_at(&self, last: i64) -> Vec<Column> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+        let folder = folder.join(self.backend().folder());
+        let mut migrator = Migrator::new(folder).await.expect("changes of shape");
+        migrator.migrations.to_mut().retain(|migration| migration.version <= last);
+        match &self.place {
+            Place::File(folder) => {
+                let path = folder.path().join("reelway.db");
+                let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
+                let mut conn = SqliteConnection::connect_with(&options).await.expect("a writer");
+                migrator.run_direct(None, &mut conn, false).await.expect("the shape");
+                let text = "
+                    select
+                        relations.name as relation, columns.name as name, columns.type as kind,
+                        columns.\"notnull\" = 0 or columns.dflt_value is not null
+                            as may_be_left_out
+                    from sqlite_schema as relations, pragma_table_info(relations.name) as columns
+                    where relations.type in ('table', 'view')
+                        and relations.name not like '\\_sqlx%' escape '\\'
+                    ";
+                sqlx::query_as(text).fetch_all(&mut conn).await
+            }
+            Place::Server { server, name } => {
+                let server = (**server).clone().database(name);
+                let mut conn = PgConnection::connect_with(&server).await.expect("a writer");
+                migrator.run_direct(None, &mut conn, false).await.expect("the shape");
+                let text = "
+                    select
+                        table_name::text as relation, column_name::text as name,
+                        data_type::text as kind,
+                        is_nullable = 'YES' or column_default is not null as may_be_left_out
+                    from information_schema.columns
+                    where table_schema = 'public' and table_name not like '\\_sqlx%'
+                    ";
+                sqlx::query_as(text).fetch_all(&mut conn).await
+            }
+        }
+        .expect("columns")
+    }
+
+    /// Makes the additions that a version of later might have made.
+    pub(crate) async fn be_changed_by_a_later_version(&self) {
+        let added = "
+            alter table jobs add column of_later text;
+            alter table events add column of_later text;
+            create table of_later (id text primary key);
+            insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+            values (9999, 'of later', true, ";
+        match &self.place {
+            Place::File(folder) => {
+                let path = folder.path().join("reelway.db");
+                let options = SqliteConnectOptions::new().filename(path);
+                let mut conn = SqliteConnection::connect_with(&options).await.expect("a writer");
+                let text = AssertSqlSafe(format!("{added} x'00', 0);"));
+                sqlx::raw_sql(text).execute(&mut conn).await.expect("additions");
+            }
+            Place::Server { server, name } => {
+                let server = (**server).clone().database(name);
+                command(&server, format!("{added} '\\x00', 0);")).await;
+            }
+        }
+    }
+
+    /// Writes down that a process is there as versions did that say no goodbye; returns its name.
+    pub(crate) async fn report_as_before(&self, report: &WorkerReport) -> WorkerId {
+        let (id, about) = (report.id.to_string(), serde_json::to_string(report).expect("JSON"));
+        let at = self.clock.now().millis();
+        let text = "insert into workers (id, name, about, started_at, seen_at) values ($1, 'x', $2, $3, $3)";
+        match &self.place {
+            Place::File(folder) => {
+                let path = folder.path().join("reelway.db");
+                let options = SqliteConnectOptions::new().filename(path);
+                let mut conn = SqliteConnection::connect_with(&options).await.expect("a writer");
+                let row = sqlx::query(text).bind(id).bind(about).bind(at);
+                row.execute(&mut conn).await.expect("a row");
+            }
+            Place::Server { server, name } => {
+                let server = (**server).clone().database(name);
+                let mut conn = PgConnection::connect_with(&server).await.expect("a writer");
+                let row = sqlx::query(text).bind(id).bind(about).bind(at);
+                row.execute(&mut conn).await.expect("a row");
+            }
+        }
+        report.id
     }
 
     /// What is seen of it from outside.

@@ -124,7 +124,7 @@ pub(crate) async fn a_batch_whose_job_is_tried_again_ends_again(world: World) {
         .iter()
         .map(|told| match &told.body {
             EventBody::Batch(batch) => (told.seq, batch.counts.cancelled, batch.counts.succeeded),
-            EventBody::Job(_) => panic!("a batch"),
+            EventBody::Job(_) | EventBody::Condition(_) => panic!("a batch"),
         })
         .collect();
     assert_eq!(seen, [(1, 2, 0), (2, 1, 1)]);

@@ -84,6 +84,7 @@ pub(crate) fn job_of(due: &DueDelivery) -> &JobView {
     match &due.body {
         EventBody::Job(job) => job,
         EventBody::Batch(batch) => panic!("a batch: {batch:?}"),
+        EventBody::Condition(told) => panic!("a condition: {told:?}"),
     }
 }
 

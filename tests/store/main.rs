@@ -52,6 +52,7 @@ mod output;
 mod overview;
 
 // webhook
+mod condition;
 mod delivery_claim;
 mod delivery_log;
 mod delivery_settle;
@@ -63,6 +64,7 @@ mod hints;
 mod keep;
 mod media_jobs;
 mod retention;
+mod schema;
 
 conformance!(sqlite, Backend::Sqlite);
 conformance!(postgres, Backend::Postgres);

@@ -14,9 +14,9 @@ use reelway::id::{
 use reelway::job::{Batch, Counts, File, Job};
 use reelway::store::{
     AppendUpload, Appended, Asked, Attempt, Backlog, BatchFilter, BatchPage, Beat, BeatReply,
-    CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter, Destination, DueDelivery, Garbage,
-    HandOver, Heard, Hints, Idempotency, JobFilter, JobPage, Lease, Newest, Overdue, Page,
-    Pressure, Published, Rescued, SettleDelivery, Settled, Store, StoreResult, Submission,
+    CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter, Destination, Disk, DueDelivery,
+    Garbage, HandOver, Heard, Hints, Idempotency, JobFilter, JobPage, Lease, Newest, Overdue, Page,
+    Pressure, Published, Rescued, Room, SettleDelivery, Settled, Store, StoreResult, Submission,
     Submitted, Upload, UploadPart, Usage, Want, Word, WorkerReport, WorkerSeen,
 };
 use reelway::task::{Failure, Next, RetryPolicy, Stages};
@@ -378,6 +378,21 @@ impl Store for Recorder {
     async fn report_worker(&self, report: &WorkerReport) -> StoreResult<()> {
         self.verbs.note("report_worker");
         self.store.report_worker(report).await
+    }
+
+    async fn say_goodbye(&self, worker: WorkerId) -> StoreResult<()> {
+        self.verbs.note("say_goodbye");
+        self.store.say_goodbye(worker).await
+    }
+
+    async fn miss_workers(&self) -> StoreResult<Vec<WorkerReport>> {
+        self.verbs.note("miss_workers");
+        self.store.miss_workers().await
+    }
+
+    async fn note_disk(&self, disk: &Disk, room: Room) -> StoreResult<bool> {
+        self.verbs.note("note_disk");
+        self.store.note_disk(disk, room).await
     }
 
     async fn workers(&self) -> StoreResult<Vec<WorkerSeen>> {

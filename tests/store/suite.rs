@@ -39,6 +39,18 @@ macro_rules! behaviours {
                 storage_is_summed_up_and_jobs_are_tallied,
                 what_people_look_at_is_of_one_project,
             }
+            condition {
+                a_receiver_that_was_disabled_is_told_of_once_each_time,
+                what_operators_are_told_is_of_no_project,
+                an_operator_who_wants_no_more_is_not_told_of_that,
+                nobody_is_told_where_there_is_no_operator,
+                a_poisoned_job_is_told_of_with_its_end,
+                a_process_that_says_nothing_is_missed_once,
+                a_process_that_said_goodbye_or_never_would_is_not_missed,
+                many_who_look_at_once_miss_each_process_once,
+                a_low_disk_is_told_of_once_until_there_was_room,
+                two_processes_on_one_disk_tell_of_it_once,
+            }
             list {
                 a_search_finds_a_part_of_the_input_and_ends_after_so_many_jobs,
                 every_filter_with_every_cursor_leaves_what_it_names,
@@ -301,6 +313,10 @@ macro_rules! behaviours {
                 every_change_of_a_job_is_told,
                 who_hears_of_a_change_can_see_it,
                 the_other_processes_hear_of_a_change,
+            }
+            schema {
+                every_later_change_of_shape_only_adds,
+                a_version_of_before_works_on_the_shape_of_a_later_one,
             }
             media_jobs {
                 the_pipelines_table_has_a_row_for_each_job,

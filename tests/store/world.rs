@@ -30,6 +30,9 @@ pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_764_000_000_000);
 /// A receiver of webhooks.
 pub(crate) const RECEIVER: &str = "https://app.example.com/hooks/media";
 
+/// Where operators are told.
+pub(crate) const OPERATOR: &str = "https://ops.example.com/reelway?key=1";
+
 /// How long a delivery is leased.
 pub(crate) const DELIVERY_LEASE: Duration = Duration::from_mins(1);
 
@@ -63,6 +66,13 @@ impl World {
     /// Another process on the same data.
     pub(crate) async fn again(&self) -> Arc<dyn Store> {
         Arc::new(Recorder { store: self.database.open().await, verbs: self.verbs.clone() })
+    }
+
+    /// The same, with an operator who is told of conditions at [`OPERATOR`].
+    pub(crate) async fn watched(&self) -> Arc<dyn Store> {
+        let url = Url::parse(OPERATOR).expect("a URL");
+        let store = self.database.open_telling(Some(url)).await;
+        Arc::new(Recorder { store, verbs: self.verbs.clone() })
     }
 
     /// This process and another one.
