@@ -5,6 +5,7 @@
 
 #![expect(clippy::expect_used, reason = "a story that cannot go on has failed")]
 
+mod balancer;
 mod checker;
 mod clients;
 mod database;

@@ -86,11 +86,12 @@ async fn a_poisonous_job_is_failed_in_the_end_and_the_others_are_not() {
     let folder = tempfile::tempdir().expect("a folder");
     let long = Source::of(&long_clip(folder.path())).await;
     let short = Source::of(&short_clip(folder.path())).await;
-    let receiver = Receiver::start().await;
+    let (receiver, operator) = (Receiver::start().await, Receiver::start().await);
     let data_dir = tempfile::tempdir().expect("a folder");
     let scratch = data_dir.path().join("scratch");
 
-    let mut server = Server::start(data_dir.path()).await;
+    let env = [("REELWAY_OPERATIONS_URL", &*operator.url)];
+    let mut server = Server::start_with(data_dir.path(), &env).await;
     let body = json!({"input": long.url, "kind": "video", "options": {"quality": "very_high"},
                       "webhook_url": receiver.url});
     let job = server.post("/jobs", &body).await;
@@ -99,11 +100,24 @@ async fn a_poisonous_job_is_failed_in_the_end_and_the_others_are_not() {
         eventually("ffmpeg runs", async || (!processes_naming(&scratch).is_empty()).then_some(()))
             .await;
         server.kill().await;
-        server = Server::start(data_dir.path()).await;
+        server = Server::start_with(data_dir.path(), &env).await;
     }
     let push = receiver.next().await;
     assert_eq!(push.body["id"], *id);
     assert_eq!(push.body["error"]["kind"], "poison");
+    // The processes that were killed are missed too, a while after their death.
+    let told = loop {
+        let push = operator.next().await;
+        if push.body["type"] != "worker.lost" {
+            break push;
+        }
+    };
+    assert!(told.is_verified());
+    assert_eq!(
+        (&told.body["type"], &told.body["data"]["job_id"]),
+        (&json!("job.poisoned"), &json!(id))
+    );
+    assert_eq!(told.body["data"]["page"], format!("{}/ui/jobs/{id}", server.url));
 
     let other = server.post("/jobs", &json!({"input": short.url, "kind": "image"})).await;
     let other = other["id"].as_str().expect("an id");

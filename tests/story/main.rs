@@ -15,6 +15,7 @@ mod ittybit;
 mod listener;
 mod metrics;
 mod once;
+mod operations;
 mod pipeline;
 mod provider;
 mod receivers;

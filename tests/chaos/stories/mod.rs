@@ -1,8 +1,10 @@
 //! One fault each, with the figure that it promises.
 
 mod lost_worker;
+mod missed_worker;
 mod network;
 mod outage;
 mod poison;
 mod pooler;
 mod start;
+mod upgrade;
