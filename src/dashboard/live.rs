@@ -41,14 +41,14 @@ const LOOK_AT_MOST_EVERY: Duration = Duration::from_millis(500);
 /// Proxies cut connections that are silent for longer.
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(15);
 
-/// More newer jobs than this are not counted.
-const COUNTED: u32 = 50;
+/// More than so many newer ones are not counted.
+pub(super) const COUNTED: u32 = 50;
 
 /// More jobs than a page has are not followed.
 const FOLLOWED: usize = 100;
 
 /// What a page is told.
-enum Told {
+pub(super) enum Told {
     /// Parts of it, anew.
     Part(String),
     /// That there is nothing more: it need not come back.
@@ -56,11 +56,11 @@ enum Told {
 }
 
 /// A part of a page, and where it belongs.
-fn part(target: &str, swap: &str, html: &str) -> String {
+pub(super) fn part(target: &str, swap: &str, html: &str) -> String {
     format!("<hx-partial hx-target=\"{target}\" hx-swap=\"{swap}\">{html}</hx-partial>")
 }
 
-fn full() -> Problem {
+pub(super) fn full() -> Problem {
     let message = "too many pages are open";
     Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message)
         .hint("load this page again to see what is new")
@@ -68,7 +68,10 @@ fn full() -> Problem {
 }
 
 /// The stream as an answer; it ends when the server does.
-fn answer(stop: &CancellationToken, told: impl Stream<Item = Told> + Send + 'static) -> Response {
+pub(super) fn answer(
+    stop: &CancellationToken,
+    told: impl Stream<Item = Told> + Send + 'static,
+) -> Response {
     let stop = stop.clone().cancelled_owned();
     let events = told.map(|told| {
         Ok::<_, Infallible>(match told {
@@ -82,7 +85,11 @@ fn answer(stop: &CancellationToken, told: impl Stream<Item = Told> + Send + 'sta
 }
 
 /// Waits until one of these jobs has changed or it is time to look anyway, and never hurries.
-async fn news(changes: &mut Receiver<JobId>, last: Instant, concerns: impl Fn(JobId) -> bool) {
+pub(super) async fn news(
+    changes: &mut Receiver<JobId>,
+    last: Instant,
+    concerns: impl Fn(JobId) -> bool,
+) {
     let wait = async {
         loop {
             match changes.recv().await {
@@ -219,7 +226,7 @@ impl List {
             let newer = self.state.store.jobs(&self.project, filter).await?.jobs.len();
             if newer != self.told_newer {
                 self.told_newer = newer;
-                parts += &part("#newer", "innerHTML", &told_newer(newer));
+                parts += &part("#newer", "innerHTML", &told_newer(newer, ("job", "jobs")));
             }
         }
         let pressure = self.state.store.pressure().await?;
@@ -231,11 +238,11 @@ impl List {
     }
 }
 
-fn told_newer(newer: usize) -> String {
+pub(super) fn told_newer(newer: usize, (one, many): (&str, &str)) -> String {
     let told = match newer {
-        1 => "1 new job".to_owned(),
-        newer if newer >= COUNTED as usize => format!("{COUNTED} new jobs or more"),
-        newer => format!("{newer} new jobs"),
+        1 => format!("1 new {one}"),
+        newer if newer >= COUNTED as usize => format!("{COUNTED} new {many} or more"),
+        newer => format!("{newer} new {many}"),
     };
     format!("<a href=\"\" class=\"newer\">{told} — show</a>")
 }

@@ -60,6 +60,7 @@ pub fn routes(state: &AppState, desk: Desk) -> Router<AppState> {
         .route("/ui/system/connections", post(system::connect))
         .route("/ui/system/connections/{id}/delete", post(system::disconnect))
         .route("/ui/live/jobs", get(live::list))
+        .route("/ui/live/batches", get(batches::live))
         .route("/ui/live/jobs/{id}", get(live::job))
         .route("/ui/sign-out", post(sign_in::leave));
     let guarded = pages
