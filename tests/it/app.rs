@@ -121,8 +121,8 @@ impl TestApp {
         self
     }
 
-    /// Lets everything happen that operators are told of, the end of a receiver by `due`; returns
-    /// what they are told.
+    /// Lets everything happen that operators are told of, to the receiver of `due` and to the one job
+    /// that waits; returns what they are told.
     pub(crate) async fn tell_operators(&self, due: &DueDelivery) -> Vec<DueDelivery> {
         let store = SqlStore::sqlite(&self.database(), self.clock.clone()).await.expect("a store");
         let url = Url::parse("https://ops.example.com/hook").expect("a URL");
@@ -154,7 +154,6 @@ impl TestApp {
             started_at: at,
         };
         store.report_worker(&report).await.expect("reported");
-        self.submit("video").await;
         let _lost = self.claim().await;
         self.clock.advance(WORKER_SILENCE);
         let once = RetryPolicy { max_tries: 1, ..RetryPolicy::default() };

@@ -413,6 +413,7 @@ async fn what_receivers_get_is_what_the_document_says() {
 
     let secrets = Secret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("a secret").into();
     let mut due = app.store.claim_deliveries(10, 10, Duration::from_secs(30)).await.expect("due");
+    app.submit("video").await;
     due.extend(app.tell_operators(&due[0]).await);
     let mut told = BTreeSet::new();
     for due in due {

@@ -1,5 +1,7 @@
 //! The pages: who may see them, what they are made of, and that nothing else changed.
 
+mod lists;
+
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, StatusCode};
