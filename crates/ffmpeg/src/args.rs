@@ -169,19 +169,8 @@ impl Conversion {
     /// The process that does it.
     #[must_use]
     pub fn command(&self) -> Command {
-        let mut args = Arguments::default();
-        args.flag("-y");
-        args.pair("-max_alloc", policy::MAX_ALLOCATION_BYTES);
-        if let Some(threads) = self.threads {
-            args.pair("-filter_complex_threads", threads);
-        }
-        for input in &self.inputs {
-            input.write(&mut args, self.threads);
-        }
-        if let Some(graph) = &self.graph {
-            args.pair("-filter_complex", graph);
-        }
-        self.output.write(&mut args, self.threads);
+        let mut args = Arguments::begin(self.threads, &self.inputs, self.graph.as_ref());
+        self.output.write(&mut args, Graph::OUTPUT, self.threads);
         Command {
             arguments: args.list,
             expected_secs: self.expected_secs,
@@ -233,16 +222,10 @@ impl Input {
 }
 
 impl Output {
-    fn write(&self, args: &mut Arguments, threads: Option<u32>) {
+    /// Its pictures come from the graph's `pad`.
+    pub(crate) fn write(&self, args: &mut Arguments, pad: &str, threads: Option<u32>) {
         if let Some(video) = &self.video {
-            args.pair("-map", format!("[{}]", Graph::OUTPUT));
-            video.encoder.write(args, threads);
-            args.pair("-fps_mode", "vfr");
-            if video.timing == Timing::Source {
-                // With its usual 1/fps the pictures of a phone's clip would be pulled onto a
-                // grid, and some dropped.
-                args.pair("-enc_time_base", FINE_TIME);
-            }
+            video.write(args, pad, threads);
         }
         if let Some(audio) = &self.audio {
             audio.write(args);
@@ -264,6 +247,23 @@ impl Output {
             args.file(&numbered(&self.path));
         } else {
             args.file(&self.path);
+        }
+    }
+}
+
+impl Video {
+    fn write(&self, args: &mut Arguments, pad: &str, threads: Option<u32>) {
+        if let VideoEncoder::Copy { source, .. } = self.encoder {
+            args.pair("-map", format!("{}:{}", source.input, source.stream));
+            return self.encoder.write(args, threads);
+        }
+        args.pair("-map", format!("[{pad}]"));
+        self.encoder.write(args, threads);
+        args.pair("-fps_mode", "vfr");
+        if self.timing == Timing::Source {
+            // With its usual 1/fps the pictures of a phone's clip would be pulled onto a grid, and
+            // some dropped.
+            args.pair("-enc_time_base", FINE_TIME);
         }
     }
 }
@@ -302,6 +302,27 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
+    /// What every conversion begins with: its inputs, and what becomes of their pictures.
+    pub(crate) fn begin(
+        threads: Option<u32>,
+        inputs: &[Input],
+        graph: Option<&impl ToString>,
+    ) -> Self {
+        let mut args = Self::default();
+        args.flag("-y");
+        args.pair("-max_alloc", policy::MAX_ALLOCATION_BYTES);
+        if let Some(threads) = threads {
+            args.pair("-filter_complex_threads", threads);
+        }
+        for input in inputs {
+            input.write(&mut args, threads);
+        }
+        if let Some(graph) = graph {
+            args.pair("-filter_complex", graph.to_string());
+        }
+        args
+    }
+
     pub(crate) fn flag(&mut self, name: &'static str) {
         self.list.push(name.into());
     }

@@ -3,7 +3,7 @@
 //! What is here was tried with ffmpeg 5.1; an encoder's traps are noted where they are avoided.
 //! Which number stands for which quality is not known here.
 
-use crate::args::Arguments;
+use crate::args::{Arguments, Source};
 
 /// How many bits a picture may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +107,37 @@ pub enum VideoEncoder {
     },
     /// GIF of pictures that already have a palette.
     Gif,
+    /// None: a stream of the input as it is, without words that lie among its pictures.
+    Copy {
+        /// The stream.
+        source: Source,
+        /// How it is coded.
+        syntax: Syntax,
+    },
+}
+
+/// How pictures are coded that are copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each name says it all")]
+pub enum Syntax {
+    H264,
+    Vp9,
+    Av1,
+}
+
+impl Syntax {
+    /// The units that a picture is made of. What is left out can hold anything: where a camera
+    /// was, what made the file.
+    const fn units(self) -> Option<&'static str> {
+        match self {
+            // Slices, parameter sets, delimiters and ends.
+            Self::H264 => Some("filter_units=pass_types=1-5|7-11"),
+            // Headers, tiles and frames.
+            Self::Av1 => Some("filter_units=pass_types=1-4|6-7"),
+            // It has room for nothing else.
+            Self::Vp9 => None,
+        }
+    }
 }
 
 impl VideoEncoder {
@@ -183,6 +214,12 @@ impl VideoEncoder {
                 args.pair("-quality", quality);
             }
             Self::Gif => args.pair("-c:v", "gif"),
+            Self::Copy { syntax, .. } => {
+                args.pair("-c:v", "copy");
+                if let Some(units) = syntax.units() {
+                    args.pair("-bsf:v", units);
+                }
+            }
             Self::X264 { .. }
             | Self::X265 { .. }
             | Self::Vp9 { .. }
@@ -271,6 +308,8 @@ pub enum AudioEncoder {
     Pcm16,
     /// FLAC.
     Flac,
+    /// None: the sound as it is.
+    Copy,
 }
 
 impl AudioEncoder {
@@ -282,6 +321,7 @@ impl AudioEncoder {
             Self::Vorbis(_) | Self::VorbisQuality(_) => "libvorbis",
             Self::Pcm16 => "pcm_s16le",
             Self::Flac => "flac",
+            Self::Copy => "copy",
         };
         args.pair("-c:a", name);
         match self {
@@ -291,7 +331,7 @@ impl AudioEncoder {
             Self::Mp3Quality(quality) | Self::VorbisQuality(quality) => {
                 args.pair("-q:a", quality);
             }
-            Self::Pcm16 | Self::Flac => {}
+            Self::Pcm16 | Self::Flac | Self::Copy => {}
         }
     }
 }

@@ -61,6 +61,21 @@ pub struct VideoStream {
     pub alpha: bool,
     /// The colours' meaning.
     pub color: Color,
+    /// Bits a second, when the stream tells them.
+    #[serde(default)]
+    pub bit_rate: Option<u64>,
+    /// ffmpeg's name of the codec's profile, such as `High`; empty where the file is silent.
+    #[serde(default)]
+    pub profile: String,
+    /// Whether all pictures are as far apart as the average says.
+    #[serde(default)]
+    pub is_steady: bool,
+    /// Whether a picture is two halves of different moments.
+    #[serde(default)]
+    pub is_interlaced: bool,
+    /// Whether captions lie among the pictures.
+    #[serde(default)]
+    pub has_captions: bool,
     /// Cover art: a still that comes with sound.
     pub attached_picture: bool,
 }
@@ -93,6 +108,9 @@ pub struct AudioStream {
     pub duration: Option<f64>,
     /// Bits a second, when the stream tells them.
     pub bit_rate: Option<u64>,
+    /// ffmpeg's name of the codec's profile, such as `LC`; empty where the file is silent.
+    #[serde(default)]
+    pub profile: String,
     /// Whether the file marks it as the one to play.
     pub default: bool,
 }

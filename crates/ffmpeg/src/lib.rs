@@ -34,7 +34,7 @@ pub use args::{
 };
 pub use cause::Cause;
 pub use cgroup::{Cgroup, CgroupError};
-pub use codec::{AudioEncoder, Muxer, Preset, Rate, VideoEncoder};
+pub use codec::{AudioEncoder, Muxer, Preset, Rate, Syntax, VideoEncoder};
 pub use facts::{AudioStream, Color, Facts, OtherStream, Ratio, Rotation, Stream, VideoStream};
 pub use heif::is_display_p3;
 pub use limits::Limits;

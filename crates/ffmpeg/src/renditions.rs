@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use crate::args::{Arguments, Audio, Bounds, Command, FINE_TIME, Input, Source, number};
 use crate::codec::VideoEncoder;
 use crate::filter::FanOut;
-use crate::policy;
 
 /// How far behind 0 all time stamps of transport streams begin, in seconds. Pictures that are
 /// coded before they are shown have earlier time stamps yet; were these under 0, ffmpeg would
@@ -80,16 +79,7 @@ impl Renditions {
     /// The process that does it.
     #[must_use]
     pub fn command(&self) -> Command {
-        let mut args = Arguments::default();
-        args.flag("-y");
-        args.pair("-max_alloc", policy::MAX_ALLOCATION_BYTES);
-        if let Some(threads) = self.threads {
-            args.pair("-filter_complex_threads", threads);
-        }
-        for input in &self.inputs {
-            input.write(&mut args, self.threads);
-        }
-        args.pair("-filter_complex", &self.graph);
+        let mut args = Arguments::begin(self.threads, &self.inputs, Some(&self.graph));
         for file in &self.files {
             self.write(file, &mut args);
         }

@@ -112,6 +112,9 @@ struct Raw {
     index: Loose,
     codec_name: Loose,
     codec_type: Loose,
+    profile: Loose,
+    field_order: Loose,
+    closed_captions: Loose,
     width: Loose,
     height: Loose,
     sample_aspect_ratio: Loose,
@@ -190,6 +193,13 @@ impl Raw {
                 transfer: known(&self.color_transfer.0),
                 primaries: known(&self.color_primaries.0),
             },
+            bit_rate: self.bit_rate.count(),
+            profile: known(&self.profile.0),
+            is_steady: rate(&self.avg_frame_rate.0).is_some_and(|average| {
+                rate(&self.r_frame_rate.0).is_some_and(|grid| grid == average)
+            }),
+            is_interlaced: !matches!(self.field_order.0.as_str(), "" | "unknown" | "progressive"),
+            has_captions: self.closed_captions.0 == "1",
             attached_picture,
         }
     }
@@ -202,6 +212,7 @@ impl Raw {
             sample_rate: self.sample_rate.u32(),
             duration: self.secs(),
             bit_rate: self.bit_rate.count(),
+            profile: known(&self.profile.0),
             default: self.disposition.default.0 == "1",
         }
     }

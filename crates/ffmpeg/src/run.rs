@@ -84,6 +84,9 @@ pub struct Ran {
     /// Whether ffmpeg said that two pictures are further apart than an MPEG-4 file can tell. It
     /// then shows the second one at once.
     pub time_is_lost: bool,
+    /// Whether ffmpeg said that what it copied has time stamps that a file cannot have. It then
+    /// makes some up.
+    pub times_are_made_up: bool,
     /// A character of the subtitles that no font of this machine has; 0 when there is no font.
     pub missing_glyph: Option<char>,
 }
@@ -183,6 +186,7 @@ impl Tools {
             written: last,
             input_is_cut_off: tail.says_any(&CUT_OFF),
             time_is_lost: tail.says_any(&TIME_LOST),
+            times_are_made_up: tail.says_any(&TIMES_MADE_UP),
             missing_glyph: tail.after(NO_GLYPH).find_map(glyph),
         };
         Ok((ran, tail))
@@ -247,6 +251,14 @@ const CUT_OFF: [&str; 4] = [
 
 /// What ffmpeg says of a gap that it cannot write.
 const TIME_LOST: [&str; 2] = ["Packet duration: ", "Application provided duration: "];
+
+/// What ffmpeg says of packets whose times are missing, or not in order.
+const TIMES_MADE_UP: [&str; 4] = [
+    "Timestamps are unset in a packet",
+    "Non-monotonous DTS",
+    "non monotonically increasing dts",
+    "Invalid DTS",
+];
 
 /// What libass says of a character that no font has.
 const NO_GLYPH: &str = "failed to find any fallback with glyph 0x";
