@@ -77,6 +77,11 @@ impl Hold {
         lock(&self.stages).note(text);
     }
 
+    /// What was done in the present stage, for whoever asks how the job was made.
+    pub fn sum_up(&self, text: &str) {
+        lock(&self.stages).sum_up(text);
+    }
+
     /// The last stage has ended well.
     pub fn succeed(&self) {
         lock(&self.stages).succeed(self.clock.now());

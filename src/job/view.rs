@@ -143,6 +143,10 @@ pub struct TaskView {
     pub output: Option<FileView>,
     /// How it stands.
     pub status: StageStatus,
+    /// What was done, where it could have been done in another way: what was copied and what
+    /// encoded, and with which jobs it was made.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub summary: Option<String>,
     /// Per cent of this stage.
     #[schema(minimum = 0, maximum = 100)]
     pub progress: f32,
@@ -264,6 +268,7 @@ impl TaskView {
             options,
             output,
             status: stage.status,
+            summary: stage.summary.clone(),
             progress: stage.progress,
             error: stage.failure.as_ref().map(ErrorView::of),
             created_at: stage.started_at,

@@ -77,11 +77,17 @@ pub struct Stage {
     /// What was seen or done, for a person: the input's facts, the commands that ran.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// What was done, in a line, where it could have been done in another way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
 }
 
 /// How many notes a stage has at most, and how long one of them is in bytes.
 const MAX_NOTES: usize = 20;
 const MAX_NOTE_BYTES: usize = 4 << 10;
+
+/// How long a summary is at most, in bytes.
+const MAX_SUMMARY_BYTES: usize = 1 << 10;
 
 /// The stages of one attempt, in the order in which they began; at most the last one is open.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -101,6 +107,7 @@ impl Stages {
             started_at: at,
             finished_at: None,
             notes: Vec::new(),
+            summary: None,
         });
     }
 
@@ -110,6 +117,17 @@ impl Stages {
         if let Some(stage) = self.open().filter(|stage| stage.notes.len() < MAX_NOTES) {
             stage.notes.push(text);
         }
+    }
+
+    /// Writes down what was done in the open stage, behind what was said before.
+    pub fn sum_up(&mut self, text: &str) {
+        if let Some(stage) = self.open() {
+            let before = stage.summary.take().map(|before| before + "; ").unwrap_or_default();
+            let mut summary = before + text;
+            summary.truncate(summary.floor_char_boundary(MAX_SUMMARY_BYTES));
+            stage.summary = Some(summary);
+        }
+        self.note(text.to_owned());
     }
 
     /// Sets the open stage's progress in per cent; never back.
