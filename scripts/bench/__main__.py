@@ -16,12 +16,13 @@ import sys
 import idle
 import intake
 import overhead
+import remux
 import webhooks
 from measure import shown
 from product import Bench, build
 
-GROUPS = {"overhead": overhead, "idle": idle, "intake": intake,
-          "webhooks": webhooks}
+GROUPS = {"overhead": overhead, "remux": remux, "idle": idle,
+          "intake": intake, "webhooks": webhooks}
 
 
 def main() -> int:

@@ -22,7 +22,7 @@ AT_MOST = 1.03
 REPEAT = "python3 -B scripts/bench overhead"
 
 BY_HAND = "ffmpeg by hand"
-VIDEO = {"format": "mp4", "width": 1920, "quality": "high"}
+VIDEO = {"format": "mp4", "width": 1920, "quality": "high", "copy": "never"}
 THUMBNAIL = {"format": "webp", "width": 640, "start": 1}
 
 

@@ -214,6 +214,13 @@ const FLAGS: &[Flag] = &[
         any: "Leave the sound out (video)",
     },
     Flag {
+        name: "copy",
+        value: "WHEN",
+        wire: Wire::Text,
+        kinds: &[(Kind::Video, "Copy what is already as asked: auto (default), never")],
+        any: "Copy what is already as asked: auto, never (video)",
+    },
+    Flag {
         name: "subtitle_url",
         value: "URL",
         wire: Wire::Text,

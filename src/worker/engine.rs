@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ffmpeg::subtitles::Subtitles;
-use ffmpeg::{Cause, Facts, Ran, RunError, Shape, Tools};
+use ffmpeg::{Cause, Facts, Progress, Ran, RunError, Shape, Tools};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
@@ -12,7 +12,7 @@ use super::{WorkError, loudness, stand_in};
 use crate::input::InputFile;
 use crate::job::Options;
 use crate::job::plan::{self, Av1Encoder, Known, Plan, Step, Work, Workspace};
-use crate::task::Failure;
+use crate::task::{ErrorKind, Failure};
 
 /// What the engine may do.
 pub type EngineSettings = plan::Settings;
@@ -42,6 +42,8 @@ pub enum Told<'a> {
     Percent(f32),
     /// What it runs from now on.
     Runs(&'a ffmpeg::Command),
+    /// Something for a person.
+    Note(&'a str),
 }
 
 impl Engine {
@@ -151,23 +153,60 @@ impl Engine {
         let report = |told: Told<'_>| {
             report(match told {
                 Told::Percent(percent) => Told::Percent(share + percent * (100.0 - share) / 100.0),
-                runs @ Told::Runs(_) => runs,
+                other @ (Told::Runs(_) | Told::Note(_)) => other,
             });
         };
-        let first = self.follow(&plan, &plan.steps, &report, stop).await;
-        let (ran, told) = match (first, &plan.fallback) {
-            (Err(StepError::Run(error)), Some(steps)) if is_nothing(&error) => {
-                self.follow(&plan, steps, &report, stop).await?
-            }
-            (outcome, _) => outcome?,
-        };
-        plan.check_glyphs(&ran)?;
-        let mut made = collect(&self.tools, &plan, told, stop).await?;
-        plan.check_size(made.iter().map(|made| made.size_bytes).sum())?;
-        plan.check_whole(&ran, made.first().and_then(|main| main.facts.duration))?;
+        if let Some(ways) = plan.ways {
+            report(Told::Note(&ways.to_string()));
+        }
+        let mut made = self.carry_out(&plan, from.facts, &report, stop).await?;
         if let Some(main) = made.first_mut().filter(|_| is_levelled) {
             main.loudness = loudness::of_file(&self.tools, &main.path, &main.facts, stop).await?;
         }
+        Ok(made)
+    }
+
+    /// The files of a plan: those of its steps, or of its fallback where they did not do.
+    async fn carry_out(
+        &self,
+        plan: &Plan,
+        source: &Facts,
+        report: &(impl Fn(Told<'_>) + Send + Sync),
+        stop: &CancellationToken,
+    ) -> Result<Vec<Made>, WorkError> {
+        let first = self.follow(plan, &plan.steps, report, stop).await;
+        let first = match (first, &plan.fallback) {
+            (Err(StepError::Run(error)), Some(_)) if is_nothing(&error) => None,
+            (Err(StepError::Run(error)), Some(_)) if plan.copies() && is_of_copy(&error) => None,
+            (outcome, _) => Some(outcome?),
+        };
+        if let Some((ran, told)) = first {
+            match self.checked(plan, &ran, told, stop).await {
+                Err(WorkError::Failed(failure)) if plan.copies() && is_large(&failure) => {}
+                Ok(made) if plan.is_off(&ran, source, made.first().map(|main| &main.facts)) => {}
+                checked => return checked,
+            }
+        }
+        if plan.copies() {
+            report(Told::Note("the copy is not as it should be: all of it is encoded"));
+        }
+        let steps = plan.fallback.as_deref().unwrap_or_default();
+        let (ran, told) = self.follow(plan, steps, report, stop).await?;
+        self.checked(plan, &ran, told, stop).await
+    }
+
+    /// What a run has made, if it is all that was asked for.
+    async fn checked(
+        &self,
+        plan: &Plan,
+        ran: &Ran,
+        told: Option<made::Known>,
+        stop: &CancellationToken,
+    ) -> Result<Vec<Made>, WorkError> {
+        plan.check_glyphs(ran)?;
+        let made = collect(&self.tools, plan, told, stop).await?;
+        plan.check_size(made.iter().map(|made| made.size_bytes).sum())?;
+        plan.check_whole(ran, made.first().and_then(|main| main.facts.duration))?;
         Ok(made)
     }
 
@@ -199,7 +238,7 @@ impl Engine {
                 Work::Run(command) => {
                     report(Told::Runs(command));
                     let expected = command.expected_secs.filter(|secs| *secs > 0.0);
-                    let on_progress = |progress: ffmpeg::Progress| {
+                    let on_progress = |progress: Progress| {
                         if let Some(expected) = expected {
                             let done = (progress.out_secs / expected).clamp(0.0, 1.0) as f32;
                             report(Told::Percent((before + share * done) * 100.0));
@@ -269,6 +308,19 @@ impl From<StepError> for WorkError {
             StepError::Work(error) => error,
         }
     }
+}
+
+/// Whether it fails by its size: coded anew it may be smaller.
+fn is_large(failure: &Failure) -> bool {
+    failure.kind == ErrorKind::OutputTooLarge
+}
+
+/// Whether a copy failed by what was copied: to code it may go well yet.
+const fn is_of_copy(error: &RunError) -> bool {
+    matches!(
+        error,
+        RunError::Refused { cause, .. } if !matches!(cause, Cause::NoSpace | Cause::OutOfMemory)
+    )
 }
 
 /// Whether ffmpeg ended well and wrote nothing.

@@ -164,6 +164,7 @@ impl Worker {
             Told::Runs(command) => {
                 held.note(notes::command(command, input.media_path(), room.path()));
             }
+            Told::Note(text) => held.sum_up(text),
         };
         let from = Ingredients { input: &input, facts: &facts, subtitles: subtitles.as_ref() };
         let begun = self.clock.now();

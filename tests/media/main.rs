@@ -9,6 +9,7 @@
 mod harness;
 
 mod clips;
+mod copy;
 
 mod adaptive;
 mod animation;

@@ -141,6 +141,15 @@ const OPTIONS: &[Row] = &[
     ),
     ("mute", &[Video], "`true` `false`", "`false`", "Leaves the sound out."),
     (
+        "copy",
+        &[Video],
+        "`auto` `never`",
+        "`auto`",
+        "Whether pictures and sound that are already as asked are copied, each for itself, in \
+         place of being coded again: quicker by far, and without loss. What was done, and why, \
+         stands in the job's `tasks`. [Performance](performance.md) says when it fits.",
+    ),
+    (
         "subtitle_url",
         &[Video],
         "an http or https URL",
@@ -227,6 +236,7 @@ fn tried() -> Vec<(Kind, Value)> {
         json!({ "bitrate": 300_000 }),
         json!({ "start": 0.5, "end": 1.5 }),
         json!({ "mute": true }),
+        json!({ "copy": "never" }),
         json!({ "subtitle_url": "https://example.com/a.srt", "subtitle_style": "burn_in" }),
     ];
     let audio = [

@@ -32,7 +32,9 @@ pub use copy::{ExportOptions, ImportOptions};
 pub use image::{ImageFormat, ImageOptions, Interval, Sprite, Tiles};
 pub use probe::ProbeOptions;
 pub use value::{Color, Fit, FrameRate, Length, MAX_SIDE, Position, Quality, Seconds};
-pub use video::{SubtitleStyle, SubtitleUrl, VideoBitrate, VideoCodec, VideoFormat, VideoOptions};
+pub use video::{
+    Copying, SubtitleStyle, SubtitleUrl, VideoBitrate, VideoCodec, VideoFormat, VideoOptions,
+};
 
 /// The valid options of a job, by kind.
 #[derive(Clone, Debug, PartialEq)]

@@ -39,6 +39,8 @@ pub struct VideoOptions {
     pub end: Option<Seconds>,
     /// Whether the sound is left out.
     pub mute: bool,
+    /// Whether pictures and sound that are already as asked are copied.
+    pub copy: Copying,
     /// Subtitles to be fetched, a SubRip or WebVTT file.
     pub subtitle_url: Option<SubtitleUrl>,
     /// What becomes of them; they are burnt in when nothing is said.
@@ -95,6 +97,17 @@ impl TryFrom<String> for SubtitleUrl {
 pub enum SubtitleStyle {
     /// They become part of the picture.
     BurnIn,
+}
+
+/// Whether what is already as it is asked for is copied, in place of being coded again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Copying {
+    /// Where it fits: pictures and sound each for itself.
+    #[default]
+    Auto,
+    /// Never: all of it is coded anew.
+    Never,
 }
 
 /// A video container.

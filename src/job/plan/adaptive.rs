@@ -106,6 +106,7 @@ pub(super) fn plan(options: &AdaptiveOptions, given: Given<'_>) -> Result<Plan, 
         fallback: None,
         folder: given.files.output.clone(),
         is_capped: span.is_capped,
+        ways: None,
     })
 }
 

@@ -9,6 +9,7 @@ mod adaptive;
 mod animation;
 mod audio;
 mod color;
+mod copy;
 mod gate;
 mod image;
 mod output;
@@ -23,12 +24,13 @@ mod whole;
 use std::path::PathBuf;
 
 use ffmpeg::subtitles::Subtitles;
-use ffmpeg::{Command, Facts, Gain, Sound, policy};
+use ffmpeg::{Command, Facts, Gain, Ran, Sound, policy};
 
 use super::{FileKind, Options};
 use crate::package::Package;
 use crate::task::{ErrorKind, Failure};
 
+pub use copy::{Way, Ways, Why};
 pub use output::{FactsFrom, Place, Planned};
 pub use series::Thumbnails;
 
@@ -37,7 +39,8 @@ pub use series::Thumbnails;
 pub struct Plan {
     /// Done one after the other.
     pub steps: Vec<Step>,
-    /// Done when the steps ended well but an output is missing or empty.
+    /// Done when the steps ended well but an output is missing or empty, or when something was
+    /// copied and did not come out as it was.
     pub fallback: Option<Vec<Step>>,
     /// The folder that the steps write into.
     pub folder: PathBuf,
@@ -46,12 +49,27 @@ pub struct Plan {
     pub outputs: Vec<Planned>,
     /// Whether the output ends where the server's own limit of length is, if it comes so far.
     pub is_capped: bool,
+    /// What becomes of the streams of a film.
+    pub ways: Option<Ways>,
 }
 
 impl Plan {
+    /// Whether something is copied that may have to be coded after all.
+    #[must_use]
+    pub fn copies(&self) -> bool {
+        self.ways.is_some_and(|ways| ways.copies())
+    }
+
     const fn capped(mut self, is_capped: bool) -> Self {
         self.is_capped = is_capped;
         self
+    }
+
+    /// Whether what was copied of `source` did not come out as it was.
+    #[must_use]
+    pub fn is_off(&self, ran: &Ran, source: &Facts, made: Option<&Facts>) -> bool {
+        self.ways.is_some_and(|ways| made.is_none_or(|made| ways.are_off(ran, source, made)))
+            && self.copies()
     }
 
     /// The last process of the plan.
@@ -269,6 +287,7 @@ impl FileType {
             folder: given.files.output.clone(),
             outputs: vec![Planned::media(self)],
             is_capped: false,
+            ways: None,
         }
     }
 

@@ -64,14 +64,10 @@ pub(super) fn video(
 pub(super) fn rung(
     codec: AdaptiveCodec,
     quality: Quality,
-    (width, height): (u32, u32),
+    size: (u32, u32),
     fps: f64,
 ) -> VideoEncoder {
-    let level = row(quality, [0.5, 0.7, 1.0, 1.4, 2.0]);
-    let smooth = if fps > 32.0 { 1.4 } else { 1.0 };
-    // Detail grows slower than area: 0.7 Mbit/s at 240p, 3.5 at 720p, 6.5 at 1080p, 18 at 2160p.
-    let detail = (f64::from(width) * f64::from(height)).powf(0.75) * 119.0;
-    let bits = (detail * level * smooth).max(64_000.0);
+    let bits = enough(quality, size, fps);
     let codec = match codec {
         AdaptiveCodec::H264 => VideoCodec::H264,
         AdaptiveCodec::H265 => VideoCodec::H265,
@@ -84,6 +80,40 @@ pub(super) fn rung(
         VideoEncoder::X264 { preset, rate } => VideoEncoder::X264 { preset, rate: lid(rate, 1.0) },
         VideoEncoder::X265 { preset, rate } => VideoEncoder::X265 { preset, rate: lid(rate, 0.6) },
         other => other,
+    }
+}
+
+/// Bits a second of H.264 that are enough for a level: what nothing of the size needs more than.
+fn enough(quality: Quality, (width, height): (u32, u32), fps: f64) -> f64 {
+    let level = row(quality, [0.5, 0.7, 1.0, 1.4, 2.0]);
+    let smooth = if fps > 32.0 { 1.4 } else { 1.0 };
+    // Detail grows slower than area: 0.7 Mbit/s at 240p, 3.5 at 720p, 6.5 at 1080p, 18 at 2160p.
+    let detail = (f64::from(width) * f64::from(height)).powf(0.75) * 119.0;
+    (detail * level * smooth).max(64_000.0)
+}
+
+/// The most bits a second that a picture may have and still be one of this level.
+pub(super) fn most_of_picture(
+    codec: VideoCodec,
+    quality: Quality,
+    size: (u32, u32),
+    fps: f64,
+) -> u64 {
+    let share = match codec {
+        VideoCodec::H264 => 1.0,
+        VideoCodec::H265 => 0.6,
+        VideoCodec::Vp9 => 0.7,
+        VideoCodec::Av1 => 0.5,
+    };
+    (enough(quality, size, fps) * share) as u64
+}
+
+/// The most bits a second that a sound may have and still be what this encoder would make: a
+/// quarter more, for encoders that only keep their rate on average.
+pub(super) const fn most_of_sound(encoder: AudioEncoder) -> Option<u64> {
+    match encoder {
+        AudioEncoder::Aac(bits) | AudioEncoder::Opus(bits) => Some(bits as u64 * 5 / 4),
+        _ => None,
     }
 }
 

@@ -154,7 +154,14 @@ impl<'a> Series<'a> {
 
     fn plan(&self, steps: Vec<Step>, outputs: Vec<Planned>) -> Plan {
         let folder = self.given.files.output.clone();
-        Plan { steps, fallback: None, folder, outputs, is_capped: false }
+        Plan {
+            steps,
+            fallback: None,
+            folder,
+            outputs,
+            is_capped: false,
+            ways: None,
+        }
     }
 
     fn run(

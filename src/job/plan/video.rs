@@ -1,13 +1,14 @@
 //! `kind: "video"`: one ffmpeg from the source to a file that plays everywhere.
 
+use ffmpeg::VideoStream;
 use ffmpeg::filter::{Filter, Rgb, SUBTITLES};
 use ffmpeg::subtitles::Look;
-use ffmpeg::{Audio, Bounds, Conversion, Facts, Muxer, Output, Source, Timing, Video, VideoStream};
+use ffmpeg::{Audio, Bounds, Conversion, Facts, Muxer, Output, Source, Stream, Timing, Video};
 
 use super::picture::Picture;
 use super::size::{Grid, Wish};
 use super::span::Span;
-use super::{FileType, Given, Plan, Step, gate, quality};
+use super::{FileType, Given, Plan, Step, Way, Ways, Why, copy, gate, quality};
 use crate::job::FileKind;
 use crate::job::options::{Quality, Seconds, VideoCodec, VideoFormat, VideoOptions};
 use crate::task::Failure;
@@ -52,22 +53,16 @@ pub(super) fn plan(options: &VideoOptions, given: Given<'_>) -> Result<Plan, Fai
     });
     let graph = graph.then_some(script.is_some().then_some(Filter::Subtitles));
     let bitrate = options.bitrate.map(crate::job::options::VideoBitrate::get);
-    let conversion = Conversion {
+    let encoder = quality::video(options.codec(), options.quality, bitrate, given.settings.av1);
+    let timing = if fps.is_some() { Timing::Graph } else { Timing::Source };
+    let encoded = Conversion {
         threads: given.settings.threads,
         inputs: vec![picture.input(given, span.seek, span.read_secs)],
         graph: Some(graph),
         output: Output {
             path: file.path(given),
             muxer,
-            video: Some(Video {
-                encoder: quality::video(
-                    options.codec(),
-                    options.quality,
-                    bitrate,
-                    given.settings.av1,
-                ),
-                timing: if fps.is_some() { Timing::Graph } else { Timing::Source },
-            }),
+            video: Some(Video { encoder, timing }),
             audio: if options.mute {
                 None
             } else {
@@ -84,9 +79,52 @@ pub(super) fn plan(options: &VideoOptions, given: Given<'_>) -> Result<Plan, Fai
         },
         expected_secs: span.expected_secs,
     };
-    let texts = script.map(|script| Step::write(SUBTITLES, script));
-    let steps = texts.into_iter().chain([Step::run(conversion.command(), 1.0)]).collect();
-    Ok(file.plan(given, steps, None).capped(span.is_capped))
+    let (copying, ways) = copied(options, &picture, given.facts, &encoded);
+    let steps = |conversion: &Conversion| {
+        let text = script.iter().map(|script| Step::write(SUBTITLES, script.clone()));
+        text.chain([Step::run(conversion.command(), 1.0)]).collect::<Vec<_>>()
+    };
+    let plan = match &copying {
+        Some(copying) => file.plan(given, steps(copying), Some(steps(&encoded))),
+        None => file.plan(given, steps(&encoded), None),
+    };
+    Ok(Plan { ways: Some(ways), ..plan.capped(span.is_capped) })
+}
+
+/// The conversion with what of the input can stay as it is, if there is anything, and what becomes
+/// of each stream.
+fn copied(
+    options: &VideoOptions,
+    picture: &Picture<'_>,
+    facts: &Facts,
+    encoded: &Conversion,
+) -> (Option<Conversion>, Ways) {
+    let whole = copy::whole(options, picture.video, facts);
+    let mut copying = encoded.clone();
+    let video = match copy::pictures(options, picture, facts, whole) {
+        Ok(encoder) => {
+            copying.graph = None;
+            copying.output.video = Some(Video { encoder, timing: Timing::Source });
+            Way::Copied
+        }
+        Err(why) => Way::Encoded(why),
+    };
+    let audio = encoded.output.audio.as_ref().map(|wanted| {
+        let stream = facts.streams.iter().find_map(|stream| match stream {
+            Stream::Audio(audio) if audio.index == wanted.source.stream => Some(audio),
+            _ => None,
+        });
+        let sound = stream.ok_or(Why::Codec);
+        match sound.and_then(|audio| copy::sound(options.format, wanted, audio, whole)) {
+            Ok(sound) => {
+                copying.output.audio = Some(sound);
+                Way::Copied
+            }
+            Err(why) => Way::Encoded(why),
+        }
+    });
+    let ways = Ways { video, audio };
+    (ways.copies().then_some(copying), ways)
 }
 
 const fn grey(level: u8) -> Rgb {

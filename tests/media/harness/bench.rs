@@ -12,7 +12,7 @@ use reelway::job::{File, Options};
 use reelway::output::Stored;
 use reelway::package::KEY_FILE;
 use reelway::task::{Failure, Kind};
-use reelway::worker::{Engine, EngineSettings, Ingredients, WorkError};
+use reelway::worker::{Engine, EngineSettings, Ingredients, Told, WorkError};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -69,7 +69,8 @@ impl Bench {
     ) -> Result<Output, Failure> {
         let options = options.as_object().expect("options are an object");
         let options = Options::decode(kind, options).expect("valid options");
-        let made = self.run(&options, input, None).await.map_err(WorkError::into_failure)?;
+        let made =
+            self.run(&options, input, None, |_| {}).await.map_err(WorkError::into_failure)?;
         Ok(made.into_iter().next().expect("an output"))
     }
 
@@ -77,7 +78,23 @@ impl Bench {
     pub(crate) async fn make_all(&self, kind: Kind, options: &Value, input: &Path) -> Vec<Output> {
         let options = options.as_object().expect("options are an object");
         let options = Options::decode(kind, options).expect("valid options");
-        self.run(&options, input, None).await.expect("it is made")
+        self.run(&options, input, None, |_| {}).await.expect("it is made")
+    }
+
+    /// The output, and what a person is told of how it was made.
+    pub(crate) async fn make_told(
+        &self,
+        kind: Kind,
+        options: &Value,
+        input: &Path,
+    ) -> (Output, Vec<String>) {
+        let options = options.as_object().expect("options are an object");
+        let options = Options::decode(kind, options).expect("valid options");
+        let notes = Mutex::new(Vec::new());
+        let note = |text: &str| notes.lock().expect("a lock").push(text.to_owned());
+        let made = self.run(&options, input, None, note).await.expect("it is made");
+        let notes = notes.into_inner().expect("notes");
+        (made.into_iter().next().expect("an output"), notes)
     }
 
     /// The same, where it must go well.
@@ -125,8 +142,15 @@ impl Bench {
         let subtitles = Subtitles::parse(subtitles.as_bytes()).expect("subtitles");
         let options = options.as_object().expect("options are an object");
         let options = Options::decode(Kind::Video, options).expect("valid options");
-        let made = self.run(&options, input, Some(&subtitles)).await;
+        let made = self.run(&options, input, Some(&subtitles), |_| {}).await;
         made.map(|mut made| made.remove(0)).map_err(WorkError::into_failure)
+    }
+
+    fn fresh_folder(&self) -> std::io::Result<PathBuf> {
+        let number = self.made.fetch_add(1, Ordering::Relaxed);
+        let folder = self.folder.path().join(number.to_string());
+        std::fs::create_dir(&folder)?;
+        Ok(folder)
     }
 
     async fn run(
@@ -134,18 +158,22 @@ impl Bench {
         options: &Options,
         input: &Path,
         subtitles: Option<&Subtitles>,
+        note: impl Fn(&str) + Send + Sync,
     ) -> Result<Vec<Output>, WorkError> {
         let stop = CancellationToken::new();
         let input = self.input(input).await?;
         let facts = self.engine.probe(&input, &stop).await?;
-        let number = self.made.fetch_add(1, Ordering::Relaxed);
-        let folder = self.folder.path().join(number.to_string());
-        std::fs::create_dir(&folder)?;
+        let folder = self.fresh_folder()?;
         if options.key_url().is_some() {
             std::fs::write(folder.join(KEY_FILE), KEY)?;
         }
         let from = Ingredients { input: &input, facts: &facts, subtitles };
-        let made = self.engine.make(options, &from, &folder, |_| {}, &stop).await?;
+        let report = |told: Told<'_>| {
+            if let Told::Note(text) = told {
+                note(text);
+            }
+        };
+        let made = self.engine.make(options, &from, &folder, report, &stop).await?;
         let told = made.into_iter().map(|made| {
             let stored = Stored { size_bytes: made.size_bytes, sha256: String::new() };
             Output { file: made.file(String::new(), stored), path: made.path }
