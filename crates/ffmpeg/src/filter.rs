@@ -438,6 +438,11 @@ impl Graph {
         self
     }
 
+    /// The pad that it begins at and its filters, where it is one chain.
+    pub(crate) fn as_chain(&self) -> Option<(&str, &[Filter])> {
+        self.chains.is_empty().then_some((self.from.as_str(), self.open.as_slice()))
+    }
+
     fn pad(&mut self) -> String {
         self.pads += 1;
         format!("p{}", self.pads)
@@ -456,7 +461,7 @@ impl Graph {
 /// Chains of filters from a stream to several results.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FanOut {
-    chains: Vec<String>,
+    pub(crate) chains: Vec<String>,
 }
 
 impl FanOut {

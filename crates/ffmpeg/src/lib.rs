@@ -23,6 +23,7 @@ mod shape;
 mod sniff;
 pub mod subtitles;
 mod tail;
+mod together;
 mod tools;
 mod turn;
 mod watch;
