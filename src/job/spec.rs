@@ -27,6 +27,18 @@ pub struct JobSpec {
     pub via: Option<Via>,
 }
 
+impl JobSpec {
+    /// Whether both are made of the same bytes from end to end, and can be by one process.
+    #[must_use]
+    pub fn can_be_made_with(&self, other: &Self) -> bool {
+        let keys = |spec: &Self| spec.via.as_ref().map(|via| via.connection_id);
+        self.options.spans_input()
+            && other.options.spans_input()
+            && self.input == other.input
+            && keys(self) == keys(other)
+    }
+}
+
 /// An `http`, `https` or `s3` URL, with the text as it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InputUrl {

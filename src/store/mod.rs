@@ -187,6 +187,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     // ---- claim: tasks on leases -------------------------------------------------------------
 
     /// Takes up to `want` tasks that are due, in the order of their turn, on leases of [`LEASE`].
+    ///
+    /// A task that is tried for the first time may bring companions, each on a lease of its own:
+    /// tasks of its input that wait too ([`Want::companions`]).
     async fn claim(&self, worker: WorkerId, want: Want) -> StoreResult<Vec<Claim>>;
 
     /// Renews all leases of a worker at once, carrying progress up and cancellation down.

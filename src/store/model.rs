@@ -186,11 +186,13 @@ pub struct Want {
     pub kinds: Vec<Kind>,
     /// No more of one owner than this may run at the same time, in all workers together.
     pub per_owner: Option<u32>,
+    /// How many more tasks of the same input may come with a task, and be made with it.
+    pub companions: u32,
 }
 
 impl Default for Want {
     fn default() -> Self {
-        Self { heavy: 0, light: 0, kinds: Kind::ALL.to_vec(), per_owner: None }
+        Self { heavy: 0, light: 0, kinds: Kind::ALL.to_vec(), per_owner: None, companions: 0 }
     }
 }
 
@@ -239,6 +241,9 @@ pub struct Claim {
     pub lane: Lane,
     /// How many claims of the task count against its tries, this one included.
     pub tries: u32,
+    /// Tasks of the same input that can be made with it and take no slot of their own. They have
+    /// none themselves.
+    pub companions: Vec<Claim>,
 }
 
 /// A sign of life for one task.

@@ -37,6 +37,7 @@ mod upload;
 // claim
 mod beat;
 mod claim;
+mod companions;
 mod fail;
 mod fence;
 mod finish;

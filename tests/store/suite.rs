@@ -153,6 +153,16 @@ macro_rules! behaviours {
                 many_workers_at_once_never_get_the_same_task,
                 the_last_task_has_one_winner,
             }
+            companions {
+                tasks_of_one_input_take_one_slot_and_are_claims_of_their_own,
+                who_wants_no_companions_gets_none,
+                only_what_can_be_made_of_the_same_bytes_comes_along,
+                a_task_that_was_tried_before_comes_alone_and_brings_nobody,
+                companions_that_lose_their_worker_come_alone_from_then_on,
+                companions_count_for_their_key,
+                a_companion_beats_and_is_cancelled_for_itself,
+                many_workers_at_once_share_no_companion,
+            }
             beat {
                 a_beat_renews_the_lease,
                 one_call_renews_all_leases_and_answers_in_order,

@@ -95,6 +95,19 @@ impl Options {
         }
     }
 
+    /// Whether what is made is pictures of the whole input, with nothing fetched beside it: then
+    /// the input can be decoded once for several of them.
+    #[must_use]
+    pub const fn spans_input(&self) -> bool {
+        match self {
+            Self::Video(options) => {
+                options.start.is_none() && options.end.is_none() && options.subtitle_url.is_none()
+            }
+            // Sound alone costs little, and would wait for the pictures.
+            _ => false,
+        }
+    }
+
     /// Whether what is made is a folder of files that name each other.
     #[must_use]
     pub const fn makes_folder(&self) -> bool {

@@ -1,11 +1,12 @@
 //! Tasks are taken on leases, and leases are kept by beating.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::SqlStore;
+use super::companions;
 use super::database::{Transaction, Turn};
 use super::held::Held;
 use super::overview;
@@ -33,28 +34,35 @@ pub(super) async fn claim(
         tx.take_turns(Turn::Claim).await?;
     }
     let now = store.now(&mut tx).await?;
-    let mut claims = Vec::new();
+    let (mut claims, mut taken) = (Vec::new(), HashSet::new());
     let mut owners = Owners::count(&mut tx, want.per_owner).await?;
     for lane in Lane::ALL {
         for Due { id, owner } in due(&mut tx, lane, want, &owners, now).await? {
             if !owners.has_room(&owner) {
                 continue;
             }
+            if taken.contains(&id) {
+                continue;
+            }
             if let Some(held) = read_or_set_aside(&mut tx, &id, now).await? {
                 owners.add(owner);
-                claims.push(take(&mut tx, worker, held, now).await?);
+                let mut claim = take(&mut tx, worker, held, now).await?;
+                claim.companions =
+                    companions::take_with(&mut tx, worker, &claim, want, &mut owners, now).await?;
+                taken.extend(claim.companions.iter().map(|with| with.lease.task.to_string()));
+                claims.push(claim);
             }
         }
     }
     tx.commit().await?;
-    for claim in &claims {
+    for claim in claims.iter().flat_map(|claim| std::iter::once(claim).chain(&claim.companions)) {
         store.hints.tell(Hint::Changed(claim.job.id));
     }
     Ok(claims)
 }
 
 /// How many tasks of each key are running, where there is a limit to it.
-struct Owners {
+pub(super) struct Owners {
     limit: Option<u32>,
     running: HashMap<String, u32>,
 }
@@ -79,23 +87,23 @@ impl Owners {
         Ok(Self { limit, running })
     }
 
-    fn has_room(&self, owner: &str) -> bool {
+    pub(super) fn has_room(&self, owner: &str) -> bool {
         self.limit.is_none_or(|limit| self.running.get(owner).is_none_or(|count| *count < limit))
     }
 
-    fn add(&mut self, owner: String) {
+    pub(super) fn add(&mut self, owner: String) {
         *self.running.entry(owner).or_default() += 1;
     }
 
-    fn full(&self) -> Vec<String> {
+    pub(super) fn full(&self) -> Vec<String> {
         self.running.keys().filter(|owner| !self.has_room(owner)).cloned().collect()
     }
 }
 
 #[derive(sqlx::FromRow)]
-struct Due {
-    id: String,
-    owner: String,
+pub(super) struct Due {
+    pub(super) id: String,
+    pub(super) owner: String,
 }
 
 /// The tasks whose turn it is: the index `tasks_due` is in this order.
@@ -163,7 +171,7 @@ async fn set_aside(tx: &mut Transaction, task: &str, run_at: Timestamp) -> Store
     Ok(())
 }
 
-async fn take(
+pub(super) async fn take(
     tx: &mut Transaction,
     worker: WorkerId,
     mut held: Held,
@@ -193,7 +201,8 @@ async fn take(
     save_job(tx, &held.stored).await?;
     overview::begin_attempt(tx, held.task(), worker, now).await?;
     let job = held.stored.job;
-    Ok(Claim { lease: Lease { task: id, job: job.id, worker, attempt }, job, lane, tries })
+    let lease = Lease { task: id, job: job.id, worker, attempt };
+    Ok(Claim { lease, job, lane, tries, companions: Vec::new() })
 }
 
 pub(super) async fn beat(store: &SqlStore, beats: &[Beat]) -> StoreResult<Vec<BeatReply>> {

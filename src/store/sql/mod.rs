@@ -11,6 +11,7 @@ mod backlog;
 mod backup;
 mod batch;
 mod claim;
+mod companions;
 mod condition;
 mod connection;
 mod database;

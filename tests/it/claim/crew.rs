@@ -115,7 +115,7 @@ impl Crew {
             store: self.store.clone(),
             worker: self.worker,
             slots: Slots::new(setup.heavy, setup.light),
-            terms: Terms { kinds, per_owner: None },
+            terms: Terms { kinds, ..Terms::default() },
             heart: self.heart.clone(),
             perform: self.perform.clone(),
             tracker: self.tracker.clone(),
