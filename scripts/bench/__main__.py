@@ -16,12 +16,13 @@ import sys
 import idle
 import intake
 import overhead
+import pipeline
 import remux
 import webhooks
 from measure import shown
 from product import Bench, build
 
-GROUPS = {"overhead": overhead, "remux": remux, "idle": idle,
+GROUPS = {"overhead": overhead, "pipeline": pipeline, "remux": remux, "idle": idle,
           "intake": intake, "webhooks": webhooks}
 
 

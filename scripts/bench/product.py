@@ -15,7 +15,7 @@ import urllib.request
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import List, NoReturn, Optional
+from typing import List, NoReturn, Optional, Tuple
 
 from measure import Cost, say
 
@@ -117,15 +117,16 @@ class Spoken:
 class Server:
     """A running `reelway serve` with a receiver beside it."""
 
-    def __init__(self, bench: Bench, name: str):
+    def __init__(self, bench: Bench, name: str, **settings: str):
         self.bench = bench
+        self.settings = settings
         self.data = bench.folder / name
         self.events: "queue.Queue[tuple[float, dict]]" = queue.Queue()
         self.stack = ExitStack()
 
     def __enter__(self):
         env = environment(REELWAY_DATA_DIR=str(self.data),
-                          REELWAY_ALLOW_NETWORKS="127.0.0.0/8,::1/128")
+                          REELWAY_ALLOW_NETWORKS="127.0.0.0/8,::1/128", **self.settings)
         self.spoken = self.stack.enter_context(Spoken(
             [self.bench.reelway, "serve", "--port", "0"], env, self.data.with_suffix(".log")))
         self.hook = self.stack.enter_context(receiver(self.events))
@@ -146,16 +147,26 @@ class Server:
 
     def job(self, url: str, kind: str, options: dict) -> Cost:
         """From POST /process to the webhook."""
+        return self.ends({"url": url, "kind": kind, "options": options}, 1)
+
+    def batch(self, url: str, tasks: List[Tuple[str, dict]]) -> Cost:
+        """From POST /process to the last webhook of its tasks."""
+        tasks = [{"kind": kind, "options": options} for kind, options in tasks]
+        return self.ends({"url": url, "tasks": tasks}, len(tasks) + 1)
+
+    def ends(self, body: dict, count: int) -> Cost:
+        """From POST /process to the last of so many webhooks."""
         before, start = self.cpu_secs(), time.perf_counter()
-        body = {"url": url, "kind": kind, "options": options, "webhook_url": self.hook.url}
+        body = {**body, "webhook_url": self.hook.url}
         request = urllib.request.Request(
             f"{self.spoken.url}/process", json.dumps(body).encode(),
             {"content-type": "application/json"})
         with urllib.request.urlopen(request, timeout=PATIENCE_SECS) as answer:
             answer.read()
-        received, event = self.events.get(timeout=PATIENCE_SECS)
-        if event.get("status") != "succeeded":
-            fail(f"the job failed: {event.get('error')}")
+        for _ in range(count):
+            received, event = self.events.get(timeout=PATIENCE_SECS)
+            if event.get("status") != "succeeded":
+                fail(f"the job failed: {event.get('error')}")
         return Cost(received - start, self.cpu_secs() - before)
 
     def cpu_secs(self) -> float:

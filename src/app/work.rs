@@ -113,7 +113,11 @@ async fn sweep_scratch(scratch: Arc<Scratch>, stop: CancellationToken) {
 
 /// What this process may take.
 fn terms(worker: &config::Worker) -> Terms {
-    Terms { kinds: worker.kinds.clone(), per_owner: worker.max_running_per_key }
+    Terms {
+        kinds: worker.kinds.clone(),
+        per_owner: worker.max_running_per_key,
+        companions: worker.max_together - 1,
+    }
 }
 
 /// How many jobs are handed to the provider at once, in each lane that has any slots here.
@@ -127,6 +131,7 @@ fn claim<P: Perform>(
     app: &App,
     perform: P,
     slots: Slots,
+    terms: Terms,
     heart: &Arc<Heart>,
     tracker: &TaskTracker,
     shutdown: &Shutdown,
@@ -135,7 +140,7 @@ fn claim<P: Perform>(
         store: app.store.clone(),
         worker: app.worker_id,
         slots,
-        terms: terms(&app.config.worker),
+        terms,
         heart: heart.clone(),
         perform: Arc::new(perform),
         tracker: tracker.clone(),
@@ -164,10 +169,12 @@ impl Workers {
             let (scratch, stop) = (worker.scratch.clone(), shutdown.soft().clone());
             tokio::spawn(async move { sweep_scratch(scratch, stop).await });
             let slots = Slots::new(settings.slots, settings.light_slots);
-            claim(app, worker, slots, &heart, &tracker, shutdown)
+            claim(app, worker, slots, terms(settings), &heart, &tracker, shutdown)
         } else {
             let dispatcher = app.dispatcher(public_url)?;
-            claim(app, dispatcher, dispatches(settings), &heart, &tracker, shutdown)
+            // Each is a request of its own.
+            let terms = Terms { companions: 0, ..terms(settings) };
+            claim(app, dispatcher, dispatches(settings), terms, &heart, &tracker, shutdown)
         };
         let (beat, end) = (heart.clone(), last_beat.clone());
         let beating = tokio::spawn(async move { beat.run(end).await });

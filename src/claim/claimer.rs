@@ -29,11 +29,13 @@ pub struct Terms {
     pub kinds: Vec<Kind>,
     /// No more of one owner than this at the same time, in all workers together.
     pub per_owner: Option<u32>,
+    /// How many more tasks of the same input may come with one, to be made with it.
+    pub companions: u32,
 }
 
 impl Default for Terms {
     fn default() -> Self {
-        Self { kinds: Kind::ALL.to_vec(), per_owner: None }
+        Self { kinds: Kind::ALL.to_vec(), per_owner: None, companions: 0 }
     }
 }
 
@@ -46,6 +48,16 @@ pub trait Perform: Send + Sync + 'static {
 
     /// Works on the claim and spends its lease.
     fn perform(&self, claim: Claim, held: Held) -> impl Future<Output = ()> + Send;
+
+    /// The same for a claim and its companions, which share its slot; who knows nothing better
+    /// works on one after the other.
+    fn perform_all(&self, claims: Vec<(Claim, Held)>) -> impl Future<Output = ()> + Send {
+        async {
+            for (claim, held) in claims {
+                self.perform(claim, held).await;
+            }
+        }
+    }
 }
 
 /// Room for work, by lane.
@@ -132,15 +144,15 @@ impl<P: Perform> Claimer<P> {
 
     /// Claims once for all free slots; returns how many tasks were taken.
     async fn round(&self) -> usize {
-        let Terms { kinds, per_owner } = self.terms.clone();
-        let want = Want { kinds, per_owner, ..self.slots.free() };
+        let Terms { kinds, per_owner, companions } = self.terms.clone();
+        let want = Want { kinds, per_owner, companions, ..self.slots.free() };
         if want.is_nothing() || !self.perform.has_room() {
             return 0;
         }
         let asked = Instant::now();
         match self.store.claim(self.worker, want).await {
             Ok(claims) => {
-                let taken = claims.len();
+                let taken = claims.iter().map(|claim| 1 + claim.companions.len()).sum();
                 claims.into_iter().for_each(|claim| self.start(claim, asked));
                 taken
             }
@@ -151,13 +163,18 @@ impl<P: Perform> Claimer<P> {
         }
     }
 
-    fn start(&self, claim: Claim, asked: Instant) {
-        count(&claim);
+    fn start(&self, mut claim: Claim, asked: Instant) {
         let slot = self.slots.take(claim.lane);
-        let held = self.heart.hold(&claim.lease, asked);
+        let companions = std::mem::take(&mut claim.companions);
+        let hold = |claim: Claim| {
+            count(&claim);
+            let held = self.heart.hold(&claim.lease, asked);
+            (claim, held)
+        };
+        let claims: Vec<_> = std::iter::once(claim).chain(companions).map(hold).collect();
         let perform = self.perform.clone();
         self.tracker.spawn(async move {
-            perform.perform(claim, held).await;
+            perform.perform_all(claims).await;
             drop(slot);
         });
     }

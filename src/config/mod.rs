@@ -202,6 +202,8 @@ pub struct Worker {
     pub kinds: Vec<Kind>,
     /// Threads of each decoder and encoder; ffmpeg's own choice when not said.
     pub threads: Option<u32>,
+    /// How many videos of one input are made by one ffmpeg at most.
+    pub max_together: u32,
     /// How many tasks of one key may run at the same time, in all workers together.
     pub max_running_per_key: Option<u32>,
     /// What must be free on the disk before a task is claimed, in bytes.

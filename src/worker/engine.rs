@@ -20,7 +20,7 @@ pub type EngineSettings = plan::Settings;
 /// Turns inputs into outputs with ffmpeg.
 #[derive(Clone, Debug)]
 pub struct Engine {
-    tools: Tools,
+    pub(super) tools: Tools,
     settings: EngineSettings,
 }
 
@@ -196,7 +196,7 @@ impl Engine {
     }
 
     /// What a run has made, if it is all that was asked for.
-    async fn checked(
+    pub(super) async fn checked(
         &self,
         plan: &Plan,
         ran: &Ran,
@@ -208,6 +208,24 @@ impl Engine {
         plan.check_size(made.iter().map(|made| made.size_bytes).sum())?;
         plan.check_whole(ran, made.first().and_then(|main| main.facts.duration))?;
         Ok(made)
+    }
+
+    /// The files of a plan whose conversion ran with others; nothing where something was copied
+    /// that did not come out as it was.
+    pub(super) async fn made_of_shared(
+        &self,
+        plan: &Plan,
+        ran: &Ran,
+        source: &Facts,
+        stop: &CancellationToken,
+    ) -> Result<Option<Vec<Made>>, WorkError> {
+        // What the process counted may be another's: each file tells of itself.
+        let of = |frame| Ran { written: Progress { frame, ..ran.written }, ..*ran };
+        let made = self.checked(plan, &of(0), None, stop).await?;
+        let main = made.first().map(|main| &main.facts);
+        let frames = main.and_then(|main| main.video()?.frames);
+        plan.check_whole(&of(frames.unwrap_or(0)), main.and_then(|main| main.duration))?;
+        Ok(if plan.is_off(ran, source, main) { None } else { Some(made) })
     }
 
     /// The shape of a sound that was made.

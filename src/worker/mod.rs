@@ -16,6 +16,7 @@ mod notes;
 mod scratch;
 mod stand_in;
 mod sweeper;
+mod together;
 mod told;
 
 #[cfg(test)]
@@ -25,9 +26,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ffmpeg::Facts;
+use tokio_util::sync::CancellationToken;
 
 use crate::claim::{Held, Interrupt, Perform, persist};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::input::{Downloads, InputFile, Origin};
 use crate::job::{File, Job, Kept, ObjectUrl, Options};
 use crate::metrics;
@@ -77,6 +79,13 @@ pub struct Worker {
     pub clock: Arc<dyn Clock>,
 }
 
+/// An input that is there, and what it is.
+#[derive(Clone, Debug)]
+struct Ready {
+    input: Arc<InputFile>,
+    facts: Facts,
+}
+
 impl Perform for Worker {
     fn has_room(&self) -> bool {
         self.headroom.is_there()
@@ -88,13 +97,31 @@ impl Perform for Worker {
         fields(job.id = %claim.lease.job, task.id = %claim.lease.task, task.attempt = claim.lease.attempt)
     )]
     async fn perform(&self, claim: Claim, held: Held) {
-        let kind = claim.job.spec.options.kind();
         let begun = self.clock.now();
+        let kind = claim.job.spec.options.kind();
         tracing::info!(kind = kind.name(), "task claimed");
         let at_work = metrics::TASKS_AT_WORK.hold(&[kind.name()]);
-        let outcome = self.work(&claim, &held).await;
-        let settled = self.settle(&claim, &held, outcome).await;
+        let outcome = self.work(&claim, &held, None).await;
+        self.conclude(&claim, &held, begun, outcome).await;
         drop(at_work);
+    }
+
+    async fn perform_all(&self, claims: Vec<(Claim, Held)>) {
+        together::perform(self, claims).await;
+    }
+}
+
+impl Worker {
+    /// Writes down what became of a claim.
+    async fn conclude(
+        &self,
+        claim: &Claim,
+        held: &Held,
+        begun: Timestamp,
+        outcome: Result<Vec<Published>, WorkError>,
+    ) {
+        let kind = claim.job.spec.options.kind();
+        let settled = self.settle(claim, held, outcome).await;
         let took = self.clock.now().since(begun);
         let duration_ms = took.as_millis() as u64;
         match settled {
@@ -113,16 +140,26 @@ impl Perform for Worker {
             }
         }
     }
-}
 
-impl Worker {
-    /// Input, facts, ffmpeg, output: what a job is made of.
-    async fn work(&self, claim: &Claim, held: &Held) -> Result<Vec<Published>, WorkError> {
+    /// Input, facts, ffmpeg, output: what a job is made of. `ready` is an input that is there
+    /// already, at the stage of the encode.
+    async fn work(
+        &self,
+        claim: &Claim,
+        held: &Held,
+        ready: Option<Ready>,
+    ) -> Result<Vec<Published>, WorkError> {
         let Claim { job, lease, .. } = claim;
         let options = &job.spec.options;
+        if let Some(Ready { input, facts }) = ready {
+            let room = self.scratch.room(lease.task, lease.attempt)?;
+            let from = Ingredients { input: &input, facts: &facts, subtitles: None };
+            return self.make(claim, held, &from, &room).await;
+        }
 
         held.begin(StageKind::Import);
-        let input = self.import(job, held).await?;
+        let report = |percent| held.advance(percent);
+        let input = self.import(job, job.created_at, report, held.stop()).await?;
         let room = self.scratch.room(lease.task, lease.attempt)?;
         let subtitles = match options.subtitle_url() {
             Some(url) => {
@@ -159,32 +196,60 @@ impl Worker {
         }
 
         held.begin(StageKind::Encode(options.kind()));
+        let from = Ingredients { input: &input, facts: &facts, subtitles: subtitles.as_ref() };
+        self.make(claim, held, &from, &room).await
+    }
+
+    /// ffmpeg and output.
+    async fn make(
+        &self,
+        claim: &Claim,
+        held: &Held,
+        from: &Ingredients<'_>,
+        room: &Room,
+    ) -> Result<Vec<Published>, WorkError> {
+        let options = &claim.job.spec.options;
         let report = |told: Told<'_>| match told {
             Told::Percent(percent) => held.advance(percent),
             Told::Runs(command) => {
-                held.note(notes::command(command, input.media_path(), room.path()));
+                held.note(notes::command(command, from.input.media_path(), room.path()));
             }
             Told::Note(text) => held.sum_up(text),
         };
-        let from = Ingredients { input: &input, facts: &facts, subtitles: subtitles.as_ref() };
         let begun = self.clock.now();
-        let made = self.engine.make(options, &from, room.path(), report, held.stop()).await?;
+        let made = self.engine.make(options, from, room.path(), report, held.stop()).await?;
         ending::count_speed(options.kind(), &made, self.clock.now().since(begun));
+        self.export(claim, held, &made).await
+    }
 
+    /// Output.
+    async fn export(
+        &self,
+        claim: &Claim,
+        held: &Held,
+        made: &[Made],
+    ) -> Result<Vec<Published>, WorkError> {
         held.begin(StageKind::Export);
-        let publish = self.publish_all(claim, held, &made);
+        let publish = self.publish_all(claim, held, made);
         let published =
             held.stop().run_until_cancelled(publish).await.ok_or(WorkError::Stopped)??;
         held.succeed();
         let bytes = published.iter().map(|published| published.file.filesize).sum();
-        metrics::OUTPUT_BYTES.add(bytes, &[options.kind().name()]);
+        metrics::OUTPUT_BYTES.add(bytes, &[claim.job.spec.options.kind().name()]);
         Ok(published)
     }
 
-    async fn import(&self, job: &Job, held: &Held) -> Result<Arc<InputFile>, WorkError> {
+    /// The input as it was at `since` or later.
+    async fn import(
+        &self,
+        job: &Job,
+        since: Timestamp,
+        report: impl Fn(f32) + Send + Sync,
+        stop: &CancellationToken,
+    ) -> Result<Arc<InputFile>, WorkError> {
         let report = |bytes: u64, of: Option<u64>| {
             if let Some(total) = of.filter(|total| *total > 0) {
-                held.advance(bytes as f32 / total as f32 * 100.0);
+                report(bytes as f32 / total as f32 * 100.0);
             }
         };
         let url = &job.spec.input;
@@ -195,7 +260,7 @@ impl Worker {
             }
             _ => Origin::of(url),
         };
-        let input = self.downloads.get_from(&origin, job.created_at, report, held.stop()).await?;
+        let input = self.downloads.get_from(&origin, since, report, stop).await?;
         Ok(input)
     }
 

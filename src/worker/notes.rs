@@ -37,6 +37,17 @@ const LIMITS: [&str; 4] =
 /// What is run, as a line for a shell, without [`LIMITS`]; the input is called `input`, and what is
 /// made has the names that it has in its folder.
 pub(super) fn command(command: &Command, input: &Path, folder: &Path) -> String {
+    line(command, input, &[(folder, String::new())])
+}
+
+/// The same of a process that makes the outputs of several jobs: each has a folder with its number.
+pub(super) fn shared_command(command: &Command, input: &Path, folders: &[&Path]) -> String {
+    let folders: Vec<_> =
+        (1..).zip(folders).map(|(n, folder)| (*folder, format!("{n}/"))).collect();
+    line(command, input, &folders)
+}
+
+fn line(command: &Command, input: &Path, folders: &[(&Path, String)]) -> String {
     let mut argv = command.argv().iter().map(|word| word.to_string_lossy());
     let mut words = Vec::new();
     while let Some(word) = argv.next() {
@@ -46,10 +57,13 @@ pub(super) fn command(command: &Command, input: &Path, folder: &Path) -> String 
             words.push(word);
         }
     }
-    let (input, folder) = (input.display().to_string(), format!("{}/", folder.display()));
-    let words = words
-        .iter()
-        .map(|word| word.replace(&input, "input").replace(&folder, "").replace('\0', ""));
+    let input = input.display().to_string();
+    let words = words.iter().map(|word| {
+        let word = word.replace(&input, "input").replace('\0', "");
+        folders.iter().fold(word, |word, (folder, name)| {
+            word.replace(&format!("{}/", folder.display()), name)
+        })
+    });
     let words: Vec<String> = std::iter::once("ffmpeg".to_owned()).chain(words).collect();
     shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
 }

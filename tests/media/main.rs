@@ -19,6 +19,7 @@ mod video;
 
 mod options;
 mod private;
+mod together;
 
 mod inputs;
 mod light;

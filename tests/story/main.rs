@@ -24,4 +24,5 @@ mod robust;
 mod s3;
 mod settings;
 mod tasks;
+mod together;
 mod uploads;

@@ -107,6 +107,7 @@ pub(super) fn plan(options: &AdaptiveOptions, given: Given<'_>) -> Result<Plan, 
         folder: given.files.output.clone(),
         is_capped: span.is_capped,
         ways: None,
+        shareable: None,
     })
 }
 

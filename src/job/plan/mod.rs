@@ -24,7 +24,7 @@ mod whole;
 use std::path::PathBuf;
 
 use ffmpeg::subtitles::Subtitles;
-use ffmpeg::{Command, Facts, Gain, Ran, Sound, policy};
+use ffmpeg::{Command, Conversion, Facts, Gain, Ran, Sound, policy};
 
 use super::{FileKind, Options};
 use crate::package::Package;
@@ -51,6 +51,9 @@ pub struct Plan {
     pub is_capped: bool,
     /// What becomes of the streams of a film.
     pub ways: Option<Ways>,
+    /// What the steps are, where that is one conversion that others of the same input can be made
+    /// with, in one process.
+    pub shareable: Option<Conversion>,
 }
 
 impl Plan {
@@ -288,6 +291,7 @@ impl FileType {
             outputs: vec![Planned::media(self)],
             is_capped: false,
             ways: None,
+            shareable: None,
         }
     }
 

@@ -161,6 +161,7 @@ impl<'a> Series<'a> {
             outputs,
             is_capped: false,
             ways: None,
+            shareable: None,
         }
     }
 

@@ -80,6 +80,7 @@ pub(super) fn plan(options: &VideoOptions, given: Given<'_>) -> Result<Plan, Fai
         expected_secs: span.expected_secs,
     };
     let (copying, ways) = copied(options, &picture, given.facts, &encoded);
+    let is_shareable = ways.video != Way::Copied && script.is_none();
     let steps = |conversion: &Conversion| {
         let text = script.iter().map(|script| Step::write(SUBTITLES, script.clone()));
         text.chain([Step::run(conversion.command(), 1.0)]).collect::<Vec<_>>()
@@ -88,7 +89,11 @@ pub(super) fn plan(options: &VideoOptions, given: Given<'_>) -> Result<Plan, Fai
         Some(copying) => file.plan(given, steps(copying), Some(steps(&encoded))),
         None => file.plan(given, steps(&encoded), None),
     };
-    Ok(Plan { ways: Some(ways), ..plan.capped(span.is_capped) })
+    Ok(Plan {
+        ways: Some(ways),
+        shareable: is_shareable.then(|| copying.unwrap_or(encoded)),
+        ..plan.capped(span.is_capped)
+    })
 }
 
 /// The conversion with what of the input can stay as it is, if there is anything, and what becomes

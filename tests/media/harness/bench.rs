@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use ffmpeg::subtitles::Subtitles;
 use ffmpeg::{Facts, Limits, Tools};
 use reelway::input::InputFile;
+use reelway::job::plan::{Known, Plan};
 use reelway::job::{File, Options};
 use reelway::output::Stored;
 use reelway::package::KEY_FILE;
@@ -144,6 +145,21 @@ impl Bench {
         let options = Options::decode(Kind::Video, options).expect("valid options");
         let made = self.run(&options, input, Some(&subtitles), |_| {}).await;
         made.map(|mut made| made.remove(0)).map_err(WorkError::into_failure)
+    }
+
+    /// What would be done, each in a folder of its own.
+    pub(crate) async fn plans(&self, kind: Kind, wanted: &[Value], input: &Path) -> Vec<Plan> {
+        let input = self.input(input).await.expect("a file");
+        let stop = CancellationToken::new();
+        let facts = self.engine.probe(&input, &stop).await.expect("facts");
+        let from = Ingredients { input: &input, facts: &facts, subtitles: None };
+        let plan = |options: &Value| {
+            let options = options.as_object().expect("options are an object");
+            let options = Options::decode(kind, options).expect("valid options");
+            let folder = self.fresh_folder().expect("a folder");
+            self.engine.plan(&options, &from, &Known::default(), &folder).expect("a plan")
+        };
+        wanted.iter().map(plan).collect()
     }
 
     fn fresh_folder(&self) -> std::io::Result<PathBuf> {

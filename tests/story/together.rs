@@ -1,0 +1,135 @@
+//! Videos of one input that wait at the same time are made by one ffmpeg.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::harness::{
+    Receiver, Server, Source, eventually, long_clip, processes_naming, short_clip,
+};
+
+/// One slot, so that everything that waits stands behind the same task.
+const ONE_SLOT: [(&str, &str); 1] = [("REELWAY_SLOTS", "1")];
+
+fn three_tasks() -> Value {
+    json!([
+        {"kind": "video", "options": {"width": 640, "quality": "high", "copy": "never"}},
+        {"kind": "image", "options": {"format": "webp", "width": 320, "start": 1}},
+        {"kind": "video", "options": {"width": 240, "quality": "low"}},
+    ])
+}
+
+/// Posts a batch; returns the ids of its jobs.
+async fn send(server: &Server, source: &Source, receiver: &Receiver, tasks: Value) -> Vec<String> {
+    let body = json!({"url": source.url, "tasks": tasks, "webhook_url": receiver.url});
+    let batch = server.post("/process", &body).await;
+    let tasks = batch["tasks"].as_array().expect("tasks");
+    tasks.iter().map(|task| task["task_id"].as_str().expect("an id").to_owned()).collect()
+}
+
+/// The next webhook of a job, past that of the batch.
+async fn next(receiver: &Receiver) -> Value {
+    loop {
+        let push = receiver.next().await;
+        if push.body["type"] != "batch.finished" {
+            return push.body;
+        }
+    }
+}
+
+/// What is said of how a job was made.
+async fn summary(server: &Server, id: &str) -> String {
+    let job = server.get(&format!("/jobs/{id}")).await;
+    let stages = job["tasks"].as_array().expect("stages").clone();
+    let said = stages.iter().filter_map(|stage| stage["summary"].as_str());
+    said.collect::<Vec<_>>().join("; ")
+}
+
+#[tokio::test]
+async fn a_batch_is_one_process_and_each_job_has_its_own_end_the_thumbnail_first() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let source = Source::of(&short_clip(folder.path())).await;
+    let receiver = Receiver::start().await;
+    let server = Server::start_with(folder.path(), &ONE_SLOT).await;
+    let ids = send(&server, &source, &receiver, three_tasks()).await;
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        let body = next(&receiver).await;
+        assert_eq!(body["type"], "job.succeeded", "{body}");
+        told.push((body["id"].as_str().expect("an id").to_owned(), body));
+    }
+    assert_eq!(told[0].0, ids[1], "the thumbnail goes ahead");
+    let width = |id: &str| {
+        let (_, body) = told.iter().find(|(told, _)| told == id).expect("its webhook");
+        body["output"]["width"].clone()
+    };
+    assert_eq!([width(&ids[0]), width(&ids[2])], [json!(640), json!(240)]);
+    assert_eq!(source.requests(), 1);
+    for (id, other) in [(&ids[0], &ids[2]), (&ids[2], &ids[0])] {
+        let summary = summary(&server, id).await;
+        assert!(summary.contains(&format!("made together with {other}")), "{summary}");
+    }
+    server.kill().await;
+}
+
+#[tokio::test]
+async fn one_that_is_cancelled_leaves_the_others_to_be_made() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let source = Source::of(&long_clip(folder.path())).await;
+    let receiver = Receiver::start().await;
+    let data_dir = tempfile::tempdir().expect("a folder");
+    let server = Server::start_with(data_dir.path(), &ONE_SLOT).await;
+    let tasks = json!([
+        {"kind": "video", "options": {"width": 640, "quality": "very_high"}},
+        {"kind": "video", "options": {"width": 160, "quality": "very_low"}},
+    ]);
+    let ids = send(&server, &source, &receiver, tasks).await;
+    let scratch = data_dir.path().join("scratch");
+    eventually("ffmpeg runs", async || (!processes_naming(&scratch).is_empty()).then_some(()))
+        .await;
+    server.job_when(&ids[1], |job| job["status"] == "processing").await;
+    server.post(&format!("/jobs/{}/cancel", ids[0]), &json!({})).await;
+    let (first, second) = (next(&receiver).await, next(&receiver).await);
+    assert_eq!((&first["type"], &first["id"]), (&json!("job.cancelled"), &json!(ids[0])));
+    assert_eq!((&second["type"], &second["id"]), (&json!("job.succeeded"), &json!(ids[1])));
+    assert_eq!(source.requests(), 1, "the input was kept");
+    server.kill().await;
+}
+
+#[tokio::test]
+async fn a_killed_worker_s_tasks_are_each_made_once_more_and_told_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let source = Source::of(&long_clip(folder.path())).await;
+    let receiver = Receiver::start().await;
+    let data_dir = tempfile::tempdir().expect("a folder");
+    let server = Server::start_with(data_dir.path(), &ONE_SLOT).await;
+    let tasks = json!([
+        {"kind": "video", "options": {"width": 320, "quality": "very_low"}},
+        {"kind": "video", "options": {"width": 160, "quality": "very_low"}},
+    ]);
+    let mut ids = send(&server, &source, &receiver, tasks).await;
+    let scratch = data_dir.path().join("scratch");
+    eventually("ffmpeg runs", async || (!processes_naming(&scratch).is_empty()).then_some(()))
+        .await;
+    server.job_when(&ids[1], |job| job["status"] == "processing").await;
+    server.kill().await;
+    let server = Server::start_with(data_dir.path(), &ONE_SLOT).await;
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let body = next(&receiver).await;
+        assert_eq!(body["type"], "job.succeeded", "{body}");
+        assert_eq!(body["outputs"].as_array().map(Vec::len), Some(1));
+        told.push(body["id"].as_str().expect("an id").to_owned());
+    }
+    told.sort();
+    ids.sort();
+    assert_eq!(told, ids);
+    for id in &ids {
+        let summary = summary(&server, id).await;
+        assert!(!summary.contains("made together"), "alone now: {summary}");
+        let log = server.get(&format!("/webhooks/deliveries?job_id={id}")).await;
+        assert_eq!(log.as_array().map(Vec::len), Some(1));
+    }
+    assert!(receiver.is_quiet_for(Duration::from_secs(1)).await);
+    server.kill().await;
+}
