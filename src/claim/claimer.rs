@@ -49,11 +49,15 @@ pub trait Perform: Send + Sync + 'static {
     /// Works on the claim and spends its lease.
     fn perform(&self, claim: Claim, held: Held) -> impl Future<Output = ()> + Send;
 
-    /// The same for a claim and its companions, which share its slot; who knows nothing better
+    /// The same for a claim with its companions, which share its slot; who knows nothing better
     /// works on one after the other.
-    fn perform_all(&self, claims: Vec<(Claim, Held)>) -> impl Future<Output = ()> + Send {
+    fn perform_together(
+        &self,
+        first: (Claim, Held),
+        companions: Vec<(Claim, Held)>,
+    ) -> impl Future<Output = ()> + Send {
         async {
-            for (claim, held) in claims {
+            for (claim, held) in std::iter::once(first).chain(companions) {
                 self.perform(claim, held).await;
             }
         }
@@ -171,10 +175,15 @@ impl<P: Perform> Claimer<P> {
             let held = self.heart.hold(&claim.lease, asked);
             (claim, held)
         };
-        let claims: Vec<_> = std::iter::once(claim).chain(companions).map(hold).collect();
+        let first = hold(claim);
+        let companions: Vec<_> = companions.into_iter().map(hold).collect();
         let perform = self.perform.clone();
         self.tracker.spawn(async move {
-            perform.perform_all(claims).await;
+            if companions.is_empty() {
+                perform.perform(first.0, first.1).await;
+            } else {
+                perform.perform_together(first, companions).await;
+            }
             drop(slot);
         });
     }

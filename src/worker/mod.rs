@@ -106,8 +106,8 @@ impl Perform for Worker {
         drop(at_work);
     }
 
-    async fn perform_all(&self, claims: Vec<(Claim, Held)>) {
-        together::perform(self, claims).await;
+    async fn perform_together(&self, first: (Claim, Held), companions: Vec<(Claim, Held)>) {
+        together::perform(self, std::iter::once(first).chain(companions).collect()).await;
     }
 }
 
