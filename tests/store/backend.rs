@@ -170,17 +170,24 @@ impl Database {
             create table of_later (id text primary key);
             insert into _sqlx_migrations (version, description, success, checksum, execution_time)
             values (9999, 'of later', true, ";
+        let checksum = match self.backend() {
+            Backend::Sqlite => "x'00'",
+            Backend::Postgres => "'\\x00'",
+        };
+        self.command(format!("{added} {checksum}, 0);")).await;
+    }
+
+    /// Tells the database what no verb of a store says.
+    pub(crate) async fn command(&self, text: String) {
         match &self.place {
             Place::File(folder) => {
                 let path = folder.path().join("reelway.db");
                 let options = SqliteConnectOptions::new().filename(path);
                 let mut conn = SqliteConnection::connect_with(&options).await.expect("a writer");
-                let text = AssertSqlSafe(format!("{added} x'00', 0);"));
-                sqlx::raw_sql(text).execute(&mut conn).await.expect("additions");
+                sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut conn).await.expect("obedience");
             }
             Place::Server { server, name } => {
-                let server = (**server).clone().database(name);
-                command(&server, format!("{added} '\\x00', 0);")).await;
+                command(&(**server).clone().database(name), text).await;
             }
         }
     }

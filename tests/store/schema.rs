@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use reelway::job::Status;
-use reelway::store::Settled;
+use reelway::store::{AttemptOutcome, Settled};
 
 use crate::backend::Backend;
 use crate::world::{RECEIVER, World};
@@ -144,6 +145,23 @@ pub(crate) async fn a_version_of_before_works_on_the_shape_of_a_later_one(world:
     world.job().webhook(RECEIVER).cancelled().await;
     store.close().await;
     world.again().await.ping().await.expect("and once more");
+}
+
+pub(crate) async fn a_webhook_of_a_later_version_is_left_to_it(world: World) {
+    world.job().webhook(RECEIVER).cancelled().await;
+    world.database.command("update events set kind = 'job.of_later'".to_owned()).await;
+    world.job().webhook("https://other.example.com/").cancelled().await;
+    let known = world.due(9, 9).await;
+    assert_eq!(known.len(), 1, "it is in nobody's way");
+    assert_eq!(world.settle(&known[0], AttemptOutcome::Delivered).await, Settled::Done);
+    assert!(world.due(9, 9).await.is_empty(), "it rests");
+
+    // Half a minute later it is there for whoever knows it, with all its tries.
+    let known = "update events set kind = 'job.cancelled' where kind = 'job.of_later'";
+    world.database.command(known.to_owned()).await;
+    world.pass(Duration::from_secs(30));
+    let due = world.due_one().await;
+    assert_eq!((due.attempt, due.tries), (2, 1));
 }
 
 #[test]

@@ -327,6 +327,7 @@ macro_rules! behaviours {
             schema {
                 every_later_change_of_shape_only_adds,
                 a_version_of_before_works_on_the_shape_of_a_later_one,
+                a_webhook_of_a_later_version_is_left_to_it,
             }
             media_jobs {
                 the_pipelines_table_has_a_row_for_each_job,

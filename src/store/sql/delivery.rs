@@ -22,6 +22,9 @@ const FAILING: i64 = 5;
 /// How many attempts of a delivery are kept in the log.
 const KEPT_ATTEMPTS: i64 = 50;
 
+/// How long a delivery rests of a kind that this version does not know: a later one will have it.
+const FOR_LATER: Duration = Duration::from_secs(30);
+
 /// How long a delivery rests whose event cannot be read.
 const ASIDE: Duration = Duration::from_hours(1);
 
@@ -38,6 +41,13 @@ pub(super) async fn claim(
     for id in due(&mut tx, limit, per_destination, now).await? {
         match take(&mut tx, &id, now.plus(lease)).await {
             Ok(due) => taken.push(due),
+            Err(StoreError::Corrupt { table: "events", column: "kind", .. }) => {
+                tracing::warn!(
+                    delivery.id = id,
+                    "a webhook of a kind that this version does not know is left to a later one"
+                );
+                set_aside(&mut tx, &id, now.plus(FOR_LATER)).await?;
+            }
             Err(error @ StoreError::Corrupt { .. }) => {
                 tracing::error!(
                     delivery.id = id,
@@ -176,8 +186,9 @@ impl DueRow {
     }
 }
 
+/// Gives back what was taken: nothing was sent, so that it was no try.
 async fn set_aside(tx: &mut Transaction, id: &str, run_at: Timestamp) -> StoreResult<()> {
-    sql("update deliveries set run_at = $2, lease_until = null where id = $1")
+    sql("update deliveries set run_at = $2, lease_until = null, tries = tries - 1 where id = $1")
         .bind(id.to_owned())
         .bind(run_at)
         .execute(tx)
