@@ -11,6 +11,7 @@ pub mod plan;
 mod remote;
 mod spec;
 mod state;
+mod trace;
 mod turn;
 pub mod view;
 
@@ -27,6 +28,7 @@ pub use options::{OptionError, Options};
 pub use remote::RemoteFile;
 pub use spec::{InputError, InputUrl, JobSpec, Kept};
 pub use state::{InvalidTransition, JobEvent, JobState, Status};
+pub use trace::Trace;
 pub use turn::{Owner, Priority};
 
 /// A job: what was asked, and how it stands.
@@ -42,6 +44,8 @@ pub struct Job {
     pub owner: Owner,
     /// What it belongs to.
     pub project: Project,
+    /// The trace that its steps stand in, when there is one.
+    pub trace: Option<Trace>,
     /// How it stands.
     pub state: JobState,
     /// Per cent, 0 to 100; never goes back.
@@ -77,6 +81,7 @@ impl Job {
             spec,
             owner: Owner::default(),
             project: Project::DEFAULT,
+            trace: None,
             state: JobState::Queued { started_at: None },
             progress: 0.0,
             tasks: vec![task],

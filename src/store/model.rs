@@ -13,7 +13,7 @@ use crate::id::{
     BatchId, BatchTag, DeliveryId, DeliveryTag, EventId, EventTag, JobId, JobTag, TaskId, WorkerId,
 };
 use crate::job::view::JobView;
-use crate::job::{BatchView, File, InvalidTransition, Job, Kind, Owner};
+use crate::job::{BatchView, File, InvalidTransition, Job, Kind, Owner, Trace};
 use crate::task::{Lane, Stages};
 
 /// What a verb returns.
@@ -444,6 +444,8 @@ pub struct DueDelivery {
     pub tries: u32,
     /// Since when the destination has failed without a success between.
     pub failing_since: Option<Timestamp>,
+    /// The trace of the job, or of the batch's jobs.
+    pub trace: Option<Trace>,
 }
 
 /// How an attempt went and what follows: one value for [`super::Store::settle_delivery`].

@@ -174,6 +174,7 @@ mod tests {
             attempt,
             tries: attempt,
             failing_since: None,
+            trace: None,
         }
     }
 

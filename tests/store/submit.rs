@@ -1,14 +1,15 @@
 //! Jobs come in.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use reelway::id::{JobId, fresh};
-use reelway::job::{Job, Kept, Kind};
-use reelway::store::{Backlog, Pressure, Submission, Submitted};
+use reelway::job::{Job, Kept, Kind, Trace};
+use reelway::store::{Backlog, EventKind, Pressure, Settled, Submission, Submitted};
 use reelway::task::Lane;
 use serde_json::json;
 
-use crate::fixture::together;
+use crate::fixture::{job_of, together};
 use crate::world::{NOW, OURS, RECEIVER, World, at_once};
 
 pub(crate) async fn a_job_reads_back_as_it_was_sent(world: World) {
@@ -54,6 +55,44 @@ pub(crate) async fn a_job_keeps_which_output_is_its_input(world: World) {
     job.spec.input = job.spec.input.keeping(Kept::Output(key));
     world.store.submit(together([job.clone()])).await.expect("an answer");
     assert_eq!(world.read(job.id).await, job);
+}
+
+fn trace() -> Option<Trace> {
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let trace = Trace::parse(parent, Some("vendor=a:b,other=1"));
+    assert!(trace.is_some());
+    trace
+}
+
+pub(crate) async fn a_job_keeps_its_trace_for_its_worker_and_its_webhook(world: World) {
+    let job = Job { trace: trace(), ..world.job().webhook(RECEIVER).build() };
+    let plain = world.job().webhook(RECEIVER).build();
+    world.store.submit(together([job.clone(), plain.clone()])).await.expect("an answer");
+    assert_eq!(world.read(job.id).await, job);
+    let claims = world.claim(9, 9).await;
+    let expected = HashMap::from([(job.id, job.trace), (plain.id, None)]);
+    let claimed: HashMap<_, _> =
+        claims.iter().map(|claim| (claim.job.id, claim.job.trace.clone())).collect();
+    assert_eq!(expected, claimed);
+    for claim in &claims {
+        assert_eq!(world.finish(&claim.lease).await, Settled::Done);
+    }
+    let due = world.due(9, 9).await;
+    let due: HashMap<_, _> = due.iter().map(|due| (job_of(due).id, due.trace.clone())).collect();
+    assert_eq!(expected, due);
+}
+
+pub(crate) async fn a_batch_is_told_of_in_the_trace_of_its_jobs(world: World) {
+    let batch = fresh(NOW);
+    let build = || Job { trace: trace(), ..world.job().webhook(RECEIVER).batch(batch).build() };
+    let jobs = [build(), build()];
+    world.store.submit(together(jobs.clone())).await.expect("an answer");
+    for job in &jobs {
+        world.cancel(job.id).await;
+    }
+    let due = world.due(9, 9).await;
+    assert_eq!(due.iter().filter(|due| due.kind == EventKind::BatchFinished).count(), 1);
+    assert!(due.len() == 3 && due.iter().all(|due| due.trace == trace()), "{due:?}");
 }
 
 pub(crate) async fn a_job_that_was_never_sent_is_not_there(world: World) {

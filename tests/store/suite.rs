@@ -11,6 +11,8 @@ macro_rules! behaviours {
                 a_job_reads_back_as_it_was_sent,
                 a_job_is_found_by_the_name_of_its_task,
                 a_job_keeps_which_output_is_its_input,
+                a_job_keeps_its_trace_for_its_worker_and_its_webhook,
+                a_batch_is_told_of_in_the_trace_of_its_jobs,
                 a_job_that_was_never_sent_is_not_there,
                 a_submission_is_written_whole_or_not_at_all,
                 a_full_queue_refuses_the_whole_submission,

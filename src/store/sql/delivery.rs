@@ -6,7 +6,7 @@ use super::SqlStore;
 use super::condition;
 use super::database::{Transaction, Turn};
 use super::event::{self, body};
-use super::row::{number, parse, to_json, unknown};
+use super::row::{from_json, number, parse, to_json, unknown};
 use super::statement::sql;
 use crate::access::Project;
 use crate::clock::Timestamp;
@@ -119,6 +119,7 @@ struct DueRow {
     attempt: i64,
     tries: i64,
     failing_since: Option<i64>,
+    trace: Option<String>,
 }
 
 async fn take(tx: &mut Transaction, id: &str, lease_until: Timestamp) -> StoreResult<DueDelivery> {
@@ -139,7 +140,17 @@ async fn due_row(tx: &mut Transaction, id: &str) -> StoreResult<Option<DueRow>> 
     sql("
         select
             deliveries.event_id, events.kind, events.seq, events.body, deliveries.url,
-            deliveries.attempt, deliveries.tries, destinations.failing_since
+            deliveries.attempt, deliveries.tries, destinations.failing_since,
+            coalesce(
+                (select trace from jobs where jobs.id = events.job_id),
+                (
+                    -- The jobs of a batch were sent together: they have one trace.
+                    select trace from jobs
+                    where jobs.batch_id = events.batch_id and trace is not null
+                    order by batch_position
+                    limit 1
+                )
+            ) as trace
         from deliveries
         join events on events.id = deliveries.event_id
         join destinations on destinations.id = deliveries.destination
@@ -169,7 +180,7 @@ pub(super) async fn pushed(
 
 impl DueRow {
     fn read(self, id: &str) -> StoreResult<DueDelivery> {
-        let event = &self.event_id;
+        let (event, trace) = (&self.event_id, self.trace.as_deref());
         let kind = EventKind::from_name(&self.kind)
             .ok_or_else(|| unknown("events", "kind", event, &self.kind))?;
         Ok(DueDelivery {
@@ -182,6 +193,7 @@ impl DueRow {
             attempt: number(self.attempt, "deliveries", "attempt", id)?,
             tries: number(self.tries, "deliveries", "tries", id)?,
             failing_since: self.failing_since.map(Timestamp::from_millis),
+            trace: trace.map(|trace| from_json(trace, "jobs", "trace", event)).transpose()?,
         })
     }
 }

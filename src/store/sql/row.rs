@@ -39,6 +39,7 @@ struct JobRow {
     metadata: String,
     webhook_url: Option<String>,
     via: Option<String>,
+    trace: Option<String>,
     upload_id: Option<String>,
     input_key: Option<String>,
     state: String,
@@ -87,7 +88,7 @@ pub(super) async fn load(tx: &mut Transaction, ids: &[JobId]) -> StoreResult<Vec
         select
             id, batch_id, kind, input, options, metadata, webhook_url, via, state, progress,
             failure, seq, cancel_asked_at, created_at, updated_at, started_at, finished_at,
-            deleted_at, owner, project, priority, upload_id, input_key
+            deleted_at, owner, project, priority, upload_id, input_key, trace
         from jobs
         where id in list($1)
         ")
@@ -150,12 +151,14 @@ impl JobRow {
     fn read(self, tasks: Vec<Task>, outputs: Vec<File>) -> StoreResult<Stored> {
         let row = &self.id;
         let batch_id = self.batch_id.as_deref();
+        let trace = self.trace.as_deref();
         let job = Job {
             id: parse(row, "jobs", "id", row)?,
             batch_id: batch_id.map(|id| parse(id, "jobs", "batch_id", row)).transpose()?,
             spec: self.spec()?,
             owner: Owner::named(self.owner.clone()),
             project: parse(&self.project, "jobs", "project", row)?,
+            trace: trace.map(|trace| from_json(trace, "jobs", "trace", row)).transpose()?,
             state: self.state(outputs)?,
             progress: self.progress as f32,
             tasks,

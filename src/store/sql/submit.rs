@@ -187,6 +187,7 @@ struct JobRow<'a> {
     upload_id: Option<String>,
     input_key: Option<&'a str>,
     project: &'a str,
+    trace: Option<String>,
 }
 
 impl<'a> JobRow<'a> {
@@ -219,6 +220,7 @@ impl<'a> JobRow<'a> {
             upload_id: upload.map(ToString::to_string),
             input_key: output.map(String::as_str),
             project: job.project.as_str(),
+            trace: job.trace.as_ref().map(to_json).transpose()?,
         })
     }
 }
@@ -231,7 +233,7 @@ async fn insert_jobs(tx: &mut Transaction, jobs: &[Placed<'_>]) -> StoreResult<(
         insert into jobs (
             id, batch_id, batch_position, kind, input, options, metadata, webhook_url,
             state, progress, failure, seq, created_at, updated_at, started_at, finished_at,
-            owner, priority, via, upload_id, input_key, project
+            owner, priority, via, upload_id, input_key, project, trace
         )
         select
             value ->> 'id', value ->> 'batch_id', value ->> 'batch_position', value ->> 'kind',
@@ -240,25 +242,25 @@ async fn insert_jobs(tx: &mut Transaction, jobs: &[Placed<'_>]) -> StoreResult<(
             value ->> 'failure', value ->> 'seq', value ->> 'created_at',
             value ->> 'updated_at', value ->> 'started_at', value ->> 'finished_at',
             value ->> 'owner', value ->> 'priority', value ->> 'via', value ->> 'upload_id',
-            value ->> 'input_key', value ->> 'project'
+            value ->> 'input_key', value ->> 'project', value ->> 'trace'
         from json_each($1)
         ",
         "
         insert into jobs (
             id, batch_id, batch_position, kind, input, options, metadata, webhook_url,
             state, progress, failure, seq, created_at, updated_at, started_at, finished_at,
-            owner, priority, via, upload_id, input_key, project
+            owner, priority, via, upload_id, input_key, project, trace
         )
         select
             id, batch_id, batch_position, kind, input, options, metadata, webhook_url,
             state, progress, failure, seq, created_at, updated_at, started_at, finished_at,
-            owner, priority, via, upload_id, input_key, project
+            owner, priority, via, upload_id, input_key, project, trace
         from json_to_recordset($1::json) as rows (
             id text, batch_id text, batch_position bigint, kind text, input text, options text,
             metadata text, webhook_url text, state text, progress double precision,
             failure text, seq bigint, created_at bigint, updated_at bigint, started_at bigint,
             finished_at bigint, owner text, priority bigint, via text, upload_id text,
-            input_key text, project text
+            input_key text, project text, trace text
         )
         ",
     )
