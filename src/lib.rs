@@ -72,5 +72,8 @@ pub mod clock;
 // Names of things.
 pub mod id;
 
-// Logs.
+// One trace a job, from the request to the webhook.
+pub mod trace;
+
+// Logs, and spans to a collector.
 pub mod telemetry;

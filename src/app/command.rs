@@ -7,6 +7,7 @@ use crate::cli::{
 };
 use crate::clock::SystemClock;
 use crate::config::{Config, Flags, Purpose, Sources, shown};
+use crate::telemetry::{self, Spans};
 
 use super::examine;
 use super::{App, Once, Role, Shutdown, open_store, webhook_secrets};
@@ -17,8 +18,10 @@ use super::{App, Once, Role, Shutdown, open_store, webhook_secrets};
 ///
 /// The settings are wrong, or a part cannot be started.
 pub async fn serve(flags: &Flags) -> Result<(), CliError> {
-    let (app, shutdown) = open(flags, Role::Server).await?;
-    app.serve(shutdown).await.map_err(|error| failed(&error))
+    let (app, shutdown, spans) = open(flags, Role::Server).await?;
+    let served = app.serve(shutdown).await;
+    end(spans).await;
+    served.map_err(|error| failed(&error))
 }
 
 /// `reelway worker`.
@@ -27,21 +30,31 @@ pub async fn serve(flags: &Flags) -> Result<(), CliError> {
 ///
 /// The settings are wrong, or a part cannot be started.
 pub async fn work(flags: &Flags) -> Result<(), CliError> {
-    let (app, shutdown) = open(flags, Role::Worker).await?;
-    app.work(shutdown).await.map_err(|error| failed(&error))
+    let (app, shutdown, spans) = open(flags, Role::Worker).await?;
+    let worked = app.work(shutdown).await;
+    end(spans).await;
+    worked.map_err(|error| failed(&error))
 }
 
-/// A process that stays: with logs, and an end when it is asked for.
-async fn open(flags: &Flags, role: Role) -> Result<(App, Shutdown), CliError> {
+/// A process that stays: with logs and traces, and an end when it is asked for.
+async fn open(flags: &Flags, role: Role) -> Result<(App, Shutdown, Option<Spans>), CliError> {
     let purpose = if role == Role::Server { Purpose::Listen } else { Purpose::Other };
     let (config, _) = load(flags, purpose)?;
-    crate::telemetry::start(&config.log);
+    let spans = telemetry::start(&config.log, config.traces.as_ref());
+    let spans = spans.map_err(|error| failed(&error.into()))?;
     crate::metrics::start().map_err(|error| failed(&error.into()))?;
     let shutdown = Shutdown::default();
     let drain = config.worker.drain;
     shutdown.on_signals(drain).map_err(|error| failed(&error.into()))?;
     let app = App::open(config, role).await.map_err(|error| failed(&error))?;
-    Ok((app, shutdown))
+    Ok((app, shutdown, spans))
+}
+
+/// After everything else has ended: that is in the trace too.
+async fn end(spans: Option<Spans>) {
+    if let Some(spans) = spans {
+        spans.end().await;
+    }
 }
 
 /// `reelway video`, `audio`, `image` and `animation`.

@@ -14,6 +14,7 @@ mod sandbox;
 mod setting;
 mod show;
 mod sources;
+mod traces;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -38,6 +39,7 @@ pub use sandbox::{Extras, Sandbox};
 pub use setting::{SETTINGS, Setting};
 pub use show::{reference, shown};
 pub use sources::{Source, Sources};
+pub use traces::{Sampling, Traces};
 
 /// Everything that can be decided from outside, valid.
 #[derive(Clone, Debug)]
@@ -76,6 +78,8 @@ pub struct Config {
     pub tools: Tools,
     /// What is logged and how.
     pub log: Log,
+    /// Where traces go, when they go anywhere.
+    pub traces: Option<Traces>,
 }
 
 /// What the settings are read for.

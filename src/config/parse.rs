@@ -54,6 +54,7 @@ pub(super) fn config(
     let keep_uploads =
         read.parsed("keep_uploads", duration).unwrap_or(Duration::from_hours(7 * 24));
     let log = read.log();
+    let traces = read.traces();
     let tools = Tools {
         ffmpeg: read.text("ffmpeg").map(PathBuf::from),
         ffprobe: read.text("ffprobe").map(PathBuf::from),
@@ -80,6 +81,7 @@ pub(super) fn config(
         keep_uploads,
         tools,
         log,
+        traces,
     })
 }
 
@@ -90,7 +92,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn text(&self, key: &str) -> Option<&str> {
+    pub(super) fn text(&self, key: &str) -> Option<&str> {
         self.sources.said(key).map(|(value, _)| value)
     }
 

@@ -149,6 +149,16 @@ settings! {
         "What is logged, such as `debug` or `warn,reelway=debug`";
     log_format, ["REELWAY_LOG_FORMAT"], "text on a terminal, else json", "text|json",
         "How logs are written";
+    otel_exporter_otlp_endpoint, ["OTEL_EXPORTER_OTLP_ENDPOINT"], "", "URL",
+        "Where an OpenTelemetry collector takes traces, such as http://collector:4318; they go to {otel_exporter_otlp_endpoint}/v1/traces as OTLP over HTTP, and nowhere when it is not said";
+    otel_exporter_otlp_headers, ["OTEL_EXPORTER_OTLP_HEADERS"], "", "NAME=VALUE[,NAME=VALUE…]",
+        "Headers that the collector asks for, such as a key", secret;
+    otel_service_name, ["OTEL_SERVICE_NAME"], "reelway", "NAME",
+        "What this process is called in traces";
+    otel_traces_sampler, ["OTEL_TRACES_SAMPLER"], "parentbased_always_on", "SAMPLER",
+        "Which traces are kept: always_on, always_off, traceidratio, or one of them behind parentbased_, which does as a request's traceparent says";
+    otel_traces_sampler_arg, ["OTEL_TRACES_SAMPLER_ARG"], "1.0", "NUMBER",
+        "The share of traces that traceidratio keeps, from 0 to 1";
 }
 
 impl Setting {

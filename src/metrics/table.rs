@@ -113,6 +113,9 @@ metrics! {
     WEBHOOK_SECONDS = histogram("reelway_webhook_seconds", ANSWER, &["outcome"],
         "How long a receiver took to answer.");
 
+    SPANS_LOST = counter("reelway_spans_lost_total", &[],
+        "Spans of traces that the collector did not take, or that found the queue to it full.");
+
     DISK_FREE = gauge("reelway_disk_free_bytes", &[],
         "What is free on the disk of the data folder, when work was last looked for.");
     MEMORY_FREE = gauge("reelway_memory_free_bytes", &[],

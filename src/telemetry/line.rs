@@ -1,49 +1,22 @@
-//! Logs: text for a person at a terminal, JSON for everything else, always on standard error.
+//! A line of the log as JSON.
 
 use std::error::Error;
 use std::fmt;
-use std::io::{IsTerminal as _, stderr};
 
 use serde_json::{Map, Value, json};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::{FormatEvent, JsonFields, Writer};
 use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormattedFields};
-use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::{LookupSpan, Scope};
-use tracing_subscriber::util::SubscriberInitExt as _;
-
-use crate::config::{Log, LogFormat};
-
-/// Starts logging for the whole process; a second call does nothing.
-pub fn start(log: &Log) {
-    // The filter was parsed when the settings were read.
-    // Postgres says that what is there already is there already, at every start.
-    let filter = format!("sqlx::postgres::notice=warn,{}", log.filter);
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let terminal = stderr().is_terminal();
-    let format = log.format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json });
-    let layer = tracing_subscriber::fmt::layer().with_writer(stderr);
-    let registry = tracing_subscriber::registry().with(filter);
-    let started = match format {
-        LogFormat::Text => registry.with(layer.with_target(false).with_ansi(terminal)).try_init(),
-        LogFormat::Json => {
-            registry.with(layer.fmt_fields(JsonFields::new()).event_format(JsonLine)).try_init()
-        }
-    };
-    if started.is_err() {
-        tracing::debug!("logging had been started before");
-    }
-}
 
 /// One object a line: the event's own fields beside time and level, and the spans that it
 /// happened in, with their ids of job and task.
 ///
 /// The subscriber's own JSON leaves out what an error was caused by, which is mostly what one
 /// is looking for.
-struct JsonLine;
+pub(super) struct JsonLine;
 
 impl<S> FormatEvent<S, JsonFields> for JsonLine
 where
@@ -138,6 +111,8 @@ impl Visit for Fields {
 mod tests {
     use std::io;
     use std::sync::{Arc, Mutex, PoisonError};
+
+    use tracing_subscriber::layer::SubscriberExt as _;
 
     use super::*;
 
