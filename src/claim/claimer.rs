@@ -8,6 +8,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::{Instrument as _, Span};
 
 use super::heart::Heart;
 use super::hold::Held;
@@ -15,6 +16,7 @@ use crate::id::WorkerId;
 use crate::metrics;
 use crate::store::{Claim, Store, Want};
 use crate::task::{Kind, Lane};
+use crate::trace;
 
 /// How long the queue is left alone when it was empty and nobody hints, at least.
 const POLL: Duration = Duration::from_secs(2);
@@ -58,7 +60,8 @@ pub trait Perform: Send + Sync + 'static {
     ) -> impl Future<Output = ()> + Send {
         async {
             for (claim, held) in std::iter::once(first).chain(companions) {
-                self.perform(claim, held).await;
+                let span = held.span().clone();
+                self.perform(claim, held).instrument(span).await;
             }
         }
     }
@@ -172,7 +175,7 @@ impl<P: Perform> Claimer<P> {
         let companions = std::mem::take(&mut claim.companions);
         let hold = |claim: Claim| {
             count(&claim);
-            let held = self.heart.hold(&claim.lease, asked);
+            let held = self.heart.hold(&claim.lease, asked).within(span(&claim));
             (claim, held)
         };
         let first = hold(claim);
@@ -180,13 +183,24 @@ impl<P: Perform> Claimer<P> {
         let perform = self.perform.clone();
         self.tracker.spawn(async move {
             if companions.is_empty() {
-                perform.perform(first.0, first.1).await;
+                let span = first.1.span().clone();
+                perform.perform(first.0, first.1).instrument(span).await;
             } else {
                 perform.perform_together(first, companions).await;
             }
             drop(slot);
         });
     }
+}
+
+/// What is said and measured of a claim, from here to its end, is said of this task: each attempt
+/// is a span of its own in the trace of the job.
+fn span(Claim { job, lease, .. }: &Claim) -> Span {
+    let (id, attempt) = (lease.task, lease.attempt);
+    let span = tracing::info_span!("task", job.id = %job.id, task.id = %id, task.attempt = attempt);
+    trace::join(&span, job.trace.as_ref());
+    trace::note(&span, "job.kind", job.spec.options.kind().name());
+    span
 }
 
 fn count(claim: &Claim) {

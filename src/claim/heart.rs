@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
 use super::hold::{Held, Hold, Interrupt, lock};
 use crate::clock::Clock;
@@ -48,7 +49,7 @@ impl Heart {
     pub fn hold(self: &Arc<Self>, lease: &Lease, since: Instant) -> Held {
         let hold = Arc::new(Hold::new(lease, since, self.clock.clone()));
         lock(&self.held).insert(hold.attempt(), hold.clone());
-        Held { hold, heart: self.clone() }
+        Held { hold, heart: self.clone(), span: Span::none() }
     }
 
     pub(super) fn let_go(&self, attempt: Attempt) {

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
 use super::heart::Attempt;
 use crate::clock::Clock;
@@ -149,6 +150,21 @@ impl Hold {
 pub struct Held {
     pub(super) hold: Arc<Hold>,
     pub(super) heart: Arc<super::Heart>,
+    pub(super) span: Span,
+}
+
+impl Held {
+    /// The same, whose work is said and measured in `span`.
+    pub(super) fn within(mut self, span: Span) -> Self {
+        self.span = span;
+        self
+    }
+
+    /// What is said and measured of the work belongs here.
+    #[must_use]
+    pub const fn span(&self) -> &Span {
+        &self.span
+    }
 }
 
 impl std::ops::Deref for Held {

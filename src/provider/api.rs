@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::job::Job;
 use crate::outbound::{Call, CallAnswer, Client};
 use crate::store::{Unwanted, Word};
+use crate::trace;
 use crate::webhook::schedule::retry_after;
 
 /// How long one request may take. Well below a lease: a claim is kept while it is made.
@@ -62,6 +63,9 @@ impl Api {
         let mut headers = HeaderMap::new();
         headers.insert(IDEMPOTENCY_KEY, value(key)?);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(trace) = trace::here().as_ref().or(job.trace.as_ref()) {
+            headers.extend(trace::headers(trace));
+        }
         let body = body.to_string().into();
         read(&self.call(Method::POST, self.path(&["jobs"]), headers, body).await?)
     }

@@ -5,6 +5,8 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tracing::{Instrument as _, Span};
+
 use super::schedule::{SUBMIT_PATIENCE, SUBMIT_WAITS, asked_for, wait};
 use super::{Api, Refusal};
 use crate::claim::{Held, Interrupt, Perform, persist};
@@ -12,6 +14,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::job::{Job, Kind};
 use crate::store::{Claim, HandOver, Settled, Standing, Store, StoreResult, Word};
 use crate::task::{ErrorKind, Failure, Next, RetryPolicy, StageKind, Stages};
+use crate::trace;
 
 /// Gives claims to the provider.
 pub struct Dispatcher {
@@ -64,7 +67,8 @@ impl Dispatcher {
             return Ok(Word { provider_id, of: Some(of), at: None, standing });
         }
         let key = format!("{}-{}", claim.lease.task, job.seq);
-        let mut submit = pin!(self.api.submit(job, &key));
+        let span = tracing::info_span!("provider");
+        let mut submit = pin!(self.api.submit(job, &key).instrument(span));
         let mut may_stop = true;
         loop {
             tokio::select! {
@@ -116,6 +120,7 @@ impl Dispatcher {
             }
         };
         tracing::warn!(error.kind = failure.kind.name(), error = %failure, ?next, "not handed over");
+        trace::failed(&Span::current(), failure.kind.name());
         let mut stages = Stages::default();
         stages.begin(StageKind::Encode(claim.job.spec.options.kind()), now);
         stages.fail(&failure, now);
@@ -134,11 +139,6 @@ impl Perform for Dispatcher {
         self.clock.now() >= until
     }
 
-    #[tracing::instrument(
-        name = "task",
-        skip_all,
-        fields(job.id = %claim.lease.job, task.id = %claim.lease.task, task.attempt = claim.lease.attempt)
-    )]
     async fn perform(&self, claim: Claim, held: Held) {
         let said = self.submit(&claim.job, &claim, &held).await;
         let provider_id = said.as_ref().ok().map(|word| word.provider_id.clone());

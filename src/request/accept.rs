@@ -3,11 +3,13 @@
 use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
+use tracing::{Instrument as _, info_span};
 
 use super::{AppState, Problem, idempotency};
 use crate::access::Caller;
 use crate::job::{Job, Owner};
-use crate::store::{Submission, Submitted};
+use crate::store::{Idempotency, StoreResult, Submission, Submitted};
+use crate::trace;
 
 /// When to come back after the queue was full.
 const QUEUE_FULL_RETRY_SECS: u32 = 10;
@@ -36,14 +38,38 @@ pub(super) async fn accept(
     acceptance: Acceptance,
 ) -> Result<Response, Problem> {
     let Acceptance { route, caller, mut jobs, status, location, answer } = acceptance;
-    for job in &mut jobs {
-        job.owner = Owner::from(&caller);
-        job.project = caller.project.clone();
-    }
     let idempotency = idempotency::named(headers, &caller, route, body, &answer)?;
-    let max_queued = state.limits.max_queued;
-    let submitted = state.store.submit(Submission { jobs, idempotency, max_queued }).await?;
+    let submitted = submit(state, &caller, headers, &mut jobs, idempotency).await?;
     answer_to(submitted, status, location, answer)
+}
+
+/// Makes the jobs their caller's, puts them into the trace of the request, and writes them.
+pub(super) async fn submit(
+    state: &AppState,
+    caller: &Caller,
+    headers: &HeaderMap,
+    jobs: &mut [Job],
+    idempotency: Option<Idempotency>,
+) -> StoreResult<Submitted> {
+    let write = async {
+        // Where nobody listens to this server, what its caller began is passed on.
+        let trace = trace::here().or_else(|| trace::sent_with(headers));
+        for job in jobs.iter_mut() {
+            job.owner = Owner::from(caller);
+            job.project = caller.project.clone();
+            job.trace = trace.clone();
+        }
+        let max_queued = state.limits.max_queued;
+        let submission = Submission { jobs: jobs.to_vec(), idempotency, max_queued };
+        let submitted = state.store.submit(submission).await?;
+        if submitted == Submitted::Accepted {
+            for job in jobs.iter() {
+                tracing::info!(job.id = %job.id, "job accepted");
+            }
+        }
+        Ok(submitted)
+    };
+    write.instrument(info_span!("job")).await
 }
 
 /// The answer to something that was to be made: as it is now, or as it was given before.

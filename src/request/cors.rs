@@ -17,8 +17,8 @@ use axum::response::{IntoResponse as _, Response};
 use super::AppState;
 
 /// What a page may send, beside what it may always.
-const SENT: &str = "authorization, content-type, idempotency-key, range, tus-resumable, \
-                    upload-checksum, upload-length, upload-metadata, upload-offset, x-request-id, x-requested-with";
+const SENT: &str = "authorization, content-type, idempotency-key, range, traceparent, tracestate, \
+                    tus-resumable, upload-checksum, upload-length, upload-metadata, upload-offset, x-request-id, x-requested-with";
 
 /// What a page may read of an answer, beside what it may always.
 const READ: &str = "content-length, content-range, etag, has-more, idempotency-replayed, link, location, retry-after, tus-extension, \

@@ -10,12 +10,13 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use tokio::time::{Instant, timeout};
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span, info_span};
 
 use super::problem::render;
 use super::{AppState, Problem};
 use crate::id::{RequestId, fresh};
 use crate::metrics;
+use crate::trace;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -28,15 +29,38 @@ pub(super) async fn wrap(State(state): State<AppState>, request: Request, next: 
     let id = request_id(&request, &state);
     let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str);
     let (route, method) = (route.to_owned(), request.method().clone());
-    let span = tracing::info_span!("request", request.id = id, %method, route);
+    let span = span(&id, &method, &route);
+    trace::join(&span, trace::sent_with(request.headers()).as_ref());
     let response = next.run(request).instrument(span.clone()).await;
     let (mut response, problem) = render(response, &id);
+    note(&span, &method, &route, response.status());
     span.in_scope(|| log(response.status(), problem.as_ref(), began.elapsed()));
     count(&method, &route, response.status(), began.elapsed());
     if let Ok(id) = HeaderValue::try_from(id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
     response
+}
+
+/// What is said of the request is said of this span.
+fn span(id: &str, method: &Method, route: &str) -> Span {
+    match route {
+        // Asked every few seconds by whoever watches over the server.
+        "/healthz" | "/readyz" | "/metrics" => {
+            info_span!(target: trace::UNTRACED, "request", request.id = id, %method, route)
+        }
+        _ => info_span!("request", request.id = id, %method, route),
+    }
+}
+
+/// The same for the trace, in the words of OpenTelemetry.
+fn note(span: &Span, method: &Method, route: &str, status: StatusCode) {
+    trace::note(span, "http.request.method", method.to_string());
+    trace::note(span, "http.route", route.to_owned());
+    trace::note(span, "http.response.status_code", i64::from(status.as_u16()));
+    if status.is_server_error() {
+        trace::failed(span, status.as_str());
+    }
 }
 
 /// The caller's own id when it is harmless in a log, else a new one.

@@ -10,8 +10,8 @@ use super::submit::Rules;
 use super::{AppState, Problem, accept, buckets, connections, kept, keys, process, upload};
 use crate::access::{By, Caller, Key};
 use crate::connection::Connection;
-use crate::job::{Job, Owner};
-use crate::store::{Submission, Submitted};
+use crate::job::Job;
+use crate::store::Submitted;
 
 /// Submits what `POST /process` would take as its body; returns the jobs, on disk.
 ///
@@ -27,13 +27,7 @@ pub async fn submit(
     let mut jobs = process::asked(state, object, &Rules::of(state, headers))?;
     buckets::check_connection(state, caller, jobs.iter().map(|job| &job.spec)).await?;
     kept::check_input(state, caller, jobs.iter().map(|job| &job.spec)).await?;
-    for job in &mut jobs {
-        job.owner = Owner::from(caller);
-        job.project = caller.project.clone();
-    }
-    let submission =
-        Submission { jobs: jobs.clone(), idempotency: None, max_queued: state.limits.max_queued };
-    match state.store.submit(submission).await? {
+    match accept::submit(state, caller, headers, &mut jobs, None).await? {
         Submitted::Accepted => Ok(jobs),
         Submitted::QueueFull => Err(accept::queue_full()),
         // Only a request that has a name can have been sent before.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
+use tracing::{Instrument as _, Span, info_span};
 use url::Url;
 
 use super::schedule::{Reply, decide, retry_after};
@@ -19,8 +20,10 @@ use crate::metrics;
 use crate::outbound::{Answer, Client, MAX_ANSWER_BYTES, OutboundError};
 use crate::output::Links;
 use crate::store::{
-    AttemptOutcome, AttemptRecord, DueDelivery, SettleDelivery, Settled, Store, StoreResult,
+    AttemptOutcome, AttemptRecord, DueDelivery, EventBody, SettleDelivery, Settled, Store,
+    StoreResult,
 };
+use crate::trace;
 
 /// The waits between tries to write an attempt down: a database that is away for a moment must
 /// not make a receiver get the same event twice.
@@ -72,8 +75,12 @@ impl Post {
 
     /// Makes one attempt and writes it down.
     pub(super) async fn deliver(&self, due: DueDelivery) -> StoreResult<()> {
-        let settle = self.attempt(&due).await;
-        self.settle(settle).await
+        let span = span(&due);
+        let sent = async {
+            let settle = self.attempt(&due).await;
+            self.settle(settle).await
+        };
+        sent.instrument(span).await
     }
 
     async fn attempt(&self, due: &DueDelivery) -> SettleDelivery {
@@ -94,8 +101,11 @@ impl Post {
     }
 
     async fn send(&self, due: &DueDelivery, at: Timestamp) -> Result<Answer, Silence> {
-        let message = Message::of(due, &self.links, &self.secrets, at)?;
-        let sent = self.client.post(&due.url, message.headers, message.body, self.limits.timeout);
+        let Message { mut headers, body } = Message::of(due, &self.links, &self.secrets, at)?;
+        if let Some(trace) = trace::here().as_ref().or(due.trace.as_ref()) {
+            headers.extend(trace::headers(trace));
+        }
+        let sent = self.client.post(&due.url, headers, body, self.limits.timeout);
         Ok(sent.await?)
     }
 
@@ -162,6 +172,22 @@ fn readable(body: &str) -> String {
     text
 }
 
+/// What is said and measured of an attempt is said of this webhook; each attempt is a span of its
+/// own in the trace of the job.
+fn span(due: &DueDelivery) -> Span {
+    let (event, delivery, attempt) = (due.event, due.id, due.attempt);
+    let span = match &due.body {
+        EventBody::Job(job) => info_span!(
+            "webhook", job.id = %job.id, event.id = %event, delivery.id = %delivery, attempt
+        ),
+        EventBody::Batch(batch) => info_span!(
+            "webhook", batch.id = %batch.id, event.id = %event, delivery.id = %delivery, attempt
+        ),
+    };
+    trace::join(&span, due.trace.as_ref());
+    span
+}
+
 /// One line for each attempt. The URL is not in it: receivers put keys into theirs.
 fn tell(
     due: &DueDelivery,
@@ -171,6 +197,13 @@ fn tell(
 ) {
     let status = seen.as_ref().ok().map(|answer| answer.status);
     let error = seen.as_ref().err().map(ToString::to_string);
+    let span = Span::current();
+    if let Some(status) = status {
+        trace::note(&span, "http.response.status_code", i64::from(status));
+    }
+    if outcome != AttemptOutcome::Delivered {
+        trace::failed(&span, seen.as_ref().map_or_else(Silence::class, |_| "not delivered"));
+    }
     let message = match outcome {
         AttemptOutcome::Delivered => {
             tracing::info!(

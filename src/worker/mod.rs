@@ -27,6 +27,7 @@ use std::sync::Arc;
 
 use ffmpeg::Facts;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span, info_span};
 
 use crate::claim::{Held, Interrupt, Perform, persist};
 use crate::clock::{Clock, Timestamp};
@@ -37,6 +38,7 @@ use crate::output::{Links, Storage, Stored};
 use crate::package::{KEY_BYTES, KEY_FILE};
 use crate::store::{Claim, Lease, Published, Store, StoreResult};
 use crate::task::{Failure, RetryPolicy, StageKind};
+use crate::trace;
 use crate::upload::Uploads;
 use ending::Ending;
 use here::Here;
@@ -91,11 +93,6 @@ impl Perform for Worker {
         self.headroom.is_there()
     }
 
-    #[tracing::instrument(
-        name = "task",
-        skip_all,
-        fields(job.id = %claim.lease.job, task.id = %claim.lease.task, task.attempt = claim.lease.attempt)
-    )]
     async fn perform(&self, claim: Claim, held: Held) {
         let begun = self.clock.now();
         let kind = claim.job.spec.options.kind();
@@ -126,6 +123,7 @@ impl Worker {
         let duration_ms = took.as_millis() as u64;
         match settled {
             Ok(ending) => {
+                trace::note(&Span::current(), "task.outcome", ending.name());
                 ending::count(kind, ending, took, &held.stages());
                 if ending == Ending::Lost {
                     tracing::warn!(duration_ms, "the lease was lost; another attempt goes on");
@@ -159,7 +157,8 @@ impl Worker {
 
         held.begin(StageKind::Import);
         let report = |percent| held.advance(percent);
-        let input = self.import(job, job.created_at, report, held.stop()).await?;
+        let import = self.import(job, job.created_at, report, held.stop());
+        let input = step(info_span!("input"), import).await?;
         let room = self.scratch.room(lease.task, lease.attempt)?;
         let subtitles = match options.subtitle_url() {
             Some(url) => {
@@ -174,7 +173,7 @@ impl Worker {
         }
 
         held.begin(StageKind::Probe);
-        let facts = self.engine.probe(&input, held.stop()).await?;
+        let facts = step(info_span!("probe"), self.engine.probe(&input, held.stop())).await?;
         notes::facts(&facts).into_iter().for_each(|note| held.note(note));
         if matches!(options, Options::Probe(_)) {
             let url = &job.spec.input;
@@ -189,8 +188,7 @@ impl Worker {
         if matches!(options, Options::Import(_) | Options::Export(_)) {
             held.begin(StageKind::Export);
             let copy = self.publish_input(claim, &input, &facts);
-            let copied =
-                held.stop().run_until_cancelled(copy).await.ok_or(WorkError::Stopped)??;
+            let copied = step(info_span!("output"), unless_stopped(held, copy)).await?;
             held.succeed();
             return Ok(vec![copied]);
         }
@@ -217,7 +215,8 @@ impl Worker {
             Told::Note(text) => held.sum_up(text),
         };
         let begun = self.clock.now();
-        let made = self.engine.make(options, from, room.path(), report, held.stop()).await?;
+        let make = self.engine.make(options, from, room.path(), report, held.stop());
+        let made = step(info_span!("ffmpeg"), make).await?;
         ending::count_speed(options.kind(), &made, self.clock.now().since(begun));
         self.export(claim, held, &made).await
     }
@@ -231,8 +230,7 @@ impl Worker {
     ) -> Result<Vec<Published>, WorkError> {
         held.begin(StageKind::Export);
         let publish = self.publish_all(claim, held, made);
-        let published =
-            held.stop().run_until_cancelled(publish).await.ok_or(WorkError::Stopped)??;
+        let published = step(info_span!("output"), unless_stopped(held, publish)).await?;
         held.succeed();
         let bytes = published.iter().map(|published| published.file.filesize).sum();
         metrics::OUTPUT_BYTES.add(bytes, &[claim.job.spec.options.kind().name()]);
@@ -373,6 +371,7 @@ impl Worker {
     ) -> StoreResult<Ending> {
         let next = self.retries.after(failure, claim.tries, rand::random());
         tracing::warn!(error.kind = failure.kind.name(), error = %failure, ?next, "task failed");
+        trace::failed(&Span::current(), failure.kind.name());
         let kind = claim.job.spec.options.kind();
         metrics::FAILURES.add(1, &[kind.name(), failure.kind.name()]);
         held.fail(failure);
@@ -390,6 +389,25 @@ impl Worker {
             );
         }
     }
+}
+
+/// A step of the route, with a span of its own in the trace of the job.
+async fn step<T>(
+    span: Span,
+    work: impl Future<Output = Result<T, WorkError>>,
+) -> Result<T, WorkError> {
+    let done = work.instrument(span.clone()).await;
+    if let Err(WorkError::Failed(failure)) = &done {
+        trace::failed(&span, failure.kind.name());
+    }
+    done
+}
+
+async fn unless_stopped<T>(
+    held: &Held,
+    work: impl Future<Output = Result<T, WorkError>>,
+) -> Result<T, WorkError> {
+    held.stop().run_until_cancelled(work).await.unwrap_or(Err(WorkError::Stopped))
 }
 
 /// Where an attempt's outputs lie in storage.

@@ -10,10 +10,11 @@ use std::sync::Arc;
 
 use futures::future::{join_all, select_all};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span, info_span};
 
 use ffmpeg::{Command, Conversion, Progress};
 
-use super::{Ingredients, Made, Ready, Room, WorkError, Worker, ending, notes};
+use super::{Ingredients, Made, Ready, Room, WorkError, Worker, ending, notes, step};
 use crate::claim::Held;
 use crate::clock::Timestamp;
 use crate::input::InputFile;
@@ -158,6 +159,8 @@ async fn probe(
     input: Arc<InputFile>,
     stop: CancellationToken,
 ) -> Result<Ready, WorkError> {
+    let _spans: Vec<Span> =
+        members.iter().map(|it| info_span!(parent: it.held.span(), "probe")).collect();
     let facts = worker.engine.probe(&input, &stop).await?;
     for member in members {
         notes::facts(&facts).into_iter().for_each(|note| member.held.note(note));
@@ -192,7 +195,11 @@ async fn make(
         }
     };
     let begun = worker.clock.now();
+    // One process, and a part of the trace of each.
+    let spans: Vec<Span> =
+        members.iter().map(|it| info_span!(parent: it.held.span(), "ffmpeg")).collect();
     let ran = worker.engine.tools().run(&command, on_progress, &stop).await;
+    drop(spans);
     let ran = ran.map_err(WorkError::from)?;
     let took = worker.clock.now().since(begun);
     let mut outcomes = Vec::new();
@@ -233,7 +240,9 @@ async fn end_all(worker: &Worker, members: Vec<Member>, outcomes: Vec<Outcome>, 
     let ends = members.into_iter().zip(outcomes).map(|(member, outcome)| async {
         match outcome {
             Outcome::Made(room, made) => {
-                let published = worker.export(&member.claim, &member.held, &made).await;
+                let span = member.held.span().clone();
+                let export = worker.export(&member.claim, &member.held, &made);
+                let published = export.instrument(span).await;
                 drop(room);
                 member.end(worker, published).await;
             }
@@ -250,7 +259,8 @@ impl Member {
         self.held.begin(StageKind::Import);
         let report = |percent| self.held.advance(percent);
         let job = &self.claim.job;
-        match worker.import(job, since, report, self.held.stop()).await {
+        let import = worker.import(job, since, report, self.held.stop());
+        match step(info_span!(parent: self.held.span(), "input"), import).await {
             Ok(input) => {
                 self.held.begin(StageKind::Probe);
                 Some((self, input))
@@ -276,11 +286,15 @@ impl Member {
 
     /// Makes it with nobody else, from the input that is there.
     async fn go_alone(self, worker: &Worker, ready: &Ready) {
-        let outcome = worker.work(&self.claim, &self.held, Some(ready.clone())).await;
+        let span = self.held.span().clone();
+        let work = worker.work(&self.claim, &self.held, Some(ready.clone()));
+        let outcome = work.instrument(span).await;
         self.end(worker, outcome).await;
     }
 
     async fn end(self, worker: &Worker, outcome: Result<Vec<Published>, WorkError>) {
-        worker.conclude(&self.claim, &self.held, self.begun, outcome).await;
+        let span = self.held.span().clone();
+        let conclude = worker.conclude(&self.claim, &self.held, self.begun, outcome);
+        conclude.instrument(span).await;
     }
 }

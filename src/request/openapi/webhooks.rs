@@ -185,6 +185,12 @@ fn headers() -> Value {
             "schema": {"type": "string", "pattern": pattern}
         })
     };
+    let trace = |name: &str, description: &str| {
+        json!({
+            "name": name, "in": "header", "required": false, "description": description,
+            "schema": {"type": "string"}
+        })
+    };
     json!([
         header("webhook-id", "^evt_", "The event: the same at every attempt."),
         header(
@@ -205,5 +211,11 @@ fn headers() -> Value {
             "The hex HMAC-SHA256 of the body under the secret as text, for receivers written for Ittybit."
         ),
         header("webhook-attempt", "^[0-9]+$", "The number of this attempt, from 1."),
+        trace(
+            "traceparent",
+            "W3C Trace Context: the trace that the job was sent with, or that this server began. It is \
+             not signed."
+        ),
+        trace("tracestate", "Goes with it, as it was sent."),
     ])
 }
