@@ -25,4 +25,5 @@ mod s3;
 mod settings;
 mod tasks;
 mod together;
+mod traces;
 mod uploads;

@@ -18,7 +18,7 @@ pub(crate) use clip::{film_clip, long_clip, phone_clip, short_clip};
 pub(crate) use postgres::Postgres;
 pub(crate) use program::{Program, example, installed, node_project};
 pub(crate) use receiver::Receiver;
-pub(crate) use server::{Server, WEBHOOK_SECRET, processes_naming, run, words};
+pub(crate) use server::{Server, WEBHOOK_SECRET, Worker, processes_naming, run, words};
 pub(crate) use source::Source;
 pub(crate) use tree::{Tree, descendants};
 

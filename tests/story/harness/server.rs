@@ -28,11 +28,18 @@ impl Server {
 
     /// The same with more of an environment.
     pub(crate) async fn start_with(data_dir: &Path, env: &[(&str, &str)]) -> Self {
-        let mut child = command(data_dir, env)
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("the binary starts");
+        Self::listening(command(&["serve", "--port", "0"], data_dir, env), data_dir).await
+    }
+
+    /// The same with its log in a file.
+    pub(crate) async fn start_logging(data_dir: &Path, env: &[(&str, &str)], log: &Path) -> Self {
+        let mut command = command(&["serve", "--port", "0"], data_dir, env);
+        command.stderr(fs::File::create(log).expect("a file"));
+        Self::listening(command, data_dir).await
+    }
+
+    async fn listening(mut command: Command, data_dir: &Path) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary starts");
         let stdout = child.stdout.take().expect("a pipe");
         let mut lines = BufReader::new(stdout).lines();
         let first = tokio::time::timeout(PATIENCE, lines.next_line())
@@ -58,9 +65,7 @@ impl Server {
     }
 
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {
-        let pid = i32::try_from(self.pid()).expect("a pid");
-        let pid = rustix::process::Pid::from_raw(pid).expect("a pid");
-        rustix::process::kill_process(pid, signal).expect("it can be signalled");
+        send(self.pid(), signal);
     }
 
     /// Waits for it to end by itself; returns whether it ended well.
@@ -113,11 +118,34 @@ impl Server {
     }
 }
 
+/// A running `reelway worker`, killed when it is dropped.
+pub(crate) struct Worker(Child);
+
+impl Worker {
+    pub(crate) fn start(data_dir: &Path, env: &[(&str, &str)]) -> Self {
+        Self(command(&["worker"], data_dir, env).spawn().expect("the binary starts"))
+    }
+
+    /// SIGTERM; returns whether it ended well.
+    pub(crate) async fn end(mut self) -> bool {
+        send(self.0.id().expect("it runs"), rustix::process::Signal::TERM);
+        let status = tokio::time::timeout(PATIENCE, self.0.wait()).await;
+        status.expect("it ends in time").expect("its status").success()
+    }
+}
+
+fn send(pid: u32, signal: rustix::process::Signal) {
+    let pid = i32::try_from(pid).expect("a pid");
+    let pid = rustix::process::Pid::from_raw(pid).expect("a pid");
+    rustix::process::kill_process(pid, signal).expect("it can be signalled");
+}
+
 #[expect(clippy::disallowed_methods, reason = "the test starts the product")]
-fn command(data_dir: &Path, env: &[(&str, &str)]) -> Command {
+fn command(arguments: &[&str], data_dir: &Path, env: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_reelway"));
     command
-        .args(["serve", "--port", "0"])
+        .args(arguments)
+        .kill_on_drop(true)
         .current_dir(data_dir)
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
