@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use futures::future::join_all;
+use serde_json::{Value, json};
+use sqlx::Connection as _;
 use tokio::time::sleep;
 
 use crate::database::{Cluster, connect};
@@ -10,7 +12,7 @@ use crate::fleet::{Launch, ffmpeg_that};
 use crate::proxy::Mode;
 use crate::source::{SLOW, Source};
 use crate::stage::{Stage, submit};
-use crate::support::{PATIENCE, eventually, say};
+use crate::support::{PATIENCE, client, eventually, say};
 
 /// How long the database may be away without harm.
 const OUTAGE: Duration = Duration::from_secs(15);
@@ -86,4 +88,55 @@ async fn a_database_that_is_restarted_at_once_kills_no_work() {
     })
     .await;
     assert_eq!(end, ("succeeded".to_owned(), 1), "{}", worker.launch.log());
+}
+
+/// What a request gets that comes while nothing can be done.
+async fn is_asked_to_come_again(answer: reqwest::Response) {
+    assert_eq!(answer.status(), 503);
+    assert_eq!(answer.headers()["retry-after"], "5");
+    let problem: Value = answer.json().await.expect("JSON");
+    assert_eq!(problem["kind"], "server_unavailable", "{problem}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_the_database_cannot_answer_now_is_asked_to_come_again() {
+    let Some(stage) = Stage::open().await else { return };
+    let by_wire = stage.database.by(stage.wire.address);
+    let server = Launch::server(stage.folder.path(), "by-wire", &by_wire);
+    let mut server = server.with("REELWAY_DATABASE_CONNECTIONS", "2").start().await;
+    let jobs = format!("{}/jobs", server.launch.url());
+    let body = json!({"input": stage.source.clip(1, 0), "kind": "image"});
+    let send = async || {
+        let request = client().post(&jobs).header("idempotency-key", "the-one");
+        request.json(&body).send().await.expect("an answer")
+    };
+    for mode in [Mode::Reset, Mode::Hold] {
+        stage.wire.set(mode);
+        is_asked_to_come_again(send().await).await;
+    }
+    stage.wire.set(Mode::Pass);
+    eventually("it is taken", async || send().await.status().is_success().then_some(())).await;
+
+    // The database is there, and every connection to it waits.
+    let mut other = stage.database.connect().await;
+    let mut lock = other.begin().await.expect("a transaction");
+    let text = "lock table jobs in access exclusive mode";
+    sqlx::query(text).execute(&mut *lock).await.expect("the lock");
+    let ask = async |_| {
+        let request = client().get(&jobs).timeout(PATIENCE);
+        request.send().await.expect("an answer")
+    };
+    let asked = (0..6).map(ask);
+    for answer in join_all(asked).await {
+        is_asked_to_come_again(answer).await;
+    }
+    lock.rollback().await.expect("the end of it");
+    let listed = eventually("it goes on", async || {
+        let answer = client().get(&jobs).send().await.expect("an answer");
+        if answer.status() == 200 { answer.json::<Vec<Value>>().await.ok() } else { None }
+    })
+    .await;
+    assert_eq!(listed.len(), 1, "however often it was sent");
+    server.kill().await;
+    stage.close().await;
 }
