@@ -11,8 +11,10 @@ use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormattedFields};
 use tracing_subscriber::registry::{LookupSpan, Scope};
 
-/// One object a line: the event's own fields beside time and level, and the spans that it
-/// happened in, with their ids of job and task.
+use crate::trace;
+
+/// One object a line: the event's own fields beside time and level, the spans that it happened
+/// in, with their ids of job and task, and where it stands in a trace.
 ///
 /// The subscriber's own JSON leaves out what an error was caused by, which is mostly what one
 /// is looking for.
@@ -36,6 +38,10 @@ where
         line.0.insert("level".to_owned(), metadata.level().as_str().into());
         event.record(&mut line);
         line.0.insert("target".to_owned(), metadata.target().into());
+        if let Some(trace) = trace::here() {
+            line.0.insert("trace_id".to_owned(), trace.id().into());
+            line.0.insert("span_id".to_owned(), trace.span_id().into());
+        }
         let spans: Vec<Value> = context
             .event_scope()
             .into_iter()

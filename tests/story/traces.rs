@@ -399,12 +399,14 @@ async fn every_line_about_a_job_says_which_job_and_a_retry_is_of_the_same_trace(
     assert_eq!(accepted.len(), 1);
     assert_eq!(accepted[0]["job.id"], id.as_str());
     assert!(accepted[0]["spans"][0]["request.id"].is_string(), "{}", accepted[0]);
+    assert_eq!(accepted[0]["trace_id"], trace.as_str());
+    assert_eq!(accepted[0]["span_id"], job_span.id());
     for message in ["task claimed", "task failed", "task settled"] {
         let told = of(message);
         assert_eq!(told.len(), 2, "{message}");
         for (attempt, line) in (1..).zip(told) {
             let task = &line["spans"][0];
-            assert_eq!(task["name"], "task", "{line}");
+            assert_eq!((&task["name"], &line["trace_id"]), (&json!("task"), &json!(trace)));
             assert_eq!((&task["job.id"], &task["task.attempt"]), (&json!(id), &json!(attempt)));
             assert!(task["task.id"].as_str().is_some_and(|id| id.starts_with("task_")), "{line}");
         }
