@@ -49,7 +49,7 @@ impl Auth {
     ///
     /// # Errors
     ///
-    /// 401 `token_invalid`; 500 where the store cannot be asked.
+    /// 401 `token_invalid`; 503 where the store cannot be asked.
     pub async fn check(
         &self,
         store: &Arc<dyn Store>,
@@ -78,7 +78,7 @@ impl Auth {
     ///
     /// # Errors
     ///
-    /// 401 `token_invalid`; 500 where the store cannot be asked.
+    /// 401 `token_invalid`; 503 where the store cannot be asked.
     pub async fn check_again(
         &self,
         store: &Arc<dyn Store>,
@@ -138,7 +138,7 @@ impl AppState {
     ///
     /// # Errors
     ///
-    /// 401 `token_invalid`; 429 where keys are guessed, or this one asks too often; 500 where the
+    /// 401 `token_invalid`; 429 where keys are guessed, or this one asks too often; 503 where the
     /// store cannot be asked.
     pub async fn check_key(&self, text: &str, address: Option<IpAddr>) -> Result<Caller, Problem> {
         match self.auth.check(&self.store, self.clock.now(), text).await {
@@ -151,7 +151,7 @@ impl AppState {
     ///
     /// # Errors
     ///
-    /// 401 `token_invalid`; 500 where the store cannot be asked.
+    /// 401 `token_invalid`; 503 where the store cannot be asked.
     pub async fn check_key_again(
         &self,
         key: &KeyName,
@@ -165,7 +165,7 @@ impl AppState {
     ///
     /// # Errors
     ///
-    /// 401 `token_missing` or `token_invalid`; 429 where it is too often; 500 where the store cannot
+    /// 401 `token_missing` or `token_invalid`; 429 where it is too often; 503 where the store cannot
     /// be asked.
     pub(super) async fn caller(
         &self,

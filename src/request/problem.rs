@@ -2,7 +2,7 @@
 //!
 //! A [`Problem`] becomes a response without a body that carries the problem along;
 //! [`super::envelope`] writes the body, because only there the request has its id. The cause of
-//! a 500 is for the log and never for the caller.
+//! a fault of ours is for the log and never for the caller.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -16,6 +16,9 @@ use utoipa::ToSchema;
 
 use crate::job::OptionError;
 use crate::store::StoreError;
+
+/// When to come back after the database did not answer: most are back by then.
+const UNAVAILABLE_RETRY_SECS: u32 = 5;
 
 /// Why a request was not done, in words for the person who sent it.
 #[derive(Clone, Debug)]
@@ -85,6 +88,19 @@ impl Problem {
         problem
     }
 
+    /// 503: it can be done in a moment, and perhaps was; the cause goes into the log only.
+    #[must_use]
+    pub fn unavailable(cause: impl Into<anyhow::Error>) -> Self {
+        let message = "this server cannot do that just now";
+        let hint = "send it again after the time in `Retry-After`; with an `Idempotency-Key` it is \
+                    done once";
+        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "server_unavailable", message)
+            .hint(hint)
+            .retry_after(UNAVAILABLE_RETRY_SECS);
+        problem.cause = Some(Arc::new(cause.into()));
+        problem
+    }
+
     /// The same, naming the field that it is about.
     #[must_use]
     pub fn field(mut self, field: impl Into<String>) -> Self {
@@ -145,7 +161,7 @@ impl Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        Self::internal(error)
+        if error.is_passing() { Self::unavailable(error) } else { Self::internal(error) }
     }
 }
 

@@ -10,6 +10,7 @@ mod hints;
 mod list;
 mod model;
 mod overview;
+mod passing;
 mod provider;
 pub mod sql;
 mod upload;

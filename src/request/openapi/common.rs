@@ -23,6 +23,9 @@ const TOO_OFTEN: Row =
 const TOO_SLOW: Row = (408, "The request took too long.", &["request_timeout"]);
 
 /// Every route.
+const AWAY: Row = (503, "The server cannot do it just now; try again.", &["server_unavailable"]);
+
+/// Every route.
 const OURS: Row = (500, "Something went wrong on the server.", &["internal_error"]);
 
 /// The document as it is published.
@@ -40,6 +43,7 @@ pub(super) fn finished(api: &OpenApi) -> Value {
         "TooOften": response(&TOO_OFTEN),
         "TooSlow": response(&TOO_SLOW),
         "Ours": response(&OURS),
+        "Away": response(&AWAY),
     });
     document["components"]["headers"] = json!({
         "RequestId": {
@@ -124,6 +128,7 @@ fn complete(operation: &mut Map<String, Value>) {
     }
     add("408", "TooSlow");
     add("500", "Ours");
+    add("503", "Away");
     answers.sort_keys();
 }
 

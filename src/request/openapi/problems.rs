@@ -126,7 +126,8 @@ problems! {
         413 "The file is larger than the server takes, or than was said." ["body_too_large"];
         415 "The file is no media, or the body is no piece of one." ["unsupported_media_type"];
         460 "The bytes are not those of the checksum." ["checksum_mismatch"];
-        503 "The server is stopping; go on in a moment." ["server_stopping"];
+        503 "The server is stopping, or cannot do it just now; go on in a moment."
+            ["server_stopping", "server_unavailable"];
         507 "There is no room for the file." ["disk_full"];
 
     /// No such upload.
