@@ -83,6 +83,11 @@ impl Hold {
         lock(&self.stages).sum_up(text);
     }
 
+    /// Something about the last stage of a kind that has begun, for a person.
+    pub fn note_on(&self, kind: StageKind, text: String) {
+        lock(&self.stages).note_on(kind, text);
+    }
+
     /// The last stage has ended well.
     pub fn succeed(&self) {
         lock(&self.stages).succeed(self.clock.now());

@@ -89,22 +89,36 @@ pub(super) fn length(headers: &HeaderMap) -> Option<u64> {
 pub(super) struct Part {
     /// The first byte of the part.
     pub(super) from: u64,
+    /// The last byte of the part.
+    pub(super) last: u64,
     /// The length of the whole file.
     pub(super) total: Option<u64>,
+}
+
+impl Part {
+    /// The byte behind the part.
+    pub(super) const fn end(&self) -> u64 {
+        self.last.saturating_add(1)
+    }
+
+    /// Whether nothing comes behind it, as far as is told.
+    pub(super) fn reaches_end(&self) -> bool {
+        self.total.is_none_or(|total| self.end() == total)
+    }
 }
 
 /// Reads `content-range: bytes 5-9/10`.
 pub(super) fn part(headers: &HeaderMap) -> Option<Part> {
     let text = headers.get(CONTENT_RANGE)?.to_str().ok()?;
     let (range, total) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
-    let (from, to) = range.split_once('-')?;
-    let (from, to): (u64, u64) = (from.trim().parse().ok()?, to.trim().parse().ok()?);
+    let (from, last) = range.split_once('-')?;
+    let (from, last): (u64, u64) = (from.trim().parse().ok()?, last.trim().parse().ok()?);
     let total = match total.trim() {
         "*" => None,
         total => Some(total.parse().ok()?),
     };
-    let ends_well = total.is_none_or(|total| to.checked_add(1) == Some(total));
-    (from <= to && ends_well).then_some(Part { from, total })
+    let is_within = total.is_none_or(|total| last < total);
+    (from <= last && is_within).then_some(Part { from, last, total })
 }
 
 /// What names this one version of a file: a strong entity tag, or a date old enough to be sure.
@@ -158,11 +172,15 @@ mod tests {
     }
 
     #[test]
-    fn a_part_is_read_only_when_it_reaches_the_end_of_the_file() {
+    fn a_part_is_within_its_file_and_may_reach_its_end() {
         let read = |value| part(&headers(&[("content-range", value)]));
-        assert_eq!(read("bytes 5-9/10"), Some(Part { from: 5, total: Some(10) }));
-        assert_eq!(read("bytes 5-9/*"), Some(Part { from: 5, total: None }));
-        for bad in ["bytes 5-8/10", "bytes 9-5/10", "bytes */10", "items 5-9/10", "bytes 5-9", ""] {
+        let rest = Part { from: 5, last: 9, total: Some(10) };
+        assert_eq!(read("bytes 5-9/10"), Some(rest));
+        assert_eq!(read("bytes 5-9/*"), Some(Part { total: None, ..rest }));
+        assert_eq!(read("bytes 5-8/10"), Some(Part { last: 8, ..rest }));
+        assert!(rest.reaches_end() && !Part { last: 8, ..rest }.reaches_end());
+        for bad in ["bytes 5-10/10", "bytes 9-5/10", "bytes */10", "items 5-9/10", "bytes 5-9", ""]
+        {
             assert_eq!(read(bad), None, "{bad}");
         }
     }

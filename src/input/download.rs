@@ -14,7 +14,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::file::{Known, Stored};
+use super::file::Stored;
+use super::gateway::Gateway;
+use super::obtain::obtain;
 use super::{FetchError, Fetcher, InputFile, Origin};
 use crate::clock::{Clock, Timestamp};
 use crate::job::InputUrl;
@@ -35,6 +37,8 @@ pub struct Downloads {
 #[derive(Debug)]
 struct Shared {
     fetcher: Fetcher,
+    /// Where files are read that are still coming.
+    gateway: OnceLock<Gateway>,
     folder: PathBuf,
     keep: Duration,
     max_kept_bytes: u64,
@@ -111,6 +115,7 @@ impl Downloads {
     ) -> Self {
         let shared = Shared {
             fetcher,
+            gateway: OnceLock::new(),
             folder,
             keep,
             max_kept_bytes,
@@ -120,6 +125,15 @@ impl Downloads {
             end: CancellationToken::new(),
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// The same with files handed out while they are still coming, where their server gives parts
+    /// of them: ffmpeg reads them through `gateway`.
+    #[must_use]
+    pub fn through(self, gateway: Gateway) -> Self {
+        // There is one at most: this takes the value that it is given to.
+        let _second = self.shared.gateway.set(gateway);
+        self
     }
 
     /// The few bytes at `url`: a key that an output is encrypted with, never shared or kept.
@@ -236,7 +250,10 @@ impl Shared {
             download.seats += 1;
             let found = match &download.state {
                 State::Running { news, .. } => Found::Running(news.clone()),
-                State::Done { stored, .. } => Found::Done(stored.clone()),
+                State::Done { stored, .. } => {
+                    stored.wake();
+                    Found::Done(stored.clone())
+                }
             };
             return (found, Seat { id: download.id, shared: self.clone() });
         }
@@ -282,23 +299,12 @@ impl Shared {
             news.send_replace(News::Bytes { received, total });
         };
         let ended = match self.make_folder().await {
-            Ok(()) => match origin.supply() {
-                Some(supply) => self.fetcher.copy(supply, &path, on_bytes, &stop).await,
-                None => self.fetcher.fetch(origin.url(), &path, on_bytes, &stop).await,
-            },
+            Ok(()) => {
+                let (fetcher, gateway) = (&self.fetcher, self.gateway.get());
+                obtain(fetcher, gateway, origin, path, on_bytes, &stop).await.map(Arc::new)
+            }
             Err(failure) => Err(failure.into()),
         };
-        let ended = ended.map(|fetched| {
-            let size_bytes = fetched.size_bytes;
-            metrics::INPUT_BYTES.add(size_bytes, &[]);
-            Arc::new(Stored {
-                path,
-                size_bytes,
-                origin,
-                known: Known::default(),
-                stand_in: OnceLock::new(),
-            })
-        });
         // The table first: whoever sits down from now on must see how it ended.
         let removed = self.settle(id, ended.as_ref().ok());
         drop(removed);
@@ -340,9 +346,10 @@ impl Shared {
                 stop.cancel();
                 true
             }
-            State::Done { idle_since, .. } => {
+            State::Done { stored, idle_since } => {
                 *idle_since = Instant::now();
-                self.keep.is_zero() || self.end.is_cancelled()
+                stored.rest();
+                stored.has_failed() || self.keep.is_zero() || self.end.is_cancelled()
             }
         };
         let mut removed =
@@ -431,15 +438,18 @@ impl Download {
         self.idle_since().is_some()
     }
 
-    /// Whether whoever ran it is gone without a word.
+    /// Whether whoever ran it is gone without a word, or its source has failed since.
     fn is_lost(&self) -> bool {
-        matches!(&self.state, State::Running { news, .. } if news.has_changed().is_err())
+        match &self.state {
+            State::Running { news, .. } => news.has_changed().is_err(),
+            State::Done { stored, .. } => stored.has_failed(),
+        }
     }
 
     fn size_bytes(&self) -> u64 {
         match &self.state {
             State::Running { .. } => 0,
-            State::Done { stored, .. } => stored.size_bytes,
+            State::Done { stored, .. } => stored.kept_bytes(),
         }
     }
 }

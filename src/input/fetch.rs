@@ -85,7 +85,7 @@ pub struct Fetcher {
 }
 
 /// How one connection of a download ended without its last byte.
-enum Break {
+pub(super) enum Break {
     /// The connection broke; what has come so far may be of use.
     Broken(Failure),
     /// Trying again at once would change nothing.
@@ -118,6 +118,16 @@ impl Fetcher {
         Self { client: self.client.clone(), limits, content: Content::Any }
     }
 
+    /// What it reaches out through.
+    pub(super) const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// What a download may cost.
+    pub(super) const fn limits(&self) -> &FetchLimits {
+        &self.limits
+    }
+
     /// Fetches `url` into a new file at `path`, which is read-only afterwards.
     ///
     /// `on_bytes` is told how many bytes have come and how many there are in all, as far as the
@@ -132,10 +142,23 @@ impl Fetcher {
         &self,
         url: &InputUrl,
         path: &Path,
+        on_bytes: impl FnMut(u64, Option<u64>) + Send,
+        stop: &CancellationToken,
+    ) -> Result<Fetched, FetchError> {
+        self.fetch_on(url, path, None, on_bytes, stop).await
+    }
+
+    /// The same, with an answer that has begun already, to the question for the file or its start.
+    pub(super) async fn fetch_on(
+        &self,
+        url: &InputUrl,
+        path: &Path,
+        begun: Option<Response>,
         mut on_bytes: impl FnMut(u64, Option<u64>) + Send,
         stop: &CancellationToken,
     ) -> Result<Fetched, FetchError> {
-        let whole = timeout(self.limits.deadline, self.fetch_whole(url, path, &mut on_bytes));
+        let whole = self.fetch_whole(url, path, begun, &mut on_bytes);
+        let whole = timeout(self.limits.deadline, whole);
         match stop.run_until_cancelled(whole).await {
             None => Err(FetchError::Stopped),
             Some(Err(_)) => Err(too_slow("the download took too long").into()),
@@ -187,13 +210,20 @@ impl Fetcher {
         &self,
         url: &InputUrl,
         path: &Path,
+        mut begun: Option<Response>,
         on_bytes: &mut (impl FnMut(u64, Option<u64>) + Send),
     ) -> Result<u64, Failure> {
         let mut part = PartFile::create(path, self.limits.reserve_bytes, self.content)?;
         let mut version = None;
         let mut resumes = 0;
         loop {
-            match self.fetch_rest(url, &mut part, &mut version, on_bytes).await {
+            let ended = match begun.take() {
+                Some(response) => {
+                    self.take_on(response, true, &mut part, &mut version, on_bytes).await
+                }
+                None => self.fetch_rest(url, &mut part, &mut version, on_bytes).await,
+            };
+            match ended {
                 Ok(()) => return part.keep().await,
                 Err(Break::Final(failure)) => return Err(failure),
                 Err(Break::Broken(failure)) if resumes == self.limits.max_resumes => {
@@ -238,8 +268,21 @@ impl Fetcher {
             }
             Err(failure) => return Err(Break::Final(failure)),
         }
+        self.take_on(response, false, part, version, on_bytes).await
+    }
+
+    /// Takes what a good answer brings. The whole file may be called a part of it, where a part
+    /// was asked for.
+    async fn take_on(
+        &self,
+        response: Response,
+        may_be_part: bool,
+        part: &mut PartFile,
+        version: &mut Option<Version>,
+        on_bytes: &mut (impl FnMut(u64, Option<u64>) + Send),
+    ) -> Result<(), Break> {
         answer::check_encoding(response.headers())?;
-        let total = begin(&response, part, version).await?;
+        let total = begin(&response, may_be_part, part, version).await?;
         self.check_size(total.unwrap_or(0))?;
         part.check_space(total.unwrap_or(0).saturating_sub(part.size_bytes()))?;
         self.receive(response, part, total, on_bytes).await
@@ -294,7 +337,7 @@ impl Fetcher {
         }
     }
 
-    fn check_size(&self, size_bytes: u64) -> Result<(), Failure> {
+    pub(super) fn check_size(&self, size_bytes: u64) -> Result<(), Failure> {
         if size_bytes <= self.limits.max_bytes {
             return Ok(());
         }
@@ -327,15 +370,20 @@ fn request_headers(part: &PartFile, version: Option<&Version>) -> HeaderMap {
 /// Makes ready for the body of a good answer; returns the size of the whole file, if known.
 async fn begin(
     response: &Response,
+    may_be_part: bool,
     part: &mut PartFile,
     version: &mut Option<Version>,
 ) -> Result<Option<u64>, Break> {
     let headers = response.headers();
-    if response.status() == 200 {
+    let told = answer::part(headers).filter(answer::Part::reaches_end);
+    if response.status() == 200 || may_be_part && told.is_some_and(|told| told.from == 0) {
         if part.size_bytes() > 0 {
             part.restart().await?;
         }
-        let total = answer::length(headers);
+        let total = match response.status() {
+            200 => answer::length(headers),
+            _ => told.and_then(|told| told.total),
+        };
         *version = Some(Version { total, validator: answer::validator(headers) });
         return Ok(total);
     }
@@ -343,7 +391,7 @@ async fn begin(
         let message = "the server sends a part of the file although all of it was asked for";
         return Err(Break::Final(Failure::new(ErrorKind::InputRefused, message)));
     };
-    let rest = answer::part(headers);
+    let rest = told;
     let fits = rest.is_some_and(|rest| {
         let same_size = rest.total.is_none() || known.total.is_none() || rest.total == known.total;
         rest.from == part.size_bytes() && same_size
@@ -360,7 +408,7 @@ async fn begin(
 }
 
 /// Watches that bytes come fast enough.
-struct Rate {
+pub(super) struct Rate {
     min_bytes: u64,
     window: Duration,
     waited: Duration,
@@ -368,7 +416,7 @@ struct Rate {
 }
 
 impl Rate {
-    const fn new(limits: &FetchLimits) -> Self {
+    pub(super) const fn new(limits: &FetchLimits) -> Self {
         Self {
             min_bytes: limits.min_bytes_per_window,
             window: limits.rate_window,
@@ -378,7 +426,10 @@ impl Rate {
     }
 
     /// The next bytes of the body, unless they come too slowly.
-    async fn next(&mut self, response: &mut Response) -> Result<Option<bytes::Bytes>, Break> {
+    pub(super) async fn next(
+        &mut self,
+        response: &mut Response,
+    ) -> Result<Option<bytes::Bytes>, Break> {
         loop {
             let begun = Instant::now();
             let left = self.window.saturating_sub(self.waited);
@@ -401,14 +452,14 @@ impl Rate {
     }
 }
 
-fn too_slow(message: &str) -> Failure {
+pub(super) fn too_slow(message: &str) -> Failure {
     Failure::new(ErrorKind::InputTooSlow, message)
 }
 
-fn changed() -> Failure {
+pub(super) fn changed() -> Failure {
     Failure::new(ErrorKind::InputUnavailable, "the file changed while it was downloaded")
 }
 
-fn cut_short() -> Failure {
+pub(super) fn cut_short() -> Failure {
     Failure::new(ErrorKind::InputUnavailable, "the server sent less than it announced")
 }

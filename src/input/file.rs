@@ -1,23 +1,26 @@
-//! A whole input on this worker's disk.
+//! An input on this worker's disk: whole, or coming.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use ffmpeg::Facts;
+use ffmpeg::{Facts, Loopback, Media};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 
-use super::Origin;
 use super::download::Seat;
+use super::gateway::{Cache, Ticket};
 use super::part;
 use super::sniff::{HEAD_BYTES, sniff};
+use super::{FetchError, Origin};
 use crate::task::{ErrorKind, Failure};
 
-/// A whole input on this worker's disk: downloaded and shared, or a file of the user's own.
+/// An input on this worker's disk: downloaded and shared, or a file of the user's own.
 ///
-/// The file is there at least as long as this value. A downloaded one is removed some time
+/// A downloaded one may still be coming: [`Self::media`] can be read all the same, and
+/// [`Self::whole`] waits for its last byte. The file is there at least as long as this value. A downloaded one is removed some time
 /// after the last of them is gone; the user's own is never touched.
 #[derive(Debug)]
 pub struct InputFile {
@@ -46,7 +49,7 @@ enum Place {
     Downloaded(Arc<Stored>),
 }
 
-/// A downloaded file; dropping it removes the file.
+/// A downloaded file, or one that is read while it comes; dropping it removes the file.
 #[derive(Debug)]
 pub(super) struct Stored {
     pub(super) path: PathBuf,
@@ -54,6 +57,66 @@ pub(super) struct Stored {
     pub(super) origin: Origin,
     pub(super) known: Known,
     pub(super) stand_in: OnceLock<Box<StandIn>>,
+    /// How it comes, if not all of it was here from the start.
+    pub(super) coming: Option<Coming>,
+}
+
+/// A file that comes as it is read.
+#[derive(Debug)]
+pub(super) struct Coming {
+    pub(super) cache: Arc<Cache>,
+    /// Where it is read, if it can be before it is whole.
+    pub(super) ticket: Option<Ticket>,
+}
+
+impl Drop for Coming {
+    fn drop(&mut self) {
+        self.cache.close();
+    }
+}
+
+impl Stored {
+    /// How many bytes of it are on the disk.
+    pub(super) fn kept_bytes(&self) -> u64 {
+        self.coming.as_ref().map_or(self.size_bytes, |coming| coming.cache.here_bytes())
+    }
+
+    /// Whether the source of what is missing has failed.
+    pub(super) fn has_failed(&self) -> bool {
+        self.coming.as_ref().is_some_and(|coming| coming.cache.failure().is_some())
+    }
+
+    /// Nobody holds it: nothing comes until somebody does.
+    pub(super) fn rest(&self) {
+        if let Some(coming) = &self.coming {
+            coming.cache.rest();
+        }
+    }
+
+    /// Somebody holds it again.
+    pub(super) fn wake(&self) {
+        if let Some(coming) = &self.coming {
+            coming.cache.wake();
+        }
+    }
+
+    /// What ffmpeg is to read.
+    fn media(&self) -> Media {
+        let coming = self.coming.as_ref().filter(|coming| !coming.cache.is_whole());
+        let place = coming.and_then(|coming| {
+            Some((&coming.cache, coming.ticket.as_ref()?, coming.cache.demuxer()?))
+        });
+        match place {
+            None => Media::File(self.path.clone()),
+            Some((cache, ticket, demuxer)) => Media::Loopback(Loopback {
+                port: ticket.port,
+                secret: ticket.secret.clone(),
+                demuxer,
+                size_bytes: self.size_bytes,
+                waiting: cache.waiting().clone(),
+            }),
+        }
+    }
 }
 
 impl Drop for Stored {
@@ -106,19 +169,98 @@ impl InputFile {
         Self { place: Place::Downloaded(stored), _seat: Some(seat) }
     }
 
-    /// Where the file is. It must not be written to, moved or removed.
-    #[must_use]
-    pub fn path(&self) -> &Path {
+    /// Where the file is, once all of it is there, which this sees to and waits for; `on_bytes` is
+    /// told how much there is. It must not be written to, moved or removed.
+    ///
+    /// # Errors
+    ///
+    /// What is missing cannot be had, or `stop` is cancelled.
+    pub async fn whole(
+        &self,
+        on_bytes: impl FnMut(u64, Option<u64>) + Send,
+        stop: &CancellationToken,
+    ) -> Result<&Path, FetchError> {
+        if let Some(cache) = self.cache() {
+            let whole = stop.run_until_cancelled(cache.whole(on_bytes)).await;
+            whole.ok_or(FetchError::Stopped)??;
+        }
+        Ok(self.place())
+    }
+
+    /// Where the file is, or is going to be.
+    pub(super) fn place(&self) -> &Path {
         match &self.place {
             Place::Own { path, .. } => path,
             Place::Downloaded(stored) => &stored.path,
         }
     }
 
-    /// What ffmpeg is to read: the file itself, or what stands in for it.
+    /// The folder of a file that was downloaded, where there is room for what stands in for it.
     #[must_use]
-    pub fn media_path(&self) -> &Path {
-        self.stand_in().get().map_or(self.path(), |stand_in| &stand_in.path)
+    pub fn folder(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Own { .. } => None,
+            Place::Downloaded(stored) => stored.path.parent(),
+        }
+    }
+
+    /// What ffmpeg is to read: the file itself, the port where it is read while it comes, or what
+    /// stands in for it.
+    #[must_use]
+    pub fn media(&self) -> Media {
+        match (self.stand_in().get(), &self.place) {
+            (Some(stand_in), _) => Media::from(&stand_in.path),
+            (None, Place::Own { path, .. }) => Media::from(path),
+            (None, Place::Downloaded(stored)) => stored.media(),
+        }
+    }
+
+    /// Whether something else is read in its place.
+    #[must_use]
+    pub fn has_stand_in(&self) -> bool {
+        self.stand_in().get().is_some()
+    }
+
+    /// Has all of it come from now on, as fast as it does: all of it is going to be read.
+    pub fn read_ahead(&self) {
+        if let Some(cache) = self.cache() {
+            cache.fill();
+        }
+    }
+
+    /// Comes back when the source of what is still missing has failed; never for a file that was
+    /// here from the start.
+    pub async fn broke(&self) {
+        match self.cache() {
+            Some(cache) => cache.broke().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Says how it came, for a person, where it is read while it comes.
+    #[must_use]
+    pub fn how_it_came(&self) -> Option<String> {
+        self.cache().map(|cache| cache.told())
+    }
+
+    /// Whether all that was read of it was as it is at its source: what ffmpeg makes of a file
+    /// that breaks off is no output.
+    ///
+    /// # Errors
+    ///
+    /// The source failed.
+    pub fn check_source(&self) -> Result<(), Failure> {
+        match self.cache().and_then(|cache| cache.failure()) {
+            None => Ok(()),
+            Some(failure) => Err(failure),
+        }
+    }
+
+    fn cache(&self) -> Option<&Arc<Cache>> {
+        match &self.place {
+            Place::Own { .. } => None,
+            Place::Downloaded(stored) => stored.coming.as_ref().map(|coming| &coming.cache),
+        }
     }
 
     /// Has `stand_in` be read in its place from now on. There is one at most.
@@ -172,7 +314,7 @@ mod tests {
         let path = folder.path().join("clip.mp4");
         std::fs::write(&path, b"\0\0\0\x20ftypisom").expect("a file");
         let input = InputFile::local(&path).await.expect("an input");
-        assert_eq!((input.path(), input.size_bytes()), (path.as_path(), 12));
+        assert_eq!((input.media(), input.size_bytes()), (Media::from(&path), 12));
         assert!(input.origin().is_none());
         drop(input);
         assert!(path.exists());

@@ -77,13 +77,7 @@ impl PartFile {
 
     /// Refuses to go on when `coming` more bytes would not leave the reserve free.
     pub(super) fn check_space(&self, coming: u64) -> Result<(), Failure> {
-        let folder = self.path.parent().unwrap_or(Path::new("."));
-        let space = rustix::fs::statvfs(folder).map_err(|error| disk(&error.into()))?;
-        let free = space.f_bavail.saturating_mul(space.f_frsize);
-        if free < coming.saturating_add(self.reserve_bytes) {
-            return Err(full());
-        }
-        Ok(())
+        check_space(&self.path, coming, self.reserve_bytes)
     }
 
     /// Appends `bytes`; looks at the first ones as soon as they are there.
@@ -142,6 +136,17 @@ impl Drop for PartFile {
             remove(&self.path);
         }
     }
+}
+
+/// Refuses what would not leave so many bytes free on the disk of the file at `path`.
+pub(super) fn check_space(path: &Path, coming: u64, reserve_bytes: u64) -> Result<(), Failure> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let space = rustix::fs::statvfs(folder).map_err(|error| disk(&error.into()))?;
+    let free = space.f_bavail.saturating_mul(space.f_frsize);
+    if free < coming.saturating_add(reserve_bytes) {
+        return Err(full());
+    }
+    Ok(())
 }
 
 /// Removes a file that this server made.

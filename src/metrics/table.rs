@@ -102,6 +102,10 @@ metrics! {
         "Bytes of inputs that were fetched.");
     INPUT_USES = counter("reelway_input_uses_total", &["cache"],
         "Inputs that tasks needed: hit when the file was here or on its way, else miss.");
+    INPUT_WAYS = counter("reelway_input_ways_total", &["way"],
+        "Inputs by how they are read: gateway while they come, file when they are here.");
+    INPUT_GATEWAY_BYTES = counter("reelway_input_gateway_bytes_total", &[],
+        "Bytes of inputs that were fetched in parts, as they were read.");
     ENCODE_SPEED = histogram("reelway_encode_speed_ratio", SPEED, &["kind"],
         "Seconds of output made in a second of encoding, for outputs with a length.");
     OUTPUT_BYTES = counter("reelway_output_bytes_total", &["kind"],

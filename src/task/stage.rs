@@ -130,6 +130,15 @@ impl Stages {
         self.note(text.to_owned());
     }
 
+    /// Writes down something about the last stage of `kind`, which may have ended.
+    pub fn note_on(&mut self, kind: StageKind, mut text: String) {
+        text.truncate(text.floor_char_boundary(MAX_NOTE_BYTES));
+        let stage = self.0.iter_mut().rev().find(|stage| stage.kind == kind);
+        if let Some(stage) = stage.filter(|stage| stage.notes.len() < MAX_NOTES) {
+            stage.notes.push(text);
+        }
+    }
+
     /// Sets the open stage's progress in per cent; never back.
     pub fn advance(&mut self, percent: f32) {
         if let Some(stage) = self.open() {

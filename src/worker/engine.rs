@@ -81,7 +81,8 @@ impl Engine {
         if let Some(known) = &*known {
             return Ok(known.clone()?);
         }
-        let probed = stand_in::probe(&self.tools, input, stop).await;
+        let work = |stop| async move { stand_in::probe(&self.tools, input, &stop).await };
+        let probed = while_it_lasts(input, stop, work).await;
         match &probed {
             Ok(facts) => *known = Some(Ok(facts.clone())),
             Err(WorkError::Failed(failure)) if !failure.kind.is_retryable() => {
@@ -105,7 +106,7 @@ impl Engine {
         stop: &CancellationToken,
     ) -> Result<Known, WorkError> {
         let mut known = Known { gain: None, subtitles: from.subtitles.cloned() };
-        let files = Workspace { input: from.input.media_path().to_owned(), output: PathBuf::new() };
+        let files = Workspace { input: from.input.media(), output: PathBuf::new() };
         let to_level = plan::to_level(options, from.facts, &files, &self.settings)?;
         if let Some((sound, target_lufs)) = to_level {
             let (tools, secs) = (&self.tools, from.facts.duration);
@@ -126,8 +127,7 @@ impl Engine {
         known: &Known,
         folder: &Path,
     ) -> Result<Plan, Failure> {
-        let files =
-            Workspace { input: from.input.media_path().to_owned(), output: folder.to_owned() };
+        let files = Workspace { input: from.input.media(), output: folder.to_owned() };
         plan::plan(options, from.facts, known, &files, &self.settings)
     }
 
@@ -143,6 +143,19 @@ impl Engine {
         from: &Ingredients<'_>,
         folder: &Path,
         report: impl Fn(Told<'_>) + Send + Sync,
+        stop: &CancellationToken,
+    ) -> Result<Vec<Made>, WorkError> {
+        let report = &report;
+        let work = |stop| async move { self.make_of(options, from, folder, report, &stop).await };
+        while_it_lasts(from.input, stop, work).await
+    }
+
+    async fn make_of(
+        &self,
+        options: &Options,
+        from: &Ingredients<'_>,
+        folder: &Path,
+        report: &(impl Fn(Told<'_>) + Send + Sync),
         stop: &CancellationToken,
     ) -> Result<Vec<Made>, WorkError> {
         let is_levelled = options.target_lufs().is_some();
@@ -295,6 +308,26 @@ impl Engine {
         }
         Ok((last, facts))
     }
+}
+
+/// Does `work`, which is told to stop when the source of `input` fails: then that is what went
+/// wrong, whatever the programs make of a file that breaks off.
+pub(super) async fn while_it_lasts<T, F: Future<Output = Result<T, WorkError>>>(
+    input: &InputFile,
+    stop: &CancellationToken,
+    work: impl FnOnce(CancellationToken) -> F,
+) -> Result<T, WorkError> {
+    let until = stop.child_token();
+    let mut working = std::pin::pin!(work(until.clone()));
+    let outcome = tokio::select! {
+        outcome = &mut working => outcome,
+        () = input.broke() => {
+            until.cancel();
+            working.await
+        }
+    };
+    input.check_source()?;
+    outcome
 }
 
 fn lost(error: tokio::task::JoinError) -> WorkError {

@@ -159,6 +159,9 @@ impl Worker {
         let report = |percent| held.advance(percent);
         let import = self.import(job, job.created_at, report, held.stop());
         let input = step(info_span!("input"), import).await?;
+        if options.read_all() {
+            input.read_ahead();
+        }
         let room = self.scratch.room(lease.task, lease.attempt)?;
         let subtitles = match options.subtitle_url() {
             Some(url) => {
@@ -178,7 +181,8 @@ impl Worker {
         if matches!(options, Options::Probe(_)) {
             let url = &job.spec.input;
             let key = format!("{}/input", attempt_prefix(lease));
-            let told = told(&input, &facts, key, summed(input.path()).await?);
+            let sent = input.whole(|_, _| {}, held.stop()).await?;
+            let told = told(&input, &facts, key, summed(sent).await?);
             let delivered_to = url.object();
             let remote_url = delivered_to.is_none().then(|| url.url().clone());
             held.succeed();
@@ -187,7 +191,7 @@ impl Worker {
         }
         if matches!(options, Options::Import(_) | Options::Export(_)) {
             held.begin(StageKind::Export);
-            let copy = self.publish_input(claim, &input, &facts);
+            let copy = self.publish_input(claim, held, &input, &facts);
             let copied = step(info_span!("output"), unless_stopped(held, copy)).await?;
             held.succeed();
             return Ok(vec![copied]);
@@ -210,13 +214,17 @@ impl Worker {
         let report = |told: Told<'_>| match told {
             Told::Percent(percent) => held.advance(percent),
             Told::Runs(command) => {
-                held.note(notes::command(command, from.input.media_path(), room.path()));
+                held.note(notes::command(command, room.path()));
             }
             Told::Note(text) => held.sum_up(text),
         };
         let begun = self.clock.now();
         let make = self.engine.make(options, from, room.path(), report, held.stop());
-        let made = step(info_span!("ffmpeg"), make).await?;
+        let made = step(info_span!("ffmpeg"), make).await;
+        if let Some(how) = from.input.how_it_came() {
+            held.note_on(StageKind::Import, how);
+        }
+        let made = made?;
         ending::count_speed(options.kind(), &made, self.clock.now().since(begun));
         self.export(claim, held, &made).await
     }
@@ -300,11 +308,13 @@ impl Worker {
     async fn publish_input(
         &self,
         claim: &Claim,
+        held: &Held,
         input: &InputFile,
         facts: &Facts,
     ) -> Result<Published, WorkError> {
+        let sent = input.whole(|_, _| {}, held.stop()).await?;
         let file = |key, stored| told(input, facts, key, stored);
-        self.put(claim, &copy_name(input, facts), input.path(), true, file).await
+        self.put(claim, &copy_name(input, facts), sent, true, file).await
     }
 
     /// Under a key that no other attempt writes: it is seen only when the store says so. A bucket

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use ffmpeg::{Command, Facts, Stream};
+use ffmpeg::{Command, Facts, Media, Stream};
 
 /// What the input is, a line for the file and one for each stream.
 pub(super) fn facts(facts: &Facts) -> Vec<String> {
@@ -36,18 +36,18 @@ const LIMITS: [&str; 4] =
 
 /// What is run, as a line for a shell, without [`LIMITS`]; the input is called `input`, and what is
 /// made has the names that it has in its folder.
-pub(super) fn command(command: &Command, input: &Path, folder: &Path) -> String {
-    line(command, input, &[(folder, String::new())])
+pub(super) fn command(command: &Command, folder: &Path) -> String {
+    line(command, &[(folder, String::new())])
 }
 
 /// The same of a process that makes the outputs of several jobs: each has a folder with its number.
-pub(super) fn shared_command(command: &Command, input: &Path, folders: &[&Path]) -> String {
+pub(super) fn shared_command(command: &Command, folders: &[&Path]) -> String {
     let folders: Vec<_> =
         (1..).zip(folders).map(|(n, folder)| (*folder, format!("{n}/"))).collect();
-    line(command, input, &folders)
+    line(command, &folders)
 }
 
-fn line(command: &Command, input: &Path, folders: &[(&Path, String)]) -> String {
+fn line(command: &Command, folders: &[(&Path, String)]) -> String {
     let mut argv = command.argv().iter().map(|word| word.to_string_lossy());
     let mut words = Vec::new();
     while let Some(word) = argv.next() {
@@ -57,10 +57,15 @@ fn line(command: &Command, input: &Path, folders: &[(&Path, String)]) -> String 
             words.push(word);
         }
     }
-    let input = input.display().to_string();
+    let is_between = |path: &Path| folders.iter().any(|(folder, _)| path.starts_with(folder));
+    let inputs = command.inputs.iter().filter_map(|input| match input {
+        Media::File(path) => (!is_between(path)).then(|| path.display().to_string()),
+        port @ Media::Loopback(_) => Some(port.argument().to_string_lossy().into_owned()),
+    });
+    let inputs: Vec<String> = inputs.collect();
     let words = words.iter().map(|word| {
-        let word = word.replace(&input, "input").replace('\0', "");
-        folders.iter().fold(word, |word, (folder, name)| {
+        let word = inputs.iter().fold(word.to_string(), |word, input| word.replace(input, "input"));
+        folders.iter().fold(word.replace('\0', ""), |word, (folder, name)| {
             word.replace(&format!("{}/", folder.display()), name)
         })
     });

@@ -22,7 +22,16 @@ pub(super) async fn probe(
     input: &InputFile,
     stop: &CancellationToken,
 ) -> Result<Facts, WorkError> {
-    match tools.probe(input.path(), stop).await {
+    let media = input.media();
+    if media.path().is_none() {
+        match tools.probe(media, stop).await {
+            // Whoever reads a file from its first byte to its last may see more in it, or less:
+            // what is refused is refused by that way.
+            Err(RunError::Refused { .. }) if input.check_source().is_ok() => {}
+            probed => return Ok(probed?),
+        }
+    }
+    match tools.probe(input.whole(|_, _| {}, stop).await?, stop).await {
         Ok(facts) if facts.format == "webp" => film(input, facts, stop).await,
         Err(RunError::Refused { cause: Cause::Heic, .. }) => photograph(tools, input, stop).await,
         probed => Ok(probed?),
@@ -34,10 +43,10 @@ async fn photograph(
     input: &InputFile,
     stop: &CancellationToken,
 ) -> Result<Facts, WorkError> {
-    let folder = folder(input)?;
-    let path = tools.heic_to_png(input.path(), folder.path(), stop).await?;
+    let (folder, sent) = (folder(input)?, input.whole(|_, _| {}, stop).await?);
+    let path = tools.heic_to_png(sent, folder.path(), stop).await?;
     let facts = tools.probe(&path, stop).await?;
-    let is_wide = ffmpeg::is_display_p3(input.path()).await?;
+    let is_wide = ffmpeg::is_display_p3(sent).await?;
     input.replace(StandIn { folder, path });
     let streams = facts.streams.into_iter().map(|stream| match stream {
         Stream::Video(mut video) => {
@@ -60,7 +69,7 @@ async fn film(
     check_cost(facts.video())?;
     let folder = folder(input)?;
     let path = folder.path().join("film.png");
-    ffmpeg::webp_to_apng(input.path(), &path, stop).await?;
+    ffmpeg::webp_to_apng(input.whole(|_, _| {}, stop).await?, &path, stop).await?;
     input.replace(StandIn { folder, path });
     Ok(Facts { format: "apng".to_owned(), ..facts })
 }
@@ -83,7 +92,7 @@ fn check_cost(video: Option<&VideoStream>) -> Result<(), Failure> {
 
 /// Beside what was downloaded, where a sweep finds it; never beside a user's own file.
 fn folder(input: &InputFile) -> std::io::Result<tempfile::TempDir> {
-    let beside = input.origin().and_then(|_| input.path().parent());
+    let beside = input.folder();
     let temporary = std::env::temp_dir();
     let folder = beside.map_or(temporary.as_path(), Path::new);
     // ffmpeg is given whole paths.

@@ -14,6 +14,7 @@ use tracing::{Instrument as _, Span, info_span};
 
 use ffmpeg::{Command, Conversion, Progress};
 
+use super::engine::while_it_lasts;
 use super::{Ingredients, Made, Ready, Room, WorkError, Worker, ending, notes, step};
 use crate::claim::Held;
 use crate::clock::Timestamp;
@@ -159,6 +160,9 @@ async fn probe(
     input: Arc<InputFile>,
     stop: CancellationToken,
 ) -> Result<Ready, WorkError> {
+    if members.iter().any(|member| member.claim.job.spec.options.read_all()) {
+        input.read_ahead();
+    }
     let _spans: Vec<Span> =
         members.iter().map(|it| info_span!(parent: it.held.span(), "probe")).collect();
     let facts = worker.engine.probe(&input, &stop).await?;
@@ -186,7 +190,7 @@ async fn make(
         parts.iter().filter_map(|part| part.plan.shareable.as_ref()).collect();
     let command = Conversion::together(&conversions).filter(|_| parts.len() == conversions.len());
     let Some(command) = command else { return Err(Apart::Alone(None)) };
-    tell(members, &parts, &command, ready);
+    tell(members, &parts, &command);
     let expected = command.expected_secs.filter(|secs| *secs > 0.0);
     let on_progress = |progress: Progress| {
         if let Some(expected) = expected {
@@ -198,9 +202,15 @@ async fn make(
     // One process, and a part of the trace of each.
     let spans: Vec<Span> =
         members.iter().map(|it| info_span!(parent: it.held.span(), "ffmpeg")).collect();
-    let ran = worker.engine.tools().run(&command, on_progress, &stop).await;
+    let run = |stop| async move {
+        Ok(worker.engine.tools().run(&command, on_progress, &stop).await?)
+    };
+    let ran = while_it_lasts(&ready.input, &stop, run).await;
     drop(spans);
-    let ran = ran.map_err(WorkError::from)?;
+    if let Some(how) = ready.input.how_it_came() {
+        members.iter().for_each(|it| it.held.note_on(StageKind::Import, how.clone()));
+    }
+    let ran = ran?;
     let took = worker.clock.now().since(begun);
     let mut outcomes = Vec::new();
     for (member, Part { plan, room }) in members.iter().zip(parts) {
@@ -219,9 +229,9 @@ async fn make(
 }
 
 /// Tells each member with whom it is made, and how.
-fn tell(members: &[Member], parts: &[Part], command: &Command, ready: &Ready) {
+fn tell(members: &[Member], parts: &[Part], command: &Command) {
     let folders: Vec<_> = parts.iter().map(|part| part.room.path()).collect();
-    let line = notes::shared_command(command, ready.input.media_path(), &folders);
+    let line = notes::shared_command(command, &folders);
     for (number, (member, part)) in members.iter().zip(parts).enumerate() {
         let others =
             members.iter().filter(|other| other.claim.lease.task != member.claim.lease.task);

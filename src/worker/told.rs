@@ -79,7 +79,7 @@ struct Named {
 }
 
 fn named(input: &InputFile, facts: &Facts) -> Named {
-    Named::of(facts, input.media_path() != input.path())
+    Named::of(facts, input.has_stand_in())
 }
 
 impl Named {

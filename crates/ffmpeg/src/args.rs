@@ -12,6 +12,7 @@ use crate::codec::{AudioEncoder, Muxer, VideoEncoder};
 use crate::facts::Facts;
 use crate::filter::Graph;
 use crate::loudness::{self, Gain};
+use crate::media::Media;
 use crate::policy;
 
 /// One ffmpeg process: what it reads, what it makes of it, where it writes.
@@ -20,8 +21,8 @@ pub struct Command {
     pub(crate) arguments: Vec<OsString>,
     /// How long the output will be in seconds, for progress in per cent; if it is known.
     pub expected_secs: Option<f64>,
-    /// The files it reads.
-    pub inputs: Vec<PathBuf>,
+    /// What it reads.
+    pub inputs: Vec<Media>,
     /// The files it writes.
     pub outputs: Vec<PathBuf>,
     /// Where ffmpeg ends them.
@@ -58,7 +59,7 @@ pub struct Conversion {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Input {
     /// Where it is.
-    pub path: PathBuf,
+    pub media: Media,
     /// The demuxer that ffprobe found, so that the file's name has no say in it: ffmpeg takes
     /// `IMG_1.jpg` for a series of files.
     pub demuxer: Option<Demuxer>,
@@ -82,6 +83,12 @@ impl Demuxer {
         names
             .find_map(|name| policy::FORMATS.iter().copied().find(|known| *known == name))
             .map(Self)
+    }
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.0
     }
 }
 
@@ -174,7 +181,7 @@ impl Conversion {
         Command {
             arguments: args.list,
             expected_secs: self.expected_secs,
-            inputs: self.inputs.iter().map(|input| input.path.clone()).collect(),
+            inputs: self.inputs.iter().map(|input| input.media.clone()).collect(),
             outputs: vec![self.output.path.clone()],
             bounds: self.output.bounds,
         }
@@ -182,11 +189,11 @@ impl Conversion {
 }
 
 impl Input {
-    /// All of the file at `path`, which is as `facts` say, as it lies there.
+    /// All of `media`, which is as `facts` say, as it lies there.
     #[must_use]
-    pub fn whole(path: &Path, facts: &Facts) -> Self {
+    pub fn whole(media: impl Into<Media>, facts: &Facts) -> Self {
         Self {
-            path: path.to_owned(),
+            media: media.into(),
             demuxer: Demuxer::of(&facts.format),
             seek: Seek::Start,
             span_secs: None,
@@ -195,7 +202,7 @@ impl Input {
     }
 
     pub(crate) fn write(&self, args: &mut Arguments, threads: Option<u32>) {
-        args.list.extend(policy::before_input());
+        args.list.extend(policy::before(&self.media));
         if let Some(threads) = threads {
             args.pair("-threads", threads);
         }
@@ -217,7 +224,7 @@ impl Input {
             args.pair("-t", number(secs));
         }
         args.flag("-i");
-        args.file(&self.path);
+        args.list.push(self.media.argument());
     }
 }
 

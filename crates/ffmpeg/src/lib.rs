@@ -11,6 +11,7 @@ mod fork;
 mod heif;
 mod limits;
 mod loudness;
+mod media;
 mod pixel;
 pub mod policy;
 mod probe;
@@ -40,6 +41,7 @@ pub use facts::{AudioStream, Color, Facts, OtherStream, Ratio, Rotation, Stream,
 pub use heif::is_display_p3;
 pub use limits::Limits;
 pub use loudness::{Gain, Loudness, Sound};
+pub use media::{Loopback, Media, Wait, Waiting};
 pub use progress::{Parser as ProgressParser, Progress};
 pub use renditions::{Rendition, Renditions, TRANSPORT_OFFSET_SECS, Track, Wrapping};
 pub use run::{OutputError, Ran, RunError};

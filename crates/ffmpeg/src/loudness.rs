@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::{Arguments, Input, number};
 use crate::progress::Progress;
-use crate::run::OutputError;
-use crate::{RunError, Scope, Tools, policy};
+use crate::run::{Given, OutputError};
+use crate::{RunError, Tools, policy};
 
 /// The highest true peak that a gain leaves, in dBTP: as EBU R 128 has it.
 const MAX_PEAK_DBTP: f64 = -1.0;
@@ -118,8 +118,8 @@ impl Tools {
         stop: &CancellationToken,
     ) -> Result<Loudness, RunError> {
         let arguments = arguments(sound).list;
-        let scope = Scope { read: vec![sound.input.path.clone()], ..Scope::default() };
-        let (_, tail) = self.run_heard(&arguments, scope, &[], on_progress, stop).await?;
+        let given = Given::reading([&sound.input.media]);
+        let (_, tail) = self.run_heard(&arguments, given, &[], on_progress, stop).await?;
         read(tail.last_bytes()).map_err(RunError::Output)
     }
 }
@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn a_sound_is_heard_and_nothing_is_written() {
         let input = Input {
-            path: "/in".into(),
+            media: "/in".into(),
             demuxer: None,
             seek: Seek::At(1.5),
             span_secs: None,

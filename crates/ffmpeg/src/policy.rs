@@ -6,6 +6,8 @@
 
 use std::ffi::OsString;
 
+use crate::Media;
+
 /// The largest picture in pixels: 64 Mi, which covers 8K video and the usual phone still.
 pub const MAX_PIXELS: u64 = 64 << 20;
 
@@ -150,11 +152,20 @@ pub const CODECS: &[&str] = &[
     "cc_dec",
 ];
 
-/// The arguments that must stand before every `-i`.
+/// The arguments that must stand before every `-i` of a file.
 #[must_use]
 pub fn before_input() -> Vec<OsString> {
+    allowing("file")
+}
+
+/// The arguments that must stand before `media` is opened.
+pub(crate) fn before(media: &Media) -> Vec<OsString> {
+    allowing(media.protocols())
+}
+
+fn allowing(protocols: &str) -> Vec<OsString> {
     let options = [
-        ("-protocol_whitelist", "file".to_owned()),
+        ("-protocol_whitelist", protocols.to_owned()),
         ("-format_whitelist", FORMATS.join(",")),
         ("-codec_whitelist", CODECS.join(",")),
         ("-max_pixels", MAX_PIXELS.to_string()),

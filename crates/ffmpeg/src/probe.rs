@@ -10,32 +10,42 @@ use tokio::io::AsyncReadExt as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::child::spawn;
-use crate::run::{OutputError, failed};
+use crate::run::{Given, OutputError, failed};
 use crate::sniff::{self, Kind};
 use crate::tail::Tail;
 use crate::watch::{End, Heard, Watch};
 use crate::webp::{self, WebpError};
-use crate::{Cause, Facts, RunError, Scope, Tools, policy, report};
+use crate::{Cause, Facts, Media, RunError, Tools, policy, report};
 
 /// The longest answer of ffprobe that is read, in bytes. 64 streams take 100 KB; titles and
 /// other tags may be as long as their author likes.
 const ANSWER_BYTES: usize = 4 << 20;
 
 impl Tools {
-    /// Asks ffprobe what the file at `path` is.
+    /// Asks ffprobe what `media` is.
     ///
     /// A file may be media and yet hold no picture and no sound: that is for the caller to
     /// judge. The same rules as for [`Tools::run`] hold for `stop`, for dropping and for where
     /// to call it from.
-    pub async fn probe(&self, path: &Path, stop: &CancellationToken) -> Result<Facts, RunError> {
-        let path = std::path::absolute(path).map_err(RunError::Input)?;
-        let (kind, size_bytes) = look(&path).await.map_err(RunError::Input)?;
-        if kind == Kind::MovingWebp {
-            return moving_webp(path, size_bytes).await;
-        }
-        let argv = argv(&path, kind);
+    pub async fn probe(
+        &self,
+        media: impl Into<Media>,
+        stop: &CancellationToken,
+    ) -> Result<Facts, RunError> {
+        let media = media.into().absolute().map_err(RunError::Input)?;
+        let (kind, size_bytes) = match &media {
+            Media::File(path) => {
+                let (kind, size_bytes) = look(path).await.map_err(RunError::Input)?;
+                if kind == Kind::MovingWebp {
+                    return moving_webp(path.clone(), size_bytes).await;
+                }
+                (kind, size_bytes)
+            }
+            Media::Loopback(loopback) => (Kind::Other, loopback.size_bytes),
+        };
+        let argv = argv(&media, kind);
         let limits = self.limits();
-        let scope = Scope { read: vec![path.clone()], ..Scope::default() };
+        let Given { scope, waiting } = Given::reading([&media]);
         let containment = self.containment(scope, limits.probe_memory_bytes);
         let (child, pipes) = spawn(self.ffprobe(), &argv, Path::new("/"), &containment)
             .map_err(|source| RunError::Missing { program: "ffprobe", source })?;
@@ -44,6 +54,7 @@ impl Tools {
             stall: None,
             grace: limits.grace,
             memory_bytes: limits.probe_memory_bytes,
+            waiting: &waiting,
             stop,
         };
         let (mut tail, mut answer) = (Tail::new(&argv), Vec::new());
@@ -85,9 +96,12 @@ async fn look(path: &Path) -> std::io::Result<(Kind, u64)> {
     Ok((sniff::kind(&head), size))
 }
 
-fn argv(path: &Path, kind: Kind) -> Vec<OsString> {
+fn argv(media: &Media, kind: Kind) -> Vec<OsString> {
     let mut argv: Vec<OsString> = ["-v", "level+warning", "-hide_banner"].map(Into::into).into();
-    argv.extend(policy::before_input());
+    argv.extend(policy::before(media));
+    if let Media::Loopback(loopback) = media {
+        argv.extend(["-f", loopback.demuxer.name()].map(Into::into));
+    }
     match kind {
         Kind::Still(demuxer) => argv.extend(["-f", demuxer].map(Into::into)),
         Kind::Gif => argv.extend(["-f", "gif"].map(Into::into)),
@@ -99,9 +113,7 @@ fn argv(path: &Path, kind: Kind) -> Vec<OsString> {
         let one = ["-show_frames", "-read_intervals", "%+#1", "-show_entries", side_data];
         argv.extend(one.map(Into::into));
     }
-    let mut input = OsString::from("file:");
-    input.push(path);
-    argv.extend(["-of".into(), "json".into(), input]);
+    argv.extend(["-of".into(), "json".into(), media.argument()]);
     argv
 }
 

@@ -90,7 +90,7 @@ impl Renditions {
         Command {
             arguments: args.list,
             expected_secs: self.expected_secs,
-            inputs: self.inputs.iter().map(|input| input.path.clone()).collect(),
+            inputs: self.inputs.iter().map(|input| input.media.clone()).collect(),
             outputs: self.files.iter().map(|file| &file.path).chain(lists).cloned().collect(),
             bounds: self.bounds,
         }

@@ -14,7 +14,7 @@ use crate::child::spawn;
 use crate::progress::{Parser, Progress};
 use crate::tail::Tail;
 use crate::watch::{End, Heard, Watch};
-use crate::{Cause, Command, Scope, Tools};
+use crate::{Cause, Command, Media, Scope, Tools, Waiting};
 
 /// Why a run has no result. A `log` is what the program said: at most 20 lines, without paths.
 #[derive(Debug, Error)]
@@ -126,9 +126,9 @@ impl Tools {
     ) -> Result<Ran, RunError> {
         let outputs = &command.outputs;
         let folders = outputs.iter().filter_map(|output| output.parent()).map(Path::to_owned);
-        let scope =
-            Scope { read: command.inputs.clone(), write: folders.collect(), tcp_port: None };
-        let ran = self.run_argv(command.argv(), scope, outputs, on_progress, stop).await?;
+        let mut given = Given::reading(&command.inputs);
+        given.scope.write = folders.collect();
+        let ran = self.run_argv(command.argv(), given, outputs, on_progress, stop).await?;
         if command.bounds.frames > 0 && ran.written.frame == 0 {
             // Time stamps past every bound: a file without a picture, and not a word.
             return Err(RunError::Refused { cause: Cause::NothingWritten, log: Vec::new() });
@@ -147,19 +147,20 @@ impl Tools {
     pub(crate) async fn run_argv(
         &self,
         arguments: &[OsString],
-        scope: Scope,
+        given: impl Into<Given>,
         outputs: &[PathBuf],
         on_progress: impl FnMut(Progress) + Send,
         stop: &CancellationToken,
     ) -> Result<Ran, RunError> {
-        self.run_heard(arguments, scope, outputs, on_progress, stop).await.map(|(ran, _)| ran)
+        let given = given.into();
+        self.run_heard(arguments, given, outputs, on_progress, stop).await.map(|(ran, _)| ran)
     }
 
     /// The same, and what was said.
     pub(crate) async fn run_heard(
         &self,
         arguments: &[OsString],
-        scope: Scope,
+        given: Given,
         outputs: &[PathBuf],
         mut on_progress: impl FnMut(Progress) + Send,
         stop: &CancellationToken,
@@ -177,7 +178,7 @@ impl Tools {
             });
             heard
         };
-        let tail = self.to_good_end(&argv, folder(outputs), scope, hear, stop).await?;
+        let tail = self.to_good_end(&argv, folder(outputs), given, hear, stop).await?;
         // Some containers are not empty without a picture in them.
         if tail.cause() == Cause::NothingWritten || missing(outputs).await {
             return Err(RunError::Refused { cause: Cause::NothingWritten, log: tail.log() });
@@ -192,17 +193,18 @@ impl Tools {
         Ok((ran, tail))
     }
 
-    /// Runs ffmpeg in `folder`, where it is given what is in `scope`, until it has ended well; what
+    /// Runs ffmpeg in `folder`, where it has what it is `given`, until it has ended well; what
     /// it writes to standard output goes to `hear`.
     pub(crate) async fn to_good_end(
         &self,
         argv: &[OsString],
         folder: &Path,
-        scope: Scope,
+        given: Given,
         hear: impl FnMut(&[u8]) -> Heard,
         stop: &CancellationToken,
     ) -> Result<Tail, RunError> {
         let limits = self.limits();
+        let Given { scope, waiting } = given;
         let containment = self.containment(scope, limits.memory_bytes);
         let (child, pipes) = spawn(self.ffmpeg(), argv, folder, &containment)
             .map_err(|source| RunError::Missing { program: "ffmpeg", source })?;
@@ -211,6 +213,7 @@ impl Tools {
             stall: Some(limits.stall),
             grace: limits.grace,
             memory_bytes: limits.memory_bytes,
+            waiting: &waiting,
             stop,
         };
         let mut tail = Tail::new(argv);
@@ -228,6 +231,37 @@ impl Tools {
     }
 }
 
+/// What a process is given, and who keeps it waiting.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Given {
+    pub(crate) scope: Scope,
+    /// Of each input that comes bit by bit.
+    pub(crate) waiting: Vec<Waiting>,
+}
+
+impl Given {
+    /// Whatever it takes to read `inputs`, and nothing else.
+    pub(crate) fn reading<'a>(inputs: impl IntoIterator<Item = &'a Media>) -> Self {
+        let mut given = Self::default();
+        for input in inputs {
+            match input {
+                Media::File(path) => given.scope.read.push(path.clone()),
+                Media::Loopback(loopback) => {
+                    given.scope.tcp_port = Some(loopback.port);
+                    given.waiting.push(loopback.waiting.clone());
+                }
+            }
+        }
+        given
+    }
+}
+
+impl From<Scope> for Given {
+    fn from(scope: Scope) -> Self {
+        Self { scope, waiting: Vec::new() }
+    }
+}
+
 /// How ffmpeg is to talk: errors and warnings marked as such, progress as `key=value` lines.
 const TALK: [&str; 8] = [
     "-hide_banner",
@@ -240,13 +274,14 @@ const TALK: [&str; 8] = [
     "0.5",
 ];
 
-/// What ffmpeg says of a file that is cut off and has told its length: MPEG-4, Matroska, MP3, and
-/// of the last sounds of a FLAC.
-const CUT_OFF: [&str; 4] = [
+/// What ffmpeg says of a file that is cut off and has told its length: MPEG-4, Matroska, MP3, of
+/// the last sounds of a FLAC, and of anything that comes from a port.
+const CUT_OFF: [&str; 5] = [
     ": partial file",
     "File ended prematurely",
     "filesize and duration do not match",
     "decode_frame() failed",
+    "Stream ends prematurely",
 ];
 
 /// What ffmpeg says of a gap that it cannot write.

@@ -12,8 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::{Arguments, Input};
 use crate::facts::AudioStream;
+use crate::run::Given;
 use crate::watch::Heard;
-use crate::{RunError, Scope, Tools, policy};
+use crate::{RunError, Tools, policy};
 
 /// The rate at which samples are taken where a file does not tell its own.
 const USUAL_RATE: u32 = 48_000;
@@ -122,13 +123,13 @@ impl Tools {
     ) -> Result<Shape, RunError> {
         let rate = if audio.sample_rate == 0 { USUAL_RATE } else { audio.sample_rate };
         let argv = arguments(input, audio.index, rate);
-        let scope = Scope { read: vec![input.path.clone()], ..Scope::default() };
+        let given = Given::reading([&input.media]);
         let mut shape = Shape::new(rate, secs, points);
         let hear = |bytes: &[u8]| {
             shape.push(bytes);
             Heard::Life
         };
-        self.to_good_end(&argv, Path::new("/"), scope, hear, stop).await?;
+        self.to_good_end(&argv, Path::new("/"), given, hear, stop).await?;
         Ok(shape)
     }
 }

@@ -161,6 +161,10 @@ impl Line {
 /// A path among the arguments, and what is shown instead.
 fn path_and_name(argument: &OsString) -> Option<(String, String)> {
     let text = argument.to_string_lossy();
+    if text.starts_with("http://127.0.0.1:") {
+        // Its path is a secret.
+        return Some((text.into_owned(), "input".to_owned()));
+    }
     let path = text.strip_prefix("file:").unwrap_or(&text);
     let name = path.starts_with('/').then(|| path.rsplit_once('/')).flatten()?.1;
     (!name.is_empty()).then(|| (path.to_owned(), name.to_owned()))

@@ -39,7 +39,7 @@ impl Conversion {
         Some(Command {
             arguments: args.list,
             expected_secs: longest,
-            inputs: first.inputs.iter().map(|input| input.path.clone()).collect(),
+            inputs: first.inputs.iter().map(|input| input.media.clone()).collect(),
             outputs: conversions.iter().map(|it| it.output.path.clone()).collect(),
             bounds: first.output.bounds,
         })

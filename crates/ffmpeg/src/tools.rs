@@ -231,6 +231,7 @@ async fn ask(
         stall: None,
         grace: Duration::ZERO,
         memory_bytes: Limits::default().probe_memory_bytes,
+        waiting: &[],
         stop: &stop,
     };
     let mut answer = Vec::new();

@@ -12,6 +12,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
+use crate::Waiting;
 use crate::child::{Child, Pipes};
 use crate::tail::Tail;
 
@@ -25,6 +26,8 @@ pub(crate) struct Watch<'a> {
     pub(crate) stall: Option<Duration>,
     pub(crate) grace: Duration,
     pub(crate) memory_bytes: u64,
+    /// Time in which the process waits for one of these counts for nothing.
+    pub(crate) waiting: &'a [Waiting],
     pub(crate) stop: &'a CancellationToken,
 }
 
@@ -72,7 +75,11 @@ impl Watch<'_> {
         let mut looks = interval(LOOK_AT_MEMORY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let end = loop {
-            let passed = awake.until(Instant::now());
+            let passed = if self.waiting.iter().any(Waiting::is_anybody) {
+                awake.skip_until(Instant::now())
+            } else {
+                awake.until(Instant::now())
+            };
             let left = self.wall.saturating_sub(passed);
             let quiet = passed.saturating_sub(alive_at);
             let patience = self.stall.map_or(left, |stall| stall.saturating_sub(quiet));
@@ -143,6 +150,12 @@ impl From<Instant> for Awake {
 }
 
 impl Awake {
+    /// How much has passed until the last look; what has passed since then counts for nothing.
+    fn skip_until(&mut self, now: Instant) -> Duration {
+        self.last = now;
+        self.passed
+    }
+
     /// How much has passed until `now`.
     fn until(&mut self, now: Instant) -> Duration {
         self.passed += now.saturating_duration_since(self.last).min(NAP);
@@ -169,7 +182,14 @@ mod tests {
             spawn(Path::new("/bin/sh"), &argv, Path::new("/"), &containment).expect("a shell");
         let (stop, wall) = (CancellationToken::new(), Duration::from_millis(3_500));
         let grace = Duration::ZERO;
-        let watch = Watch { wall, stall: Some(wall), grace, memory_bytes: 1 << 30, stop: &stop };
+        let watch = Watch {
+            wall,
+            stall: Some(wall),
+            grace,
+            memory_bytes: 1 << 30,
+            waiting: &[],
+            stop: &stop,
+        };
         let mut tail = Tail::new(&argv);
         let mut watching = std::pin::pin!(watch.over(child, pipes, &mut tail, |_| Heard::Noise));
         assert!(is_pending(watching.as_mut()).await, "it is being watched");

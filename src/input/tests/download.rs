@@ -81,8 +81,8 @@ async fn three_tasks_of_one_input_share_one_download() {
         let input = waiter.await.expect("a task").expect("an input");
         assert_eq!(input.size_bytes(), 10);
         assert_eq!(input.origin().map(Origin::name), Some(url.as_str()));
-        assert_eq!(std::fs::read(input.path()).expect("the file"), FILM);
-        paths.push(input.path().to_owned());
+        assert_eq!(std::fs::read(input.place()).expect("the file"), FILM);
+        paths.push(input.place().to_owned());
     }
     paths.dedup();
     assert_eq!(paths.len(), 1);
@@ -142,7 +142,7 @@ async fn a_job_is_never_given_a_file_from_before_it_was_accepted() {
     let old = shared.get(&url, 1000).await.expect("an input");
     shared.clock.advance(Duration::from_secs(1));
     let new = shared.get(&url, 1001).await.expect("an input");
-    assert_ne!(old.path(), new.path());
+    assert_ne!(old.place(), new.place());
     assert_eq!(server.requests().await.len(), 2);
     // Both are held, and an older job may have either.
     assert_eq!(shared.files(), 2);
@@ -173,7 +173,7 @@ async fn a_newer_download_replaces_an_older_one_that_nobody_holds() {
     shared.clock.advance(Duration::from_secs(1));
     let new = shared.get(&url, 1500).await.expect("an input");
     assert_eq!(shared.files(), 1);
-    assert!(new.path().exists());
+    assert!(new.place().exists());
 }
 
 #[tokio::test]
@@ -185,7 +185,7 @@ async fn a_file_is_removed_when_its_time_is_over_and_not_while_it_is_held() {
     drop(server);
     tokio::time::pause();
     tokio::time::sleep(Duration::from_mins(10)).await;
-    assert!(input.path().exists());
+    assert!(input.place().exists());
     drop(input);
     tokio::time::sleep(Duration::from_secs(59)).await;
     assert_eq!(shared.files(), 1);
@@ -200,7 +200,7 @@ async fn a_file_that_is_not_to_be_kept_goes_with_its_last_user() {
     let input = shared.get(&input_url(&server, "/film"), 1000).await.expect("an input");
     let other = input.clone();
     drop(input);
-    assert!(other.path().exists());
+    assert!(other.place().exists());
     drop(other);
     assert_eq!(shared.files(), 0);
 }
@@ -217,7 +217,7 @@ async fn over_the_limit_the_file_that_was_idle_longest_goes_first() {
     drop(second);
     let third = shared.get(&urls[3], 0).await.expect("an input");
     assert_eq!(shared.files(), 2);
-    assert!(held.path().exists() && third.path().exists());
+    assert!(held.place().exists() && third.place().exists());
     drop((held, third));
     let before = server.requests().await.len();
     drop(shared.get(&urls[0], 0).await.expect("an input"));
@@ -261,7 +261,7 @@ async fn nothing_is_left_when_the_worker_ends() {
     let Shared { folder, downloads, .. } = shared;
     let below = folder.path().join("inputs");
     drop(downloads);
-    assert_eq!(files(&below), [held.path()]);
+    assert_eq!(files(&below), [held.place()]);
     drop(held);
     assert_eq!(files(&below), Vec::<PathBuf>::new());
 }

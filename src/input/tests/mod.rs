@@ -16,23 +16,23 @@ use crate::outbound::loopback::{Act, Server, answer, client};
 const FILM: &[u8] = b"\0\0\0\x20ftypis";
 
 /// Limits with which no test has to wait.
-fn limits() -> FetchLimits {
+pub(super) fn limits() -> FetchLimits {
     FetchLimits { reserve_bytes: 0, resume_pause: Duration::ZERO, ..FetchLimits::default() }
 }
 
-fn fetcher(limits: FetchLimits) -> Fetcher {
+pub(super) fn fetcher(limits: FetchLimits) -> Fetcher {
     Fetcher::new(client(TableResolver::default()), limits)
 }
 
-fn input_url(server: &Server, path: &str) -> InputUrl {
+pub(super) fn input_url(server: &Server, path: &str) -> InputUrl {
     InputUrl::parse(server.url(path).as_str()).expect("a URL")
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub(super) fn files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     entries.map(|entry| entry.expect("an entry").path()).collect()
 }
 
-fn send(status: &str, headers: &str, body: &[u8]) -> Vec<Act> {
+pub(super) fn send(status: &str, headers: &str, body: &[u8]) -> Vec<Act> {
     vec![Act::Send(answer(status, headers, body))]
 }

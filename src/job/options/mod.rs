@@ -134,6 +134,22 @@ impl Options {
         }
     }
 
+    /// Whether all of the input is read, and not only a moment or a stretch of it.
+    #[must_use]
+    pub fn read_all(&self) -> bool {
+        let is_all = |start: Option<Seconds>, end: Option<Seconds>| {
+            start.is_none_or(|start| start == Seconds::default()) && end.is_none()
+        };
+        match self {
+            Self::Video(options) => is_all(options.start, options.end),
+            Self::Audio(options) => is_all(options.start, options.end),
+            Self::AdaptiveVideo(options) => is_all(options.start, options.end),
+            Self::Image(options) => options.interval.is_some() || options.sprite.is_some(),
+            Self::Animation(_) => false,
+            Self::Probe(_) | Self::Import(_) | Self::Export(_) => true,
+        }
+    }
+
     /// The loudness that the sound is to have, where one is asked for.
     #[must_use]
     pub fn target_lufs(&self) -> Option<f64> {

@@ -86,7 +86,7 @@ impl Loop<'_> {
         };
         let graph = colored().then(Filter::PaletteGen { colors });
         let found = Input {
-            path: palette,
+            media: palette.into(),
             demuxer: Demuxer::of("png_pipe"),
             seek: Seek::Start,
             span_secs: None,

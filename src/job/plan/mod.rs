@@ -24,7 +24,7 @@ mod whole;
 use std::path::PathBuf;
 
 use ffmpeg::subtitles::Subtitles;
-use ffmpeg::{Command, Conversion, Facts, Gain, Ran, Sound, policy};
+use ffmpeg::{Command, Conversion, Facts, Gain, Media, Ran, Sound, policy};
 
 use super::{FileKind, Options};
 use crate::package::Package;
@@ -152,7 +152,7 @@ impl Step {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Workspace {
     /// The input.
-    pub input: PathBuf,
+    pub input: Media,
     /// The folder that outputs, and files between two steps, go into.
     pub output: PathBuf,
 }

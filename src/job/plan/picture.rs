@@ -121,7 +121,7 @@ impl Picture<'_> {
 /// The input of a plan, read from `seek` on for `span_secs`.
 pub(super) fn input(given: Given<'_>, seek: Seek, span_secs: Option<f64>) -> Input {
     Input {
-        path: given.files.input.clone(),
+        media: given.files.input.clone(),
         demuxer: Demuxer::of(&given.facts.format),
         seek,
         span_secs,

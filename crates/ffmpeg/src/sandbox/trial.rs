@@ -187,6 +187,7 @@ impl<'a> Trial<'a> {
             stall: None,
             grace: Duration::ZERO,
             memory_bytes: limits.memory_bytes,
+            waiting: &[],
             stop: &self.stop,
         };
         let mut tail = Tail::new(&argv);
