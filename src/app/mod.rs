@@ -27,7 +27,7 @@ use url::Url;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
 use crate::id::{WorkerId, fresh};
-use crate::input::{Downloads, FetchLimits, Fetcher};
+use crate::input::{Downloads, FetchLimits, Fetcher, Gateway};
 use crate::outbound::{Client, Guard, SystemResolver};
 use crate::output::{Bucket, Links, Storage};
 use crate::store::Store;
@@ -193,7 +193,11 @@ impl App {
         let inputs = scratch.inputs()?;
         Ok(Worker {
             store: self.store.clone(),
-            downloads: Downloads::new(fetcher, inputs, KEEP_INPUTS, self.clock.clone()),
+            downloads: through_gateway(
+                Downloads::new(fetcher, inputs, KEEP_INPUTS, self.clock.clone()),
+                &self.config,
+                tools,
+            ),
             engine: Engine::new(tools.clone(), engine_settings(&self.config)),
             storage: self.storage.clone(),
             uploads: self.uploads(),
@@ -268,6 +272,20 @@ fn fetcher(config: &Config) -> Fetcher {
     let guard = Guard::new(config.allow_networks.clone());
     let limits = FetchLimits { max_bytes: config.limits.input_bytes, ..FetchLimits::default() };
     Fetcher::new(client(&guard), limits)
+}
+
+/// The same downloads, read while they come where that is wanted and ffmpeg can be held to it.
+fn through_gateway(downloads: Downloads, config: &Config, tools: &ffmpeg::Tools) -> Downloads {
+    if config.input_gateway == config::InputGateway::Never || !tools.sandbox().has_tcp_ports() {
+        return downloads;
+    }
+    match Gateway::open() {
+        Ok(gateway) => downloads.through(gateway),
+        Err(error) => {
+            tracing::warn!(%error, "inputs are downloaded before they are read: there is no port");
+            downloads
+        }
+    }
 }
 
 /// What the engine may do under these settings.

@@ -8,7 +8,7 @@ use ffmpeg::Facts;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use super::{engine_settings, fetcher, tools};
+use super::{engine_settings, fetcher, through_gateway, tools};
 use crate::cli::{CliError, Commands, Made, NotMade, Order, Sketch, Source};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
@@ -40,10 +40,11 @@ impl Once {
             .map_err(|error| CliError::failed("there is no temporary folder").because(&error))?;
         let (fetcher, inputs) = (fetcher(config), folder.path().to_owned());
         let keep = std::time::Duration::ZERO;
+        let downloads = Downloads::new(fetcher, inputs, keep, Arc::new(SystemClock));
         Ok(Self {
             sandbox: tools.sandbox(),
+            downloads: through_gateway(downloads, config, &tools),
             engine: Engine::new(tools, engine_settings(config)),
-            downloads: Downloads::new(fetcher, inputs, keep, Arc::new(SystemClock)),
             _folder: folder,
         })
     }
@@ -67,6 +68,9 @@ impl Once {
         let Order { options, source, scratch, report, stop } = order;
         let encode = StageKind::Encode(options.kind());
         let input = self.import(source, report, stop).await?;
+        if options.read_all() {
+            input.read_ahead();
+        }
         report(StageKind::Probe, 0.0);
         let facts = self.engine.probe(&input, stop).await?;
         let scratch = scratch.canonicalize().map_err(WorkError::from)?;

@@ -7,6 +7,7 @@
 mod access;
 mod cloud;
 mod flags;
+mod gateway;
 mod limits;
 mod parse;
 mod provider;
@@ -35,6 +36,7 @@ use crate::worker::Retention;
 
 pub use cloud::{CLOUD_VARIABLES, Variable};
 pub use flags::Flags;
+pub use gateway::InputGateway;
 pub use sandbox::{Extras, Sandbox};
 pub use setting::{SETTINGS, Setting};
 pub use show::{reference, shown};
@@ -68,6 +70,8 @@ pub struct Config {
     pub allow_networks: Vec<IpNet>,
     /// How much is worked on at once.
     pub worker: Worker,
+    /// Whether inputs may be read while they come.
+    pub input_gateway: InputGateway,
     /// What one input may cost.
     pub limits: Limits,
     /// How long things are kept.

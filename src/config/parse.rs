@@ -17,8 +17,8 @@ use super::Purpose;
 use super::cloud::{self, Place};
 use super::sources::{Source, Sources};
 use super::{
-    Config, Database, Extras, Http, Log, LogFormat, Problem, Problems, Sandbox, Storage, Tools,
-    Webhook, Worker,
+    Config, Database, Extras, Http, InputGateway, Log, LogFormat, Problem, Problems, Sandbox,
+    Storage, Tools, Webhook, Worker,
 };
 use crate::connection::Keyring;
 use crate::output::{MAX_LINK_LIFE, PublicUrls};
@@ -49,6 +49,7 @@ pub(super) fn config(
     let engine = read.engine(provider.is_some());
     let allow_networks = read.list("allow_networks", network);
     let worker = read.worker();
+    let input_gateway = read.parsed("input_gateway", InputGateway::parse).unwrap_or_default();
     let limits = read.limits();
     let retention = read.retention();
     let keep_uploads =
@@ -76,6 +77,7 @@ pub(super) fn config(
         provider,
         allow_networks,
         worker,
+        input_gateway,
         limits,
         retention,
         keep_uploads,

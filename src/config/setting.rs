@@ -113,6 +113,8 @@ settings! {
         "How much memory one ffmpeg may use; one that takes more is killed, and its task fails";
     max_input_size, ["REELWAY_MAX_INPUT_SIZE"], "10GiB", "SIZE",
         "The largest input that is fetched, and the largest file that is uploaded";
+    input_gateway, ["REELWAY_INPUT_GATEWAY"], "auto", "auto|never",
+        "Whether ffmpeg reads inputs while they come (where the server gives parts of them and the kernel can hold ffmpeg to one port, Linux 6.7), or every input is downloaded first";
     max_input_duration, ["REELWAY_MAX_INPUT_DURATION"], "24h", "DURATION",
         "The longest input that is taken";
     max_pixels, ["REELWAY_MAX_PIXELS"], "67108864", "NUMBER",
