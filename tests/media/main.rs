@@ -21,6 +21,7 @@ mod options;
 mod private;
 mod together;
 
+mod coming;
 mod inputs;
 mod light;
 mod series;

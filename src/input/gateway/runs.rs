@@ -107,10 +107,9 @@ impl Runs {
         Some(self.begin(gap, length, false))
     }
 
-    /// A run that is under way already.
+    /// A run that is under way already, for nobody in particular.
     pub(super) fn first(&mut self, blocks: Range<u64>) -> Task {
-        let length = blocks.end - blocks.start;
-        self.begin(blocks, length, true)
+        self.begin(blocks, SHORTEST, true)
     }
 
     /// A run has come to `next`.
@@ -128,9 +127,9 @@ impl Runs {
         }
     }
 
-    /// The readers are gone: what is far from its end is cut.
+    /// The readers are gone: what is not nearly at its end is cut.
     pub(super) fn let_go(&mut self) {
-        self.cut(|run, _| run.end - run.next > LONGEST / 8);
+        self.cut(|run, _| run.end - run.next > SHORTEST);
     }
 
     /// Everything ends.

@@ -15,7 +15,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -23,6 +23,16 @@ use super::cache::Cache;
 
 /// How many connections there are at most; some for each ffmpeg that a machine can run.
 const MOST_CONNECTIONS: usize = 256;
+
+/// How much the system keeps of what a reader has not taken yet. By default it would take
+/// megabytes, which would have to be fetched for a reader that is about to jump elsewhere.
+const SEND_BUFFER_BYTES: u32 = 64 << 10;
+
+/// How much is handed over at once.
+const PIECE_BYTES: u64 = 64 << 10;
+
+/// How many connections may wait to be taken.
+const BACKLOG: u32 = 128;
 
 /// How long the head of a request may take from a process on the same machine.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
@@ -57,9 +67,11 @@ impl Gateway {
     ///
     /// There is no port, or no runtime that this is called within.
     pub fn open() -> io::Result<Self> {
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        listener.set_nonblocking(true)?;
-        let listener = TcpListener::from_std(listener)?;
+        let socket = TcpSocket::new_v4()?;
+        // Those that are taken have it too.
+        socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+        let listener = socket.listen(BACKLOG)?;
         let port = listener.local_addr()?.port();
         let (table, stop) = (Arc::new(Table::default()), CancellationToken::new());
         let serving = listen(listener, table.clone(), stop.clone());
@@ -111,7 +123,12 @@ async fn listen(listener: TcpListener, table: Arc<Table>, stop: CancellationToke
 async fn converse(stream: TcpStream, table: Arc<Table>) {
     let _best_effort = stream.set_nodelay(true);
     let mut protocol = auto::Builder::new(TokioExecutor::new()).http1_only();
-    protocol.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).keep_alive(false);
+    protocol
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN)
+        .max_buf_size(PIECE_BYTES as usize)
+        .keep_alive(false);
     let answer = |request: Request<Incoming>| {
         let answer = answer(&request, &table);
         std::future::ready(Ok::<_, Infallible>(answer))
@@ -171,7 +188,7 @@ fn part(range: &str, total: u64) -> Option<Range<u64>> {
     (from < end).then_some(from..end)
 }
 
-/// The bytes as they come, a block at a time: a reader that does not read keeps no more of them.
+/// The bytes as they come, piece by piece: for a reader that does not read, nothing more is fetched.
 fn bytes(
     cache: &Arc<Cache>,
     part: Range<u64>,
@@ -181,7 +198,8 @@ fn bytes(
         if part.is_empty() {
             return Ok(None);
         }
-        let read = reader.0.read(part.start, part.end).await.map_err(io::Error::other)?;
+        let end = part.end.min(part.start + PIECE_BYTES);
+        let read = reader.0.read(part.start, end).await.map_err(io::Error::other)?;
         let next = part.start + read.len() as u64..part.end;
         Ok(Some((read, (reader, next))))
     })

@@ -8,6 +8,7 @@ mod pixels;
 mod process;
 mod seen;
 mod shared;
+mod source;
 mod webp;
 
 pub(crate) use bench::{Bench, KEY, Output};
@@ -18,4 +19,5 @@ pub(crate) use pixels::{Picture, likeness};
 pub(crate) use process::run;
 pub(crate) use seen::Seen;
 pub(crate) use shared::{media, photos, security};
+pub(crate) use source::{Source, Trouble};
 pub(crate) use webp::Webp;
