@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 
+import gateway
 import idle
 import intake
 import overhead
@@ -22,8 +23,8 @@ import webhooks
 from measure import shown
 from product import Bench, build
 
-GROUPS = {"overhead": overhead, "pipeline": pipeline, "remux": remux, "idle": idle,
-          "intake": intake, "webhooks": webhooks}
+GROUPS = {"overhead": overhead, "gateway": gateway, "pipeline": pipeline, "remux": remux,
+          "idle": idle, "intake": intake, "webhooks": webhooks}
 
 
 def main() -> int:
