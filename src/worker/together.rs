@@ -202,9 +202,8 @@ async fn make(
     // One process, and a part of the trace of each.
     let spans: Vec<Span> =
         members.iter().map(|it| info_span!(parent: it.held.span(), "ffmpeg")).collect();
-    let run = |stop| async move {
-        Ok(worker.engine.tools().run(&command, on_progress, &stop).await?)
-    };
+    let run =
+        |stop| async move { Ok(worker.engine.tools().run(&command, on_progress, &stop).await?) };
     let ran = while_it_lasts(&ready.input, &stop, run).await;
     drop(spans);
     if let Some(how) = ready.input.how_it_came() {

@@ -5,6 +5,7 @@
 mod adaptive;
 mod backup;
 mod buckets;
+mod coming;
 mod contract;
 mod crash;
 mod dashboard;
@@ -16,6 +17,8 @@ mod listener;
 mod metrics;
 mod once;
 mod operations;
+#[path = "../media/harness/source.rs"]
+mod parts;
 mod pipeline;
 mod provider;
 mod receivers;

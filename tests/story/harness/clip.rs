@@ -21,6 +21,23 @@ pub(crate) fn long_clip(folder: &Path) -> PathBuf {
     make(folder, "long.mp4", noise, 40)
 }
 
+/// A clip of more bytes than a first request brings, with its index in front.
+pub(crate) fn ranged_clip(folder: &Path) -> PathBuf {
+    let noise = "testsrc2=size=640x360:rate=25:duration=12,noise=alls=80:allf=t";
+    let quick = make_with(folder, "noise.mp4", noise, 12, "8");
+    let path = folder.join("ranged.mp4");
+    #[expect(clippy::disallowed_methods, reason = "the test makes its own media")]
+    let status = Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-i"])
+        .arg(quick)
+        .args(["-c", "copy", "-movflags", "+faststart", "-y"])
+        .arg(&path)
+        .status()
+        .expect("ffmpeg is installed");
+    assert!(status.success(), "ffmpeg could not put the index in front");
+    path
+}
+
 /// A phone's own video, which `scripts/setup sample` installs.
 pub(crate) fn phone_clip() -> Option<PathBuf> {
     let path = Path::new("/usr/share/forensics-samples/original-files/movie1")
@@ -28,14 +45,18 @@ pub(crate) fn phone_clip() -> Option<PathBuf> {
     is_here(&path.display().to_string(), path.exists()).then_some(path)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the test makes its own media")]
 fn make(folder: &Path, name: &str, picture: &str, secs: u32) -> PathBuf {
+    make_with(folder, name, picture, secs, "30")
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test makes its own media")]
+fn make_with(folder: &Path, name: &str, picture: &str, secs: u32, crf: &str) -> PathBuf {
     let path = folder.join(name);
     let sound = format!("sine=frequency=440:duration={secs}");
     let status = Command::new("ffmpeg")
         .args(["-v", "error", "-nostdin", "-f", "lavfi", "-i", picture])
         .args(["-f", "lavfi", "-i", &sound, "-c:v", "libx264", "-preset", "ultrafast"])
-        .args(["-crf", "30", "-pix_fmt", "yuv420p", "-c:a", "aac", "-y"])
+        .args(["-crf", crf, "-pix_fmt", "yuv420p", "-c:a", "aac", "-y"])
         .arg(&path)
         .status()
         .expect("ffmpeg is installed");
