@@ -1,8 +1,8 @@
 //! `{"kind": …, "options": {…}}`: what is asked of a job.
 
-use std::path::PathBuf;
+use std::path::Path;
 
-use reelway::ffmpeg::{AudioStream, Facts, Ratio, Stream, VideoStream};
+use reelway::ffmpeg::{AudioStream, Facts, Media, Ratio, Stream, VideoStream};
 use reelway::job::plan::{Known, Settings, Work, Workspace, plan};
 use reelway::job::{Kind, Options};
 use serde_json::{Map, Value};
@@ -53,8 +53,9 @@ fn holds_of_plans(options: &Options, facts: &Facts) {
         for path in &command.outputs {
             assert!(path.starts_with("/out"), "{}: {options:?}", path.display());
         }
-        let given = |path: &PathBuf| path.starts_with("/in") || path.starts_with("/out");
-        assert!(command.inputs.iter().all(given), "{:?}: {options:?}", command.inputs);
+        let given = |path: &Path| path.starts_with("/in") || path.starts_with("/out");
+        let is_given = |media: &Media| media.path().is_some_and(given);
+        assert!(command.inputs.iter().all(is_given), "{:?}: {options:?}", command.inputs);
         let bounds = command.bounds;
         assert!(bounds.secs.is_finite() && bounds.secs > 0.0, "{bounds:?}: {options:?}");
         assert!(bounds.bytes > 0 && bounds.bytes <= settings.max_output_bytes, "{bounds:?}");

@@ -49,10 +49,7 @@ pub(in crate::input) struct Cache {
 struct State {
     blocks: Blocks,
     runs: Runs,
-    /// Whether all of it is wanted.
-    fills: bool,
-    /// Whether somebody sees to that.
-    is_filling: bool,
+    fill: Fill,
     /// Whether nobody holds the input, so that nothing is to come.
     rests: bool,
     readers: usize,
@@ -63,6 +60,17 @@ struct State {
     spent: Duration,
     received_bytes: u64,
     parts: u32,
+}
+
+/// Whether all of it is wanted, and somebody sees to that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fill {
+    /// Nobody does.
+    Off,
+    /// Somebody does.
+    On,
+    /// Somebody does, and will find that it is not wanted any more.
+    Ending,
 }
 
 /// What is to become of a run after some of its blocks.
@@ -90,8 +98,7 @@ impl Cache {
         let mut state = State {
             blocks: Blocks::new(remote.total_bytes),
             runs: Runs::default(),
-            fills: false,
-            is_filling: false,
+            fill: Fill::Off,
             rests: false,
             readers: 0,
             is_whole: false,
@@ -166,9 +173,8 @@ impl Cache {
 
     /// Has all of it come, as fast as it does.
     pub(in crate::input) fn fill(self: &Arc<Self>) {
-        let mut state = self.state();
-        state.fills = true;
-        if !std::mem::replace(&mut state.is_filling, true) {
+        let before = std::mem::replace(&mut self.state().fill, Fill::On);
+        if before == Fill::Off {
             tokio::spawn(self.clone().fill_up());
         }
     }
@@ -203,7 +209,9 @@ impl Cache {
     pub(in crate::input) fn rest(&self) {
         let mut state = self.state();
         state.rests = true;
-        state.fills = false;
+        if state.fill == Fill::On {
+            state.fill = Fill::Ending;
+        }
         state.runs.stop_all();
         drop(state);
         self.news.send_replace(());
@@ -247,7 +255,7 @@ impl Cache {
     pub(super) fn goes(&self) {
         let mut state = self.state();
         state.readers -= 1;
-        if state.readers == 0 && !state.fills {
+        if state.readers == 0 && state.fill != Fill::On {
             state.runs.let_go();
         }
     }
@@ -288,8 +296,8 @@ impl Cache {
             let task = {
                 let mut state = self.state();
                 let is_over = state.failure.is_some() || state.blocks.is_full();
-                if is_over || !state.fills || self.end.is_cancelled() {
-                    state.is_filling = false;
+                if is_over || state.fill != Fill::On || self.end.is_cancelled() {
+                    state.fill = Fill::Off;
                     return;
                 }
                 let State { blocks, runs, .. } = &mut *state;
@@ -322,7 +330,9 @@ impl Cache {
             state.runs.end(task.id);
         }
         match ended {
-            Ok(()) => drop(self.news.send_replace(())),
+            Ok(()) => {
+                self.news.send_replace(());
+            }
             Err(failure) => self.fail(failure),
         }
     }

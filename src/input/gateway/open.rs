@@ -34,8 +34,17 @@ pub(in crate::input) enum Opened {
 enum First {
     /// To be downloaded, by what has come already or from the start.
     Download(Option<Response>),
-    /// To be had by parts, of which the first is on its way.
-    Parts { remote: Remote, head: Bytes, blocks: u64, body: Body },
+    /// To be had by parts.
+    Parts(Box<Begun>),
+}
+
+/// A file whose first part is on its way.
+struct Begun {
+    remote: Remote,
+    head: Bytes,
+    /// How many whole blocks the part brings.
+    blocks: u64,
+    body: Body,
 }
 
 impl Fetcher {
@@ -63,7 +72,8 @@ impl Fetcher {
                 let fetched = self.fetch_on(url, path, begun, on_bytes, stop).await?;
                 Ok(Opened::Whole(fetched))
             }
-            First::Parts { remote, head, blocks, body } => {
+            First::Parts(begun) => {
+                let Begun { remote, head, blocks, body } = *begun;
                 let demuxer = kind::demuxer(&head);
                 Ok(Opened::Parts(Cache::create(remote, demuxer, path, blocks, body)?))
             }
@@ -123,6 +133,6 @@ impl Fetcher {
         sniff::sniff(&head).check()?;
         let head = head.freeze();
         let body = Body::new(response, rate, head.clone(), blocks * BLOCK_BYTES);
-        Ok(First::Parts { remote, head, blocks, body })
+        Ok(First::Parts(Box::new(Begun { remote, head, blocks, body })))
     }
 }

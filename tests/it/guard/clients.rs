@@ -8,7 +8,7 @@ use reelway::access::{By, Project};
 use reelway::clock::{ManualClock, SystemClock, Timestamp};
 use reelway::connection::{Connection, Keyring};
 use reelway::id::fresh;
-use reelway::input::{Downloads, FetchError, FetchLimits, Fetcher};
+use reelway::input::{Downloads, FetchError, FetchLimits, Fetcher, Gateway};
 use reelway::job::{InputUrl, Via};
 use reelway::outbound::Client;
 use reelway::provider::{Api, Refusal};
@@ -32,6 +32,10 @@ const MAX_INPUT_BYTES: u64 = 128 << 10;
 /// What is put into a bucket.
 const MADE: &[u8] = b"made";
 
+/// The first part of an input that comes by parts, which is half of it, and the rest.
+static HALF: [u8; HALF_BYTES] = [0; HALF_BYTES];
+const HALF_BYTES: usize = 256 << 10;
+
 /// How long a webhook may take: a database is waited for beside it, so that time is real.
 pub(super) const WEBHOOK_TIMEOUT: Duration = Duration::from_millis(800);
 
@@ -40,6 +44,8 @@ pub(super) const WEBHOOK_TIMEOUT: Duration = Duration::from_millis(800);
 pub(super) enum Who {
     /// Fetches inputs.
     Input,
+    /// Fetches later parts of inputs that are read while they come.
+    Part,
     /// Fetches what `subtitle_url` names.
     Subtitles,
     /// Fetches what `encryption.key_url` names.
@@ -53,12 +59,20 @@ pub(super) enum Who {
 }
 
 impl Who {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Input, Self::Subtitles, Self::Key, Self::Webhook, Self::Bucket, Self::Provider];
+    pub(super) const ALL: [Self; 7] = [
+        Self::Input,
+        Self::Part,
+        Self::Subtitles,
+        Self::Key,
+        Self::Webhook,
+        Self::Bucket,
+        Self::Provider,
+    ];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Input => "input",
+            Self::Part => "input by parts",
             Self::Subtitles => "subtitle_url",
             Self::Key => "key_url",
             Self::Webhook => "webhook",
@@ -76,6 +90,7 @@ impl Who {
     pub(super) const fn reads_at_most(self) -> u64 {
         match self {
             Self::Input | Self::Subtitles => MAX_INPUT_BYTES,
+            Self::Part => 2 * HALF_BYTES as u64,
             Self::Key => 16,
             Self::Webhook => 16 << 10,
             Self::Bucket | Self::Provider => 4 << 20,
@@ -86,6 +101,7 @@ impl Who {
     pub(super) const fn good(self) -> (&'static str, &'static [u8]) {
         match self {
             Self::Input => ("", b"\0\0\0\x20ftypisom and a film"),
+            Self::Part => ("content-range: bytes 262144-524287/524288\r\netag: \"1\"\r\n", &HALF),
             Self::Subtitles => ("", b"1\n00:00:01,000 --> 00:00:02,000\nHello\n"),
             Self::Key => ("", b"sixteen bytes..."),
             Self::Webhook => ("", b"thanks"),
@@ -95,10 +111,27 @@ impl Who {
         }
     }
 
+    /// The status of a good answer.
+    pub(super) const fn good_status(self) -> &'static str {
+        match self {
+            Self::Part => "206 Partial Content",
+            _ => "200 OK",
+        }
+    }
+
+    /// What is answered before anything else.
+    pub(super) fn first(self) -> Option<Vec<u8>> {
+        let head = "HTTP/1.1 206 Partial Content\r\ncontent-range: bytes 0-262143/524288\r\n\
+                    etag: \"1\"\r\ncontent-length: 262144\r\n\r\n";
+        (self == Self::Part).then(|| [head.as_bytes(), &HALF].concat())
+    }
+
     /// Goes to `url`, `times` times; how that ended the last time, in a word or two.
     pub(super) async fn ask(self, url: &str, client: Client, times: usize) -> String {
         match self {
             Self::Input => fetched(url, client, times, Small::No).await,
+            // A later part is a second request already.
+            Self::Part => by_parts(url, client).await,
             Self::Subtitles => fetched(url, client, times, Small::Subtitles).await,
             Self::Key => fetched(url, client, times, Small::Key).await,
             Self::Webhook => pushed(url, client, times).await,
@@ -146,6 +179,36 @@ async fn fetched(url: &str, client: Client, times: usize, small: Small) -> Strin
         };
     }
     last
+}
+
+/// All of an input that comes by parts.
+async fn by_parts(url: &str, client: Client) -> String {
+    let Ok(input) = InputUrl::parse(url) else { return "not a URL".to_owned() };
+    let limits = FetchLimits {
+        max_bytes: 2 * HALF_BYTES as u64,
+        headers: Duration::from_secs(1),
+        reserve_bytes: 0,
+        resume_pause: Duration::from_millis(1),
+        ..FetchLimits::default()
+    };
+    let fetcher = Fetcher::new(client, limits);
+    let folder = tempfile::tempdir().expect("a folder");
+    let (clock, stop) = (ManualClock::at(Timestamp::from_millis(0)), CancellationToken::new());
+    let below = folder.path().to_owned();
+    let downloads = Downloads::new(fetcher, below, Duration::ZERO, Arc::new(clock));
+    let downloads = downloads.through(Gateway::open().expect("a port"));
+    let since = Timestamp::from_millis(0);
+    let ended = match downloads.get(&input, since, |_, _| {}, &stop).await {
+        Ok(input) => input.whole(|_, _| {}, &stop).await.map(drop),
+        Err(error) => Err(error),
+    };
+    let left = std::fs::read_dir(folder.path()).expect("a folder").count();
+    assert_eq!(left, 0, "{url}: files are left");
+    match ended {
+        Ok(()) => "ok".to_owned(),
+        Err(FetchError::Failed(failure)) => told(&failure),
+        Err(FetchError::Stopped) => "stopped".to_owned(),
+    }
 }
 
 async fn fetch(

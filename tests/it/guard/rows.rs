@@ -37,7 +37,7 @@ async fn nowhere(names: TableResolver) -> Ground {
 /// How each client tells that the guard refused an address.
 const fn blocked(who: Who) -> &'static str {
     match who {
-        Who::Input | Who::Subtitles | Who::Key => "fail input_forbidden",
+        Who::Input | Who::Part | Who::Subtitles | Who::Key => "fail input_forbidden",
         Who::Webhook => "again blocked_address",
         Who::Bucket => "fail output_refused",
         Who::Provider => "again provider_unavailable",

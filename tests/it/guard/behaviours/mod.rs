@@ -137,7 +137,8 @@ fn said(status: &str, headers: &str, body: &[u8]) -> Act {
 /// The good answer of a client with more headers.
 fn good_with(who: Who, more: &str) -> Vec<Act> {
     let (headers, body) = who.good();
-    vec![said("200 OK", &format!("{headers}{more}content-length: {}\r\n", body.len()), body)]
+    let headers = format!("{headers}{more}content-length: {}\r\n", body.len());
+    vec![said(who.good_status(), &headers, body)]
 }
 
 fn good(who: Who) -> Vec<Act> {
@@ -146,7 +147,7 @@ fn good(who: Who) -> Vec<Act> {
 
 /// The head of an answer with a body of no announced length, or of a length.
 fn head(who: Who, more: &str) -> Act {
-    said("200 OK", &format!("{}{more}", who.good().0), b"")
+    said(who.good_status(), &format!("{}{more}", who.good().0), b"")
 }
 
 fn text(text: &str) -> Act {

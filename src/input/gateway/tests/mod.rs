@@ -1,5 +1,7 @@
 //! Inputs that come as they are read, from servers of every sort.
 
+mod failures;
+
 use std::ops::Range;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use super::Gateway;
 use crate::clock::{ManualClock, Timestamp};
 use crate::input::tests::{fetcher, files, input_url, limits, send};
 use crate::input::{Downloads, FetchError, FetchLimits, InputFile};
-use crate::outbound::loopback::{Act, Request, Server, answer, ok, redirect};
+use crate::outbound::loopback::{Act, Request, Server, answer, ok};
 use crate::task::{ErrorKind, Failure};
 
 const MIB: usize = 1 << 20;
@@ -60,7 +62,7 @@ struct Open {
 }
 
 impl Open {
-    async fn of(server: Server, limits: FetchLimits) -> Self {
+    fn of(server: Server, limits: FetchLimits) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1000)));
         let below = folder.path().join("inputs");
@@ -72,7 +74,7 @@ impl Open {
     /// From a server that gives parts of this film.
     async fn honest(film: &Arc<Vec<u8>>) -> Self {
         let film = film.clone();
-        Self::of(Server::start(move |request, _| honest(&film, request)).await, limits()).await
+        Self::of(Server::start(move |request, _| honest(&film, request)).await, limits())
     }
 
     async fn get(&self) -> Result<Arc<InputFile>, FetchError> {
@@ -120,18 +122,6 @@ async fn said(place: &Loopback, method: &str, path: &str, range: &str) -> (Strin
 async fn read(place: &Loopback, part: Range<usize>) -> Vec<u8> {
     let range = format!("range: bytes={}-{}\r\n", part.start, part.end - 1);
     said(place, "GET", &place.secret, &range).await.1
-}
-
-/// What went wrong with the source when a reader has read all that it could.
-async fn broken(open: &Open, part: Range<usize>) -> Failure {
-    let input = open.input().await;
-    let length = part.len();
-    let read = read(&port(&input), part).await;
-    assert!(read.len() < length, "a reader never gets more than there is");
-    tokio::time::timeout(Duration::from_secs(10), input.broke()).await.expect("it has failed");
-    let stop = CancellationToken::new();
-    assert!(input.whole(|_, _| {}, &stop).await.is_err(), "the whole cannot be had either");
-    input.check_source().expect_err("a failure")
 }
 
 proptest! {
@@ -218,7 +208,7 @@ async fn what_nobody_holds_any_more_is_gone_and_nothing_more_comes() {
         _ => vec![Act::Hang],
     })
     .await;
-    let open = Open::of(server, limits()).await;
+    let open = Open::of(server, limits());
     let input = open.input().await;
     let place = port(&input);
     input.read_ahead();
@@ -255,166 +245,6 @@ async fn a_reader_must_know_the_secret_and_asks_for_one_part() {
 }
 
 #[tokio::test]
-async fn parts_that_break_off_are_taken_up_where_they_broke() {
-    let film = Arc::new(film(9 * MIB));
-    let served = film.clone();
-    let server = Server::start(move |request, number| {
-        let part = asked(request, served.len()).expect("a part");
-        let mut all = part_of(&served, part, "v1");
-        if number < 3 {
-            all.truncate(all.len() - MIB);
-        }
-        vec![Act::Send(all)]
-    })
-    .await;
-    let open = Open::of(server, limits()).await;
-    let input = open.input().await;
-    let whole = input.whole(|_, _| {}, &CancellationToken::new()).await.expect("whole");
-    assert!(std::fs::read(whole).expect("the file") == *film);
-}
-
-#[tokio::test]
-async fn a_source_that_breaks_every_time_is_given_up_and_its_readers_with_it() {
-    let film = film(9 * MIB);
-    let server = Server::start(move |request, number| match number {
-        0 => honest(&film, request),
-        _ => vec![Act::Reset],
-    })
-    .await;
-    let open = Open::of(server, limits()).await;
-    assert_eq!(broken(&open, 5 * MIB..6 * MIB).await.kind, ErrorKind::InputUnavailable);
-}
-
-#[tokio::test]
-async fn parts_of_two_versions_are_never_joined() {
-    let film = Arc::new(film(9 * MIB));
-    let longer = Arc::new(self::film(9 * MIB + 1));
-    type Later = Arc<dyn Fn(&Request) -> Vec<Act> + Send + Sync>;
-    let part = |request: &Request| asked(request, 9 * MIB).expect("a part");
-    let (one, two, three) = (film.clone(), longer.clone(), film.clone());
-    let later: [(&str, Later); 4] = [
-        ("another tag", Arc::new(move |it| vec![Act::Send(part_of(&one, part(it), "v2"))])),
-        ("another length", Arc::new(move |it| vec![Act::Send(part_of(&two, part(it), "v1"))])),
-        ("all of it", Arc::new(move |_| ok(&three))),
-        ("nothing there", Arc::new(|_| send("416 Range", "content-length: 0\r\n", b""))),
-    ];
-    for (what, later) in later {
-        let first = film.clone();
-        let server = Server::start(move |request, number| match number {
-            0 => honest(&first, request),
-            _ => later(request),
-        })
-        .await;
-        let open = Open::of(server, limits()).await;
-        let failure = broken(&open, 5 * MIB..6 * MIB).await;
-        assert_eq!(failure.kind, ErrorKind::InputUnavailable, "{what}");
-        assert_eq!(failure.message, "the file changed while it was downloaded", "{what}");
-    }
-}
-
-#[tokio::test]
-async fn a_server_that_sends_another_part_than_was_asked_for_is_refused() {
-    let film = Arc::new(film(9 * MIB));
-    for shift in [MIB, 2 * MIB] {
-        let served = film.clone();
-        let server = Server::start(move |request, number| {
-            let part = asked(request, served.len()).expect("a part");
-            match number {
-                0 => honest(&served, request),
-                _ => vec![Act::Send(part_of(&served, part.start - shift..part.end - shift, "v1"))],
-            }
-        })
-        .await;
-        let open = Open::of(server, limits()).await;
-        assert_eq!(broken(&open, 5 * MIB..6 * MIB).await.kind, ErrorKind::InputRefused);
-    }
-    let server = Server::start(move |request, number| match number {
-        0 => honest(&film, request),
-        _ => {
-            let part = asked(request, film.len()).expect("a part");
-            vec![Act::Send(part_of(&film, part.start..part.start + 100, "v1"))]
-        }
-    })
-    .await;
-    let open = Open::of(server, limits()).await;
-    let failure = broken(&open, 5 * MIB..6 * MIB).await;
-    assert_eq!(failure.kind, ErrorKind::InputRefused, "a part in which nothing comes");
-}
-
-#[tokio::test]
-async fn a_later_part_may_not_lead_to_a_private_address() {
-    let film = film(9 * MIB);
-    let server = Server::start(move |request, number| match number {
-        0 => honest(&film, request),
-        _ => redirect("302 Found", "http://10.1.2.3/film"),
-    })
-    .await;
-    let open = Open::of(server, limits()).await;
-    assert_eq!(broken(&open, 5 * MIB..6 * MIB).await.kind, ErrorKind::InputForbidden);
-}
-
-#[tokio::test]
-async fn a_link_that_runs_out_while_it_is_read_is_told_as_such() {
-    let film = film(9 * MIB);
-    let server = Server::start(move |request, number| match number {
-        0 => honest(&film, request),
-        _ => send("403 Forbidden", "content-length: 0\r\n", b""),
-    })
-    .await;
-    let open = Open::of(server, limits()).await;
-    assert_eq!(broken(&open, 5 * MIB..6 * MIB).await.kind, ErrorKind::InputUnauthorized);
-}
-
-#[tokio::test]
-async fn a_source_that_has_failed_serves_no_further_task() {
-    let film = Arc::new(film(9 * MIB));
-    let served = film.clone();
-    let server = Server::start(move |request, number| match number {
-        1 => send("404 Gone", "content-length: 0\r\n", b""),
-        _ => honest(&served, request),
-    })
-    .await;
-    let open = Open::of(server, limits()).await;
-    let first = open.input().await;
-    let stop = CancellationToken::new();
-    assert!(first.whole(|_, _| {}, &stop).await.is_err());
-    let second = open.input().await;
-    assert!(second.whole(|_, _| {}, &stop).await.is_ok());
-    drop((first, second));
-    assert_eq!(open.files(), 0);
-}
-
-#[tokio::test]
-async fn a_source_that_is_too_slow_is_told_as_such_and_its_readers_are_known_to_wait() {
-    let film = film(9 * MIB);
-    let silent = CancellationToken::new();
-    let until = silent.clone();
-    let server = Server::start(move |request, number| match number {
-        0 => honest(&film, request),
-        _ => {
-            let part = asked(request, film.len()).expect("a part");
-            let mut some = part_of(&film, part, "v1");
-            some.truncate(1000);
-            vec![Act::Send(some), Act::Wait(until.clone())]
-        }
-    })
-    .await;
-    let slow = FetchLimits { rate_window: Duration::from_millis(300), ..limits() };
-    let open = Open::of(server, slow).await;
-    let input = open.input().await;
-    let place = port(&input);
-    let reader = tokio::spawn({
-        let place = place.clone();
-        async move { read(&place, 5 * MIB..6 * MIB).await }
-    });
-    open.server.until_requests(2).await;
-    assert!(place.waiting.is_anybody());
-    assert_eq!(reader.await.expect("a reader"), b"");
-    assert_eq!(input.check_source().expect_err("too slow").kind, ErrorKind::InputTooSlow);
-    assert!(!place.waiting.is_anybody());
-}
-
-#[tokio::test]
 async fn what_cannot_be_had_by_parts_is_downloaded_with_what_has_come_already() {
     let film = Arc::new(film(5 * MIB));
     let total = film.len();
@@ -435,15 +265,15 @@ async fn what_cannot_be_had_by_parts_is_downloaded_with_what_has_come_already() 
         ("it knows no ranges", send("501 No", "content-length: 0\r\n", b""), 2),
     ] {
         let served = film.clone();
-        let server = Server::start(move |request, number| match number {
-            0 => first.clone(),
-            _ => {
-                assert_eq!(request.header("range"), None);
-                ok(&served)
+        let server = Server::start(move |request, number| {
+            if number == 0 {
+                return first.clone();
             }
+            assert_eq!(request.header("range"), None);
+            ok(&served)
         })
         .await;
-        let open = Open::of(server, limits()).await;
+        let open = Open::of(server, limits());
         let input = open.input().await;
         assert!(input.how_it_came().is_none(), "{what}");
         let media = input.media();
@@ -487,12 +317,12 @@ async fn what_is_too_large_is_refused_before_it_comes() {
     let film = film(5 * MIB);
     let server = Server::start(move |request, _| honest(&film, request)).await;
     let small = FetchLimits { max_bytes: 4 << 20, ..limits() };
-    let open = Open::of(server, small).await;
+    let open = Open::of(server, small);
     assert_eq!(open.failure().await.kind, ErrorKind::InputTooLarge);
     let film = self::film(5 * MIB);
     let server = Server::start(move |request, _| honest(&film, request)).await;
     let full = FetchLimits { reserve_bytes: u64::MAX, ..limits() };
-    let open = Open::of(server, full).await;
+    let open = Open::of(server, full);
     let input = open.input().await;
     assert!(input.whole(|_, _| {}, &CancellationToken::new()).await.is_err());
     assert_eq!(input.check_source().expect_err("no room").kind, ErrorKind::DiskFull);
@@ -508,7 +338,7 @@ async fn each_refusal_of_the_server_has_its_kind_at_the_first_question() {
         ("400 Bad", ErrorKind::InputRefused, 2),
     ] {
         let acts = send(status, "content-length: 0\r\n", b"");
-        let open = Open::of(Server::start(move |_, _| acts.clone()).await, limits()).await;
+        let open = Open::of(Server::start(move |_, _| acts.clone()).await, limits());
         assert_eq!(open.failure().await.kind, kind, "{status}");
         assert_eq!(open.server.requests().await.len(), requests, "{status}");
     }
