@@ -98,7 +98,7 @@ settings! {
     threads, ["REELWAY_THREADS"], "ffmpeg's own choice", "NUMBER",
         "How many threads each decoder and encoder may use";
     max_together, ["REELWAY_MAX_TOGETHER"], "4", "NUMBER",
-        "How many videos of one input that wait are made by one ffmpeg, which decodes it once; 1 makes each alone";
+        "How many videos of one input that wait are made by one ffmpeg, which decodes it once, 16 at most; 1 makes each alone";
     max_running_per_key, ["REELWAY_MAX_RUNNING_PER_KEY"], "", "NUMBER",
         "How many tasks of one API key run at the same time, in all workers together";
     health_port, ["REELWAY_HEALTH_PORT"], "", "PORT",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Receiver, Server, Source, eventually, long_clip, processes_naming, short_clip,
+    Receiver, Server, Source, eventually, film_clip, long_clip, processes_naming, short_clip,
 };
 
 /// One slot, so that everything that waits stands behind the same task.
@@ -99,13 +99,13 @@ async fn one_that_is_cancelled_leaves_the_others_to_be_made() {
 #[tokio::test]
 async fn a_killed_worker_s_tasks_are_each_made_once_more_and_told_once() {
     let folder = tempfile::tempdir().expect("a folder");
-    let source = Source::of(&long_clip(folder.path())).await;
+    let source = Source::of(&film_clip(folder.path())).await;
     let receiver = Receiver::start().await;
     let data_dir = tempfile::tempdir().expect("a folder");
     let server = Server::start_with(data_dir.path(), &ONE_SLOT).await;
     let tasks = json!([
-        {"kind": "video", "options": {"width": 320, "quality": "very_low"}},
-        {"kind": "video", "options": {"width": 160, "quality": "very_low"}},
+        {"kind": "video", "options": {"format": "webm", "quality": "high"}},
+        {"kind": "video", "options": {"format": "webm", "width": 160, "quality": "very_low"}},
     ]);
     let mut ids = send(&server, &source, &receiver, tasks).await;
     let scratch = data_dir.path().join("scratch");

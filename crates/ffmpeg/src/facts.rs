@@ -30,6 +30,7 @@ pub enum Stream {
 }
 
 /// A stream of pictures.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct VideoStream {
     /// Its number in the file, as in `-map 0:N`.

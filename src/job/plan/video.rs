@@ -79,7 +79,7 @@ pub(super) fn plan(options: &VideoOptions, given: Given<'_>) -> Result<Plan, Fai
         },
         expected_secs: span.expected_secs,
     };
-    let (copying, ways) = copied(options, &picture, given.facts, &encoded);
+    let (copying, ways) = copied(options, &picture, given, &encoded);
     let is_shareable = ways.video != Way::Copied && script.is_none();
     let steps = |conversion: &Conversion| {
         let text = script.iter().map(|script| Step::write(SUBTITLES, script.clone()));
@@ -101,12 +101,14 @@ pub(super) fn plan(options: &VideoOptions, given: Given<'_>) -> Result<Plan, Fai
 fn copied(
     options: &VideoOptions,
     picture: &Picture<'_>,
-    facts: &Facts,
+    given: Given<'_>,
     encoded: &Conversion,
 ) -> (Option<Conversion>, Ways) {
+    let facts = given.facts;
+    let has_subtitles = given.known.subtitles.is_some();
     let whole = copy::whole(options, picture.video, facts);
     let mut copying = encoded.clone();
-    let video = match copy::pictures(options, picture, facts, whole) {
+    let video = match copy::pictures(options, picture, facts, has_subtitles, whole) {
         Ok(encoder) => {
             copying.graph = None;
             copying.output.video = Some(Video { encoder, timing: Timing::Source });

@@ -123,10 +123,14 @@ pub(super) fn pictures(
     options: &VideoOptions,
     picture: &Picture<'_>,
     facts: &Facts,
+    has_subtitles: bool,
     whole: Result<(), Why>,
 ) -> Result<VideoEncoder, Why> {
     let video = picture.video;
     whole?;
+    if has_subtitles {
+        return Err(Why::Subtitles);
+    }
     let syntax = syntax(options.codec(), video)?;
     check_kind(video)?;
     check_shape(options, picture)?;
@@ -215,9 +219,6 @@ fn check_kind(video: &VideoStream) -> Result<(), Why> {
 
 fn check_shape(options: &VideoOptions, picture: &Picture<'_>) -> Result<(), Why> {
     let video = picture.video;
-    if options.subtitle_url.is_some() {
-        return Err(Why::Subtitles);
-    }
     if video.rotation != Rotation::None || video.mirrored {
         return Err(Why::Turned);
     }

@@ -117,7 +117,6 @@ fn what_is_not_as_asked_is_encoded_and_says_why() {
         ("a low quality", json!({"quality": "very_low"}), plain()),
         ("webm", json!({"format": "webm"}), plain()),
         ("h265", json!({"codec": "h265"}), plain()),
-        ("subtitles", json!({"subtitle_url": "https://example.com/a.srt"}), plain()),
         ("a transport stream", json!({}), Facts { format: "mpegts".into(), ..plain() }),
         ("no length", json!({}), Facts { duration: None, ..plain() }),
         ("many bits", json!({}), pictures(|video| video.bit_rate = Some(9_000_000))),
@@ -168,6 +167,8 @@ fn what_is_written_into_the_pictures_is_there_although_the_sound_is_copied() {
     let options = json!({"subtitle_url": "https://example.com/a.srt"});
     let plan = planned_with(&options, &film(video(), audio()), &known);
     assert!(plan.copies() && plan.shareable.is_none());
+    let told = plan.ways.expect("ways").to_string();
+    assert_eq!(told, "encoded video: subtitles are written into it, copied audio");
     for steps in [&plan.steps, plan.fallback.as_ref().expect("the slower way")] {
         assert!(matches!(steps[0].work, Work::Write { .. }), "{steps:?}");
         assert_eq!(steps.len(), 2);
