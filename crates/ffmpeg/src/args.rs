@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::codec::{AudioEncoder, Muxer, VideoEncoder};
 use crate::facts::Facts;
 use crate::filter::Graph;
+use crate::hardware::HardwareEncoder;
 use crate::loudness::{self, Gain};
 use crate::media::Media;
 use crate::policy;
@@ -27,6 +28,8 @@ pub struct Command {
     pub outputs: Vec<PathBuf>,
     /// Where ffmpeg ends them.
     pub bounds: Bounds,
+    /// The encoder in hardware that it needs, if it needs one.
+    pub hardware: Option<HardwareEncoder>,
 }
 
 impl Command {
@@ -176,7 +179,12 @@ impl Conversion {
     /// The process that does it.
     #[must_use]
     pub fn command(&self) -> Command {
-        let mut args = Arguments::begin(self.threads, &self.inputs, self.graph.as_ref());
+        let hardware = self.output.video.as_ref().and_then(|video| video.encoder.hardware());
+        let graph = self.graph.as_ref().map(|graph| match hardware {
+            Some(encoder) => encoder.fed_by(graph.clone()).to_string(),
+            None => graph.to_string(),
+        });
+        let mut args = Arguments::begin(self.threads, hardware, &self.inputs, graph.as_ref());
         self.output.write(&mut args, Graph::OUTPUT, self.threads);
         Command {
             arguments: args.list,
@@ -184,6 +192,7 @@ impl Conversion {
             inputs: self.inputs.iter().map(|input| input.media.clone()).collect(),
             outputs: vec![self.output.path.clone()],
             bounds: self.output.bounds,
+            hardware,
         }
     }
 }
@@ -312,6 +321,7 @@ impl Arguments {
     /// What every conversion begins with: its inputs, and what becomes of their pictures.
     pub(crate) fn begin(
         threads: Option<u32>,
+        hardware: Option<HardwareEncoder>,
         inputs: &[Input],
         graph: Option<&impl ToString>,
     ) -> Self {
@@ -320,6 +330,9 @@ impl Arguments {
         args.pair("-max_alloc", policy::MAX_ALLOCATION_BYTES);
         if let Some(threads) = threads {
             args.pair("-filter_complex_threads", threads);
+        }
+        if let Some(encoder) = hardware {
+            encoder.write_device(&mut args);
         }
         for input in inputs {
             input.write(&mut args, threads);

@@ -38,6 +38,7 @@ pub(crate) struct Containment {
     sandbox: Sandbox,
     scope: Scope,
     cgroup: Option<(Cgroup, u64)>,
+    environment: &'static [(&'static str, &'static str)],
 }
 
 /// What the kernel holds a process to by numbers, and with whom it dies.
@@ -51,12 +52,20 @@ struct Bounds {
 impl Containment {
     /// For one process, which is given what is in `scope`.
     pub(crate) fn prepare(limits: &Limits, sandbox: Sandbox, scope: Scope) -> Self {
-        Self { bounds: Bounds::of(limits), sandbox, scope, cgroup: None }
+        Self { bounds: Bounds::of(limits), sandbox, scope, cgroup: None, environment: &[] }
     }
 
     /// The same in a cgroup of its own, with so much memory.
     pub(crate) fn within(self, cgroup: Option<&Cgroup>, memory_bytes: u64) -> Self {
         Self { cgroup: cgroup.cloned().map(|cgroup| (cgroup, memory_bytes)), ..self }
+    }
+
+    /// The same with these words in its environment.
+    pub(crate) fn with_environment(
+        self,
+        environment: &'static [(&'static str, &'static str)],
+    ) -> Self {
+        Self { environment, ..self }
     }
 
     /// A cgroup for one process. The watchdog looks at its memory in any case: without one the
@@ -148,6 +157,7 @@ pub(crate) fn spawn(
         .env_clear()
         .env("PATH", PATH)
         .env("LC_ALL", "C.UTF-8")
+        .envs(containment.environment.iter().copied())
         .current_dir(folder)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

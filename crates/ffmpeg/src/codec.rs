@@ -4,6 +4,7 @@
 //! Which number stands for which quality is not known here.
 
 use crate::args::{Arguments, Source};
+use crate::hardware::HardwareEncoder;
 
 /// How many bits a picture may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +84,13 @@ pub enum VideoEncoder {
         /// How many bits it may use.
         rate: Rate,
     },
+    /// By something else than the processors.
+    Hardware {
+        /// Which.
+        encoder: HardwareEncoder,
+        /// How many bits it may use; a quality is on the encoder's own scale.
+        rate: Rate,
+    },
     /// One AV1 picture by libaom.
     AomStill {
         /// 0 (best) to 63.
@@ -141,6 +149,14 @@ impl Syntax {
 }
 
 impl VideoEncoder {
+    /// What it needs beside the processors.
+    pub(crate) const fn hardware(self) -> Option<HardwareEncoder> {
+        match self {
+            Self::Hardware { encoder, .. } => Some(encoder),
+            _ => None,
+        }
+    }
+
     /// The same with keyframes where they are forced and nowhere else, each of which can be
     /// begun at.
     pub(crate) fn write_segmented(self, args: &mut Arguments, threads: Option<u32>) {
@@ -188,6 +204,7 @@ impl VideoEncoder {
                 args.pair("-row-mt", 1);
                 open_crf_or_bits(args, rate);
             }
+            Self::Hardware { encoder, rate } => encoder.write(args, rate),
             still => still.write_still(args),
         }
     }
@@ -224,7 +241,8 @@ impl VideoEncoder {
             | Self::X265 { .. }
             | Self::Vp9 { .. }
             | Self::SvtAv1 { .. }
-            | Self::AomAv1 { .. } => {}
+            | Self::AomAv1 { .. }
+            | Self::Hardware { .. } => {}
         }
     }
 }
@@ -258,7 +276,7 @@ fn open_crf_or_bits(args: &mut Arguments, rate: Rate) {
 }
 
 /// An average with room for a second of something harder.
-fn capped_bits(args: &mut Arguments, bits: u64) {
+pub(crate) fn capped_bits(args: &mut Arguments, bits: u64) {
     args.pair("-b:v", bits);
     args.pair("-maxrate", bits + bits / 2);
     args.pair("-bufsize", bits * 2);

@@ -75,6 +75,8 @@ pub enum Filter {
     /// With the texts of [`SUBTITLES`], which is read by libass alone: the filter `subtitles`
     /// would have any demuxer of ffmpeg open it.
     Subtitles,
+    /// To the memory of a card.
+    HardwareUpload,
     /// One picture: the palette of all pictures.
     PaletteGen {
         /// How many colours, 2 to 256.
@@ -226,6 +228,7 @@ pub enum PixelFormat {
     Yuv420p10,
     Yuv444p10,
     Yuvj420p,
+    Nv12,
     Gbrp,
     Gbrap,
     Rgb24,
@@ -240,6 +243,7 @@ impl PixelFormat {
             Self::Yuv420p10 => "yuv420p10le",
             Self::Yuv444p10 => "yuv444p10le",
             Self::Yuvj420p => "yuvj420p",
+            Self::Nv12 => "nv12",
             Self::Gbrp => "gbrp",
             Self::Gbrap => "gbrap",
             Self::Rgb24 => "rgb24",
@@ -318,6 +322,7 @@ impl fmt::Display for Filter {
             Self::Premultiply => f.write_str("premultiply=inplace=1"),
             Self::Unpremultiply => f.write_str("unpremultiply=inplace=1"),
             Self::Subtitles => write!(f, "ass=f={SUBTITLES}"),
+            Self::HardwareUpload => f.write_str("hwupload"),
             Self::PaletteGen { colors } => {
                 write!(f, "palettegen=max_colors={colors}:stats_mode=full")
             }

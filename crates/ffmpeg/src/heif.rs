@@ -45,7 +45,7 @@ impl Tools {
         let argv = ["--quiet".into(), path.clone().into(), folder.join(MADE[0]).into()];
         let argv: [OsString; 3] = argv;
         let limits = self.limits();
-        let scope = Scope { read: vec![path], write: vec![folder.to_owned()], tcp_port: None };
+        let scope = Scope { read: vec![path], write: vec![folder.to_owned()], ..Scope::default() };
         let containment = self.containment(scope, limits.memory_bytes);
         let (child, pipes) = spawn(program, &argv, folder, &containment)
             .map_err(|source| RunError::Missing { program: "heif-convert", source })?;

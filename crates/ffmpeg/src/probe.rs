@@ -1,6 +1,6 @@
 //! What a file is: one run of ffprobe, under the same limits as ffmpeg.
 //!
-//! A path comes in, [`Facts`] or a cause go out. A turned photograph says so only beside its
+//! A path comes in, [`Facts`] or a cause go out. A plain JPEG is read without it. A turned photograph says so only beside its
 //! decoded picture, so stills are decoded here too; films are not.
 
 use std::ffi::OsString;
@@ -15,7 +15,7 @@ use crate::sniff::{self, Kind};
 use crate::tail::Tail;
 use crate::watch::{End, Heard, Watch};
 use crate::webp::{self, WebpError};
-use crate::{Cause, Facts, Media, RunError, Tools, policy, report};
+use crate::{Cause, Facts, Media, RunError, Tools, jpeg, policy, report, still};
 
 /// The longest answer of ffprobe that is read, in bytes. 64 streams take 100 KB; titles and
 /// other tags may be as long as their author likes.
@@ -39,13 +39,31 @@ impl Tools {
                 if kind == Kind::MovingWebp {
                     return moving_webp(path.clone(), size_bytes).await;
                 }
+                if kind == Kind::Still(sniff::JPEG) {
+                    let (head, size_bytes) = still::head(path).await.map_err(RunError::Input)?;
+                    if let Some(facts) = jpeg::read(&head, size_bytes) {
+                        refuse_large(&facts, &Tail::new(&[]))?;
+                        return Ok(facts);
+                    }
+                }
                 (kind, size_bytes)
             }
             Media::Loopback(loopback) => (Kind::Other, loopback.size_bytes),
         };
-        let argv = argv(&media, kind);
+        self.ask_ffprobe(&media, kind, size_bytes, stop).await
+    }
+
+    /// What ffprobe says of a file.
+    pub(crate) async fn ask_ffprobe(
+        &self,
+        media: &Media,
+        kind: Kind,
+        size_bytes: u64,
+        stop: &CancellationToken,
+    ) -> Result<Facts, RunError> {
+        let argv = argv(media, kind);
         let limits = self.limits();
-        let Given { scope, waiting } = Given::reading([&media]);
+        let Given { scope, waiting } = Given::reading([media]);
         let containment = self.containment(scope, limits.probe_memory_bytes);
         let (child, pipes) = spawn(self.ffprobe(), &argv, Path::new("/"), &containment)
             .map_err(|source| RunError::Missing { program: "ffprobe", source })?;

@@ -79,7 +79,7 @@ impl Renditions {
     /// The process that does it.
     #[must_use]
     pub fn command(&self) -> Command {
-        let mut args = Arguments::begin(self.threads, &self.inputs, Some(&self.graph));
+        let mut args = Arguments::begin(self.threads, None, &self.inputs, Some(&self.graph));
         for file in &self.files {
             self.write(file, &mut args);
         }
@@ -93,6 +93,7 @@ impl Renditions {
             inputs: self.inputs.iter().map(|input| input.media.clone()).collect(),
             outputs: self.files.iter().map(|file| &file.path).chain(lists).cloned().collect(),
             bounds: self.bounds,
+            hardware: None,
         }
     }
 

@@ -128,6 +128,9 @@ impl Tools {
         let folders = outputs.iter().filter_map(|output| output.parent()).map(Path::to_owned);
         let mut given = Given::reading(&command.inputs);
         given.scope.write = folders.collect();
+        if let Some(encoder) = command.hardware {
+            given.scope = encoder.add_to(given.scope);
+        }
         let ran = self.run_argv(command.argv(), given, outputs, on_progress, stop).await?;
         if command.bounds.frames > 0 && ran.written.frame == 0 {
             // Time stamps past every bound: a file without a picture, and not a word.

@@ -18,6 +18,9 @@ pub(crate) enum Kind {
     Other,
 }
 
+/// The demuxer of JPEG.
+pub(crate) const JPEG: &str = "jpeg_pipe";
+
 /// How many bytes [`kind`] wants to see.
 pub(crate) const HEAD_BYTES: u64 = 4096;
 
@@ -25,7 +28,7 @@ pub(crate) const HEAD_BYTES: u64 = 4096;
 pub(crate) fn kind(head: &[u8]) -> Kind {
     match head {
         _ if webp::is_moving(head) => Kind::MovingWebp,
-        [0xff, 0xd8, 0xff, ..] => Kind::Still("jpeg_pipe"),
+        [0xff, 0xd8, 0xff, ..] => Kind::Still(JPEG),
         // A moving PNG says so before its first picture, and has a demuxer of its own.
         [0x89, b'P', b'N', b'G', ..] if !contains(head, b"acTL") => Kind::Still("png_pipe"),
         [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => Kind::Still("tiff_pipe"),

@@ -18,7 +18,10 @@ impl Conversion {
     #[must_use]
     pub fn together(conversions: &[&Self]) -> Option<Command> {
         let first = conversions.first()?;
-        if conversions.iter().any(|other| other.inputs != first.inputs) {
+        let is_hardware = |it: &&Self| it.output.video.as_ref()?.encoder.hardware();
+        if conversions.iter().any(|other| other.inputs != first.inputs)
+            || conversions.iter().any(|it| is_hardware(it).is_some())
+        {
             return None;
         }
         let mut from = None;
@@ -31,7 +34,7 @@ impl Conversion {
             chains.push(filters);
         }
         let graph = share(from?, &chains);
-        let mut args = Arguments::begin(first.threads, &first.inputs, Some(&graph));
+        let mut args = Arguments::begin(first.threads, None, &first.inputs, Some(&graph));
         for (number, conversion) in conversions.iter().enumerate() {
             conversion.output.write(&mut args, &FanOut::output(number), conversion.threads);
         }
@@ -42,6 +45,7 @@ impl Conversion {
             inputs: first.inputs.iter().map(|input| input.media.clone()).collect(),
             outputs: conversions.iter().map(|it| it.output.path.clone()).collect(),
             bounds: first.output.bounds,
+            hardware: None,
         })
     }
 }

@@ -13,7 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cgroup::Cgroup;
 use crate::child::{Containment, spawn};
+use crate::hardware::HardwareEncoder;
 use crate::tail::Tail;
+use crate::vips::{self, Savers, Vips};
 use crate::watch::{End, Heard, Watch};
 use crate::{Layer, Limits, Sandbox, Scope};
 
@@ -35,6 +37,8 @@ struct Inner {
     ffmpeg: PathBuf,
     ffprobe: PathBuf,
     heif_convert: Option<PathBuf>,
+    vips: Option<Vips>,
+    hardware: Vec<HardwareEncoder>,
     version: String,
     encoders: BTreeSet<String>,
     limits: Limits,
@@ -94,10 +98,12 @@ impl Tools {
         let sandbox = Sandbox::detect();
         let boxed = Containment::prepare(&limits, sandbox, Scope::default());
         // At once: a start is mostly the linking of many libraries, and every command waits here.
-        let (ffmpeg_says, ffprobe_says, encoders) = tokio::try_join!(
-            ask("ffmpeg", &ffmpeg, "-version", &boxed),
-            ask("ffprobe", &ffprobe, "-version", &boxed),
-            ask("ffmpeg", &ffmpeg, "-encoders", &boxed),
+        let (ffmpeg_says, ffprobe_says, encoders, vips) = tokio::try_join!(
+            ask("ffmpeg", &ffmpeg, &["-version"], &boxed),
+            ask("ffprobe", &ffprobe, &["-version"], &boxed),
+            ask("ffmpeg", &ffmpeg, &["-hide_banner", "-encoders"], &boxed),
+            // Each process under way has buffers of its own; a future that holds four is too large.
+            Box::pin(async { Ok(find_vips(&boxed).await) }),
         )?;
         let version = version("ffmpeg", &ffmpeg_says)?;
         self::version("ffprobe", &ffprobe_says)?;
@@ -105,6 +111,8 @@ impl Tools {
             ffmpeg,
             ffprobe,
             heif_convert: locate("heif-convert", None).ok(),
+            vips,
+            hardware: Vec::new(),
             version,
             encoders: self::encoders(&encoders),
             limits,
@@ -147,6 +155,28 @@ impl Tools {
     #[must_use]
     pub fn without_heif_convert(&self) -> Self {
         Self(Arc::new(Inner { heif_convert: None, ..(*self.0).clone() }))
+    }
+
+    /// The libvips that makes pictures of pictures; not every machine has it.
+    #[must_use]
+    pub fn vips(&self) -> Option<&Vips> {
+        self.0.vips.as_ref()
+    }
+
+    /// The same without libvips, to see what ffmpeg makes in its place.
+    #[must_use]
+    pub fn without_vips(&self) -> Self {
+        Self(Arc::new(Inner { vips: None, ..(*self.0).clone() }))
+    }
+
+    /// The encoders in hardware that are used; none before [`Tools::with_hardware`].
+    #[must_use]
+    pub fn hardware(&self) -> &[HardwareEncoder] {
+        &self.0.hardware
+    }
+
+    pub(crate) fn knowing(&self, hardware: Vec<HardwareEncoder>) -> Self {
+        Self(Arc::new(Inner { hardware, ..(*self.0).clone() }))
     }
 
     /// The box in which they run: all that this kernel has.
@@ -218,13 +248,12 @@ fn is_program(path: &PathBuf) -> bool {
 async fn ask(
     program: &'static str,
     path: &Path,
-    question: &str,
+    question: &[&str],
     containment: &Containment,
 ) -> Result<String, ToolsError> {
     let start = |source| ToolsError::Start { program, source };
-    let argv = ["-hide_banner", question].map(OsString::from);
-    let argv = if question == "-version" { &argv[1..] } else { &argv[..] };
-    let (child, pipes) = spawn(path, argv, Path::new("/"), containment).map_err(start)?;
+    let argv: Vec<OsString> = question.iter().map(OsString::from).collect();
+    let (child, pipes) = spawn(path, &argv, Path::new("/"), containment).map_err(start)?;
     let stop = CancellationToken::new();
     let watch = Watch {
         wall: ANSWER_WALL,
@@ -239,12 +268,22 @@ async fn ask(
         answer.extend_from_slice(bytes);
         if answer.len() > ANSWER_BYTES { Heard::TooMuch } else { Heard::Life }
     };
-    match watch.over(child, pipes, &mut Tail::new(argv), hear).await.map_err(start)? {
+    match watch.over(child, pipes, &mut Tail::new(&argv), hear).await.map_err(start)? {
         End::Exited(status) if status.success() => {
             Ok(String::from_utf8_lossy(&answer).into_owned())
         }
         _ => Err(ToolsError::Strange { program }),
     }
+}
+
+/// A libvips that is there, new enough and answers: whatever else it is, ffmpeg does its work.
+async fn find_vips(containment: &Containment) -> Option<Vips> {
+    let program = locate("vipsthumbnail", None).ok()?;
+    let ask = |question| ask("vipsthumbnail", &program, question, containment);
+    let (version, config) = tokio::try_join!(ask(&["--version"]), ask(&["--vips-config"])).ok()?;
+    let version = version.trim().strip_prefix("vips-")?.to_owned();
+    let savers = Savers::read(&config);
+    (numbers(&version)? >= vips::OLDEST).then_some(Vips { program, version, savers })
 }
 
 /// Reads the version and refuses an old one. A build from between two releases is named after a

@@ -51,6 +51,9 @@ const WRITE: BitFlags<AccessFs> = make_bitflags!(AccessFs::{
     ReadFile | ReadDir | WriteFile | Truncate | MakeReg | MakeDir | RemoveFile | RemoveDir | Refer
 });
 
+/// Open a device and command it.
+const DEVICE: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | WriteFile | IoctlDev});
+
 /// The versions of Landlock that brought something that is used here, oldest first.
 const VERSIONS: &[ABI] = &[ABI::V1, ABI::V2, ABI::V3, ABI::V4, ABI::V5, ABI::V6];
 
@@ -86,7 +89,8 @@ pub(super) fn rules(
     rules = rules
         .add_rules(path_beneath_rules(&scope.read, READ))?
         // The first versions do not know every right; what they do not know they do not refuse.
-        .add_rules(path_beneath_rules(&scope.write, WRITE & AccessFs::from_all(version)))?;
+        .add_rules(path_beneath_rules(&scope.write, WRITE & AccessFs::from_all(version)))?
+        .add_rules(path_beneath_rules(&scope.devices, DEVICE & AccessFs::from_all(version)))?;
     match scope.tcp_port {
         Some(port) => rules.add_rule(NetPort::new(port, AccessNet::ConnectTcp)),
         None => Ok(rules),

@@ -48,6 +48,8 @@ pub struct Scope {
     pub write: Vec<PathBuf>,
     /// A port it may reach by TCP over IPv4; nothing else of the network in any case.
     pub tcp_port: Option<u16>,
+    /// Devices that it opens and commands; none but for an encoder in hardware.
+    pub devices: Vec<PathBuf>,
 }
 
 /// How much of the box this kernel has.

@@ -178,7 +178,7 @@ impl<'a> Trial<'a> {
     async fn run(&self, argv: Vec<OsString>, read: Vec<PathBuf>) -> io::Result<Vec<String>> {
         let quiet = ["-hide_banner", "-nostdin", "-v", "level+error", "-y"];
         let argv: Vec<_> = quiet.iter().map(OsString::from).chain(argv).collect();
-        let scope = Scope { read, write: vec![self.made.clone()], tcp_port: None };
+        let scope = Scope { read, write: vec![self.made.clone()], ..Scope::default() };
         let limits = self.tools.limits();
         let containment = self.tools.containment(scope, limits.memory_bytes);
         let (child, pipes) = spawn(self.tools.ffmpeg(), &argv, &self.made, &containment)?;

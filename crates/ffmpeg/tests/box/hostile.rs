@@ -92,7 +92,7 @@ impl World {
         command.args(["-t", "2", "-f", "framemd5", text(&output)]);
         command.env_clear().stdin(Stdio::null()).stderr(Stdio::null());
         if let Some(sandbox) = sandbox {
-            let scope = Scope { read, write: vec![at("made")], tcp_port: None };
+            let scope = Scope { read, write: vec![at("made")], ..Scope::default() };
             sandbox.confine(&mut command, &scope).unwrap();
         }
         let patience = if is_a(name, "sdp") { PATIENCE_WITH_A_SENDER } else { PATIENCE };

@@ -102,7 +102,12 @@ impl Attempts {
         command.args([self.victim.id().to_string(), self.port.number.to_string()]);
         command.stdin(Stdio::null());
         if let Some((sandbox, tcp_port)) = sandbox {
-            let scope = Scope { read: vec![at("given")], write: vec![at("made")], tcp_port };
+            let scope = Scope {
+                read: vec![at("given")],
+                write: vec![at("made")],
+                tcp_port,
+                devices: vec![],
+            };
             sandbox.confine(&mut command, &scope).unwrap();
         }
         let output = command.output().unwrap();

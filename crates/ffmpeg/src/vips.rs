@@ -1,0 +1,303 @@
+//! One picture made of another by libvips: `vipsthumbnail` in the same box as ffmpeg.
+//!
+//! A [`Still`] comes in, a file of exactly the planned size goes out, or an error that says
+//! "make it another way". It reads a large JPEG at a fraction of its size, knows colour profiles
+//! and scales by Lanczos. Of libvips' loaders only those run that its authors hold fit for files
+//! of strangers, and of its modules only those that an output needs.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::child::spawn;
+use crate::run::failed;
+use crate::still;
+use crate::tail::Tail;
+use crate::watch::{End, Heard, Watch};
+use crate::{Cause, RunError, Scope, Tools};
+
+/// The first version that can be told to leave loaders out that are not fit for strangers' files.
+pub(crate) const OLDEST: (u32, u32) = (8, 13);
+
+/// How long a picture may take; one of 50 megapixels takes two seconds.
+const WALL: Duration = Duration::from_mins(2);
+
+/// What every run has in its environment: no loader but the hardened ones, and no modules.
+const ALONE: &[(&str, &str)] = &[TRUSTED_ONLY, NO_MODULES];
+
+/// What is made by a module has them all: in Debian AVIF is one, beside PDF and slides.
+const WITH_MODULES: &[(&str, &str)] = &[TRUSTED_ONLY];
+
+const TRUSTED_ONLY: (&str, &str) = ("VIPS_BLOCK_UNTRUSTED", "1");
+
+/// Modules are looked for below this, and nothing lies there. It halves the time of a start.
+const NO_MODULES: (&str, &str) = ("VIPSHOME", "/dev/null");
+
+/// Up to this size a picture lies in memory, where the watchdog counts it: there is no other
+/// place for it in the box.
+const DISC_THRESHOLD: &str = "--vips-disc-threshold=2g";
+
+/// A picture made of another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Still {
+    /// What is read: a JPEG, PNG or WebP.
+    pub input: PathBuf,
+    /// What is written.
+    pub output: PathBuf,
+    /// The size of what is written, in pixels.
+    pub size: (u32, u32),
+    /// How it gets that size.
+    pub shape: Shaping,
+    /// Whether the picture is turned upright by its EXIF; it has its size after that.
+    pub turns: bool,
+    /// What is written.
+    pub encoder: StillEncoder,
+    /// Threads; libvips' own choice when not given.
+    pub threads: Option<u32>,
+}
+
+/// How a picture gets a size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shaping {
+    /// Both sides are scaled to it.
+    Scaled,
+    /// It is scaled until it covers it, and its middle is kept.
+    Middle,
+}
+
+/// What a picture is written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StillEncoder {
+    /// PNG.
+    Png,
+    /// WebP.
+    Webp {
+        /// 0 to 100 (best).
+        quality: u8,
+    },
+    /// AVIF by libheif.
+    Avif {
+        /// 0 to 100 (best).
+        quality: u8,
+    },
+}
+
+/// An installed libvips.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vips {
+    pub(crate) program: PathBuf,
+    /// Its version, such as `8.14.1`.
+    pub version: String,
+    /// What it writes.
+    pub savers: Savers,
+}
+
+/// What a libvips writes beside PNG.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each name says it all")]
+pub struct Savers {
+    pub webp: bool,
+    pub avif: bool,
+}
+
+impl Savers {
+    /// Reads what `--vips-config` answers.
+    pub(crate) fn read(answer: &str) -> Self {
+        let has = |name: &str| {
+            answer.lines().any(|line| {
+                line.contains(name) && line.contains("load/save") && line.contains(": true")
+            })
+        };
+        Self { webp: has("WebP"), avif: has("AVIF") }
+    }
+
+    /// Whether a picture can be written as that.
+    #[must_use]
+    pub const fn write(self, encoder: StillEncoder) -> bool {
+        match encoder {
+            StillEncoder::Png => true,
+            StillEncoder::Webp { .. } => self.webp,
+            StillEncoder::Avif { .. } => self.avif,
+        }
+    }
+}
+
+impl Still {
+    /// The arguments, without the program's name.
+    #[must_use]
+    pub fn argv(&self) -> Vec<OsString> {
+        let (width, height) = self.size;
+        let mut argv: Vec<OsString> = vec![self.input.clone().into()];
+        match self.shape {
+            Shaping::Scaled => argv.push(format!("--size={width}x{height}!").into()),
+            Shaping::Middle => {
+                argv.push(format!("--size={width}x{height}").into());
+                argv.push("--smartcrop=centre".into());
+            }
+        }
+        if !self.turns {
+            argv.push("--no-rotate".into());
+        }
+        // Both: what brings no profile is taken for something else than sRGB, and shifted.
+        argv.extend(["--import-profile=srgb", "--export-profile=srgb"].map(Into::into));
+        if let Some(threads) = self.threads {
+            argv.push(format!("--vips-concurrency={threads}").into());
+        }
+        argv.push(DISC_THRESHOLD.into());
+        let mut output = OsString::from("--output=");
+        output.push(&self.output);
+        output.push(self.encoder.options());
+        argv.push(output);
+        argv
+    }
+
+    /// Whether the names of its files are nothing but names to libvips, which takes `[` for the
+    /// start of options and `%` for the start of another name.
+    #[must_use]
+    pub fn has_plain_names(&self) -> bool {
+        let special = |path: &PathBuf| {
+            path.as_os_str().as_encoded_bytes().iter().any(|byte| b"[]%".contains(byte))
+        };
+        self.input.is_absolute() && !special(&self.input) && !special(&self.output)
+    }
+}
+
+impl StillEncoder {
+    /// Behind the file's name. `strip` leaves out whatever the source says beside its pixels.
+    fn options(self) -> String {
+        match self {
+            // Each row by the filter that suits it: a seventh less of a photograph.
+            Self::Png => "[strip,filter=all]".to_owned(),
+            Self::Webp { quality } => format!("[Q={quality},strip]"),
+            // Two pixels share their colour as they do for ffmpeg, whatever the quality.
+            Self::Avif { quality } => {
+                format!("[Q={quality},compression=av1,effort=2,subsample_mode=on,strip]")
+            }
+        }
+    }
+
+    const fn environment(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Png | Self::Webp { .. } => ALONE,
+            Self::Avif { .. } => WITH_MODULES,
+        }
+    }
+}
+
+impl Tools {
+    /// Makes a picture of another, of exactly the size that `still` says.
+    ///
+    /// Whatever it has to say about its input is an error: there is a second way to make the
+    /// picture, which knows how to tell what is wrong. The same rules as for [`Tools::run`] hold
+    /// for `stop`, for dropping and for where to call it from.
+    pub async fn run_still(&self, still: &Still, stop: &CancellationToken) -> Result<(), RunError> {
+        let refused = |cause, log| RunError::Refused { cause, log };
+        let Some(vips) = self.vips() else { return Err(refused(Cause::Unknown, Vec::new())) };
+        let folder = still.output.parent().unwrap_or(Path::new("/"));
+        let argv = still.argv();
+        let limits = self.limits();
+        let scope = Scope {
+            read: vec![still.input.clone()],
+            write: vec![folder.to_owned()],
+            ..Scope::default()
+        };
+        let containment = self
+            .containment(scope, limits.memory_bytes)
+            .with_environment(still.encoder.environment());
+        let (child, pipes) = spawn(&vips.program, &argv, folder, &containment)
+            .map_err(|source| RunError::Missing { program: "vipsthumbnail", source })?;
+        let watch = Watch {
+            wall: WALL.min(limits.wall),
+            stall: None,
+            grace: limits.grace,
+            memory_bytes: limits.memory_bytes,
+            stop,
+        };
+        let mut tail = Tail::new(&argv);
+        let end = watch.over(child, pipes, &mut tail, |_| Heard::Noise).await;
+        match end.map_err(RunError::Lost)? {
+            End::Stopped => Err(RunError::Stopped),
+            End::Stalled | End::TimedOut => {
+                Err(RunError::TimedOut { secs: watch.wall.as_secs(), log: tail.log() })
+            }
+            End::OutOfMemory => Err(refused(Cause::OutOfMemory, tail.log())),
+            End::TooMuch => Err(refused(Cause::Unknown, tail.log())),
+            End::Exited(status) if !status.success() => Err(failed(status, &tail)),
+            End::Exited(_) if !tail.log().is_empty() => Err(refused(Cause::Corrupt, tail.log())),
+            End::Exited(_) => match still::made(&still.output).await.map_err(RunError::Lost)? {
+                Some(facts)
+                    if facts.video().is_some_and(|made| made.display_size() == still.size) =>
+                {
+                    Ok(())
+                }
+                _ => Err(refused(Cause::NothingWritten, Vec::new())),
+            },
+        }
+    }
+
+    /// The command line of a picture, as a person types it.
+    #[must_use]
+    pub fn still_line(&self, still: &Still) -> Vec<OsString> {
+        let program = self.vips().map_or(Path::new("vipsthumbnail"), |vips| &vips.program);
+        std::iter::once(program.into()).chain(still.argv()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn still(encoder: StillEncoder) -> Still {
+        Still {
+            input: "/in/input".into(),
+            output: "/out/image.webp".into(),
+            size: (640, 480),
+            shape: Shaping::Scaled,
+            turns: false,
+            encoder,
+            threads: None,
+        }
+    }
+
+    fn words(still: &Still) -> String {
+        let argv = still.argv();
+        argv.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn a_picture_is_one_line_of_arguments() {
+        let photograph = Still {
+            shape: Shaping::Middle,
+            turns: true,
+            threads: Some(2),
+            ..still(StillEncoder::Webp { quality: 78 })
+        };
+        insta::assert_snapshot!(words(&photograph), @"/in/input --size=640x480 --smartcrop=centre --import-profile=srgb --export-profile=srgb --vips-concurrency=2 --vips-disc-threshold=2g --output=/out/image.webp[Q=78,strip]");
+        let avif = still(StillEncoder::Avif { quality: 54 });
+        insta::assert_snapshot!(words(&avif), @"/in/input --size=640x480! --no-rotate --import-profile=srgb --export-profile=srgb --vips-disc-threshold=2g --output=/out/image.webp[Q=54,compression=av1,effort=2,subsample_mode=on,strip]");
+    }
+
+    #[test]
+    fn names_that_mean_more_than_a_name_are_not_given_to_it() {
+        let png = still(StillEncoder::Png);
+        assert!(png.has_plain_names());
+        for name in ["/in/a[b].jpg", "/in/a].jpg", "/in/%s.jpg", "in.jpg", "-o"] {
+            let named = Still { input: name.into(), ..png.clone() };
+            assert!(!named.has_plain_names(), "{name}");
+        }
+        let output = Still { output: "/out/%s.png".into(), ..png };
+        assert!(!output.has_plain_names());
+    }
+
+    #[test]
+    fn what_it_writes_is_what_it_says_that_it_writes() {
+        let debian = "WebP load/save with libwebp: true\nHEIC/AVIF load/save with libheif: true \
+                      (dynamic module: true)\nPDF load with PDFium: false";
+        assert_eq!(Savers::read(debian), Savers { webp: true, avif: true });
+        let small = "WebP load/save with libwebp: true\nHEIC/AVIF load/save with libheif: false";
+        assert_eq!(Savers::read(small), Savers { webp: true, avif: false });
+        assert_eq!(Savers::read(""), Savers::default());
+    }
+}
