@@ -48,7 +48,7 @@ fn holds_of_plans(options: &Options, facts: &Facts) {
     assert!(!plan.outputs.is_empty(), "{options:?}");
     let share: f32 = plan.steps.iter().map(|step| step.share).sum();
     assert!((share - 1.0).abs() < 0.01, "{share} of the work: {options:?}");
-    for step in plan.steps.iter().chain(plan.fallback.iter().flatten()) {
+    for step in plan.steps.iter().chain(plan.fallback.iter().flat_map(|other| &other.steps)) {
         let Work::Run(command) = &step.work else { continue };
         for path in &command.outputs {
             assert!(path.starts_with("/out"), "{}: {options:?}", path.display());

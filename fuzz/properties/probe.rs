@@ -45,7 +45,7 @@ fn has_an_end(options: &Options, facts: &Facts) {
     let files = Workspace { input: "/in/media".into(), output: "/out".into() };
     let settings = Settings { max_output_bytes: 1 << 30, ..Settings::default() };
     let Ok(plan) = plan(options, facts, &Known::default(), &files, &settings) else { return };
-    let steps = plan.steps.iter().chain(plan.fallback.iter().flatten());
+    let steps = plan.steps.iter().chain(plan.fallback.iter().flat_map(|other| &other.steps));
     for command in steps.filter_map(|step| step.command()) {
         let bounds = command.bounds;
         assert!(bounds.secs.is_finite() && bounds.secs > 0.0, "{bounds:?}: {facts:?}");

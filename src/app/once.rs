@@ -13,7 +13,7 @@ use crate::cli::{CliError, Commands, Made, NotMade, Order, Sketch, Source};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
 use crate::input::{Downloads, InputFile};
-use crate::job::plan::Step;
+use crate::job::plan::{Step, Work};
 use crate::output::Stored;
 use crate::package::{KEY_BYTES, KEY_FILE};
 use crate::task::StageKind;
@@ -119,6 +119,10 @@ impl Once {
         let plan = plan.map_err(WorkError::from)?;
         let planned = plan.main_path();
         let named = |step: &Step| {
+            if let Work::Still(still) = &step.work {
+                let still = ffmpeg::Still { output: output.clone(), ..still.clone() };
+                return Some(self.engine.tools().still_line(&still));
+            }
             let argv = self.engine.tools().command_line(step.command()?).into_iter();
             let renamed = |word: OsString| {
                 let Some(path) = word.to_str().and_then(|word| word.strip_prefix("file:")) else {
@@ -135,8 +139,16 @@ impl Once {
         };
         Ok(Commands {
             steps: plan.steps.iter().filter_map(named).collect(),
-            fallback: plan.fallback.iter().flatten().filter_map(named).collect(),
-            is_finished_here: plan.steps.iter().any(|step| step.command().is_none()),
+            fallback: plan
+                .fallback
+                .iter()
+                .flat_map(|other| &other.steps)
+                .filter_map(named)
+                .collect(),
+            is_finished_here: plan
+                .steps
+                .iter()
+                .any(|step| step.command().is_none() && !matches!(step.work, Work::Still(_))),
         })
     }
 

@@ -30,7 +30,7 @@ pub struct Sketch<'a> {
 pub struct Commands {
     /// Run one after the other.
     pub steps: Vec<Vec<OsString>>,
-    /// Run when the steps end well and write nothing.
+    /// Run when the steps fail or write nothing.
     pub fallback: Vec<Vec<OsString>>,
     /// Whether something is done afterwards that no command does.
     pub is_finished_here: bool,
@@ -66,7 +66,7 @@ pub async fn run<K: OfKind>(
 fn text(commands: &Commands) -> Result<String, CliError> {
     let mut lines = commands.steps.iter().map(|step| line(step)).collect::<Result<Vec<_>, _>>()?;
     if !commands.fallback.is_empty() {
-        lines.push("# when that writes nothing, or copies what cannot be copied:".to_owned());
+        lines.push("# when that fails or writes nothing:".to_owned());
         for step in &commands.fallback {
             lines.push(format!("# {}", line(step)?));
         }
@@ -106,7 +106,7 @@ mod tests {
         let text = text(&commands).expect("text");
         insta::assert_snapshot!(text, @r#"
         /usr/bin/ffmpeg -i "file:/my films/it's "'$HOME.mp4'
-        # when that writes nothing, or copies what cannot be copied:
+        # when that fails or writes nothing:
         # /usr/bin/ffmpeg -filter_complex '[0:0]scale=2:2[out]'
         "#);
         let first = text.lines().next().expect("a line");

@@ -11,7 +11,7 @@ use super::made::{self, Made, collect};
 use super::{WorkError, loudness, stand_in};
 use crate::input::InputFile;
 use crate::job::Options;
-use crate::job::plan::{self, Av1Encoder, Known, Plan, Step, Work, Workspace};
+use crate::job::plan::{self, After, Av1Encoder, Hardwares, Known, Plan, Step, Work, Workspace};
 use crate::task::{ErrorKind, Failure};
 
 /// What the engine may do.
@@ -44,6 +44,10 @@ pub enum Told<'a> {
     Runs(&'a ffmpeg::Command),
     /// Something for a person.
     Note(&'a str),
+    /// The picture that it has libvips make from now on.
+    MakesStill(&'a ffmpeg::Still),
+    /// Why it goes another way.
+    GivesUp(&'a RunError),
 }
 
 impl Engine {
@@ -53,6 +57,8 @@ impl Engine {
         if !tools.has_encoder("libsvtav1") {
             settings.av1 = Av1Encoder::Aom;
         }
+        settings.hardware = Hardwares::first_of(tools.hardware());
+        settings.vips = tools.vips().map(|vips| vips.savers);
         Self { tools, settings }
     }
 
@@ -166,7 +172,7 @@ impl Engine {
         let report = |told: Told<'_>| {
             report(match told {
                 Told::Percent(percent) => Told::Percent(share + percent * (100.0 - share) / 100.0),
-                other @ (Told::Runs(_) | Told::Note(_)) => other,
+                other => other,
             });
         };
         if let Some(ways) = plan.ways {
@@ -189,8 +195,13 @@ impl Engine {
     ) -> Result<Vec<Made>, WorkError> {
         let first = self.follow(plan, &plan.steps, report, stop).await;
         let first = match (first, &plan.fallback) {
-            (Err(StepError::Run(error)), Some(_)) if is_nothing(&error) => None,
-            (Err(StepError::Run(error)), Some(_)) if plan.copies() && is_of_copy(&error) => None,
+            (Err(StepError::Run(error)), Some(other)) if leads_to(other.after, &error) => {
+                if other.after == After::Failure {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "another way is gone");
+                    report(Told::GivesUp(&error));
+                }
+                None
+            }
             (outcome, _) => Some(outcome?),
         };
         if let Some((ran, told)) = first {
@@ -203,7 +214,7 @@ impl Engine {
         if plan.copies() {
             report(Told::Note("the copy is not as it should be: all of it is encoded"));
         }
-        let steps = plan.fallback.as_deref().unwrap_or_default();
+        let steps = plan.fallback.as_ref().map(|other| other.steps.as_slice()).unwrap_or_default();
         let (ran, told) = self.follow(plan, steps, report, stop).await?;
         self.checked(plan, &ran, told, stop).await
     }
@@ -276,6 +287,10 @@ impl Engine {
                         }
                     };
                     last = self.tools.run(command, on_progress, stop).await?;
+                }
+                Work::Still(still) => {
+                    report(Told::MakesStill(still));
+                    Box::pin(self.tools.run_still(still, stop)).await?;
                 }
                 Work::Folder(name) => {
                     let made = tokio::fs::create_dir(plan.folder.join(name)).await;
@@ -374,7 +389,11 @@ const fn is_of_copy(error: &RunError) -> bool {
     )
 }
 
-/// Whether ffmpeg ended well and wrote nothing.
-const fn is_nothing(error: &RunError) -> bool {
-    matches!(error, RunError::Refused { cause: Cause::NothingWritten, .. })
+/// Whether a fallback is there for this error. A stop is none: nobody waits any more.
+const fn leads_to(after: After, error: &RunError) -> bool {
+    match after {
+        After::Nothing => matches!(error, RunError::Refused { cause: Cause::NothingWritten, .. }),
+        After::Copy => is_of_copy(error),
+        After::Failure => !matches!(error, RunError::Stopped),
+    }
 }

@@ -45,7 +45,7 @@ pub(super) async fn known(
         if let (FactsFrom::Itself, Place::File(name)) = (&planned.facts, &planned.place) {
             let path = plan.folder.join(name);
             size_of(&path).await?;
-            known.insert(name.clone(), tools.probe(&path, stop).await?);
+            known.insert(name.clone(), read(tools, planned.kind, &path, stop).await?);
         }
     }
     Ok(known)
@@ -83,7 +83,9 @@ pub(super) async fn collect(
                 let names = names_in(&plan.folder.join(name)).await?;
                 let names: Vec<_> = names.iter().map(|file| format!("{name}/{file}")).collect();
                 let facts = match planned.facts {
-                    FactsFrom::Itself => tools.probe(&plan.folder.join(&names[0]), stop).await?,
+                    FactsFrom::Itself => {
+                        read(tools, planned.kind, &plan.folder.join(&names[0]), stop).await?
+                    }
                     FactsFrom::Others(_) | FactsFrom::Nobody => Facts::default(),
                 };
                 for name in names {
@@ -93,6 +95,21 @@ pub(super) async fn collect(
         }
     }
     Ok(made)
+}
+
+/// The facts of one file. A picture's size stands in its first bytes.
+async fn read(
+    tools: &Tools,
+    kind: FileKind,
+    path: &Path,
+    stop: &CancellationToken,
+) -> Result<Facts, WorkError> {
+    if kind == FileKind::Image
+        && let Some(facts) = ffmpeg::made_picture(path).await?
+    {
+        return Ok(facts);
+    }
+    Ok(tools.probe(path, stop).await?)
 }
 
 /// The facts of several files that are played as one.

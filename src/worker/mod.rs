@@ -217,6 +217,11 @@ impl Worker {
                 held.note(notes::command(command, room.path()));
             }
             Told::Note(text) => held.sum_up(text),
+            Told::MakesStill(still) => held.note(notes::still(still, room.path())),
+            Told::GivesUp(error) => {
+                metrics::FALLBACKS.add(1, &[options.kind().name()]);
+                notes::given_up(error).into_iter().for_each(|note| held.note(note));
+            }
         };
         let begun = self.clock.now();
         let make = self.engine.make(options, from, room.path(), report, held.stop());

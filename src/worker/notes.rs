@@ -2,9 +2,10 @@
 //!
 //! Nothing of this server's paths is in it: files are called what they are to the job.
 
+use std::borrow::Cow;
 use std::path::Path;
 
-use ffmpeg::{Command, Facts, Media, Stream};
+use ffmpeg::{Command, Facts, Media, RunError, Still, Stream};
 
 /// What the input is, a line for the file and one for each stream.
 pub(super) fn facts(facts: &Facts) -> Vec<String> {
@@ -62,13 +63,43 @@ fn line(command: &Command, folders: &[(&Path, String)]) -> String {
         Media::File(path) => (!is_between(path)).then(|| path.display().to_string()),
         port @ Media::Loopback(_) => Some(port.argument().to_string_lossy().into_owned()),
     });
-    let inputs: Vec<String> = inputs.collect();
-    let words = words.iter().map(|word| {
-        let word = inputs.iter().fold(word.to_string(), |word, input| word.replace(input, "input"));
+    words_of("ffmpeg", words, &inputs.collect::<Vec<_>>(), folders)
+}
+
+/// The same for a picture that libvips makes.
+pub(super) fn still(still: &Still, folder: &Path) -> String {
+    let argv = still.argv();
+    let words = argv.iter().map(|word| word.to_string_lossy());
+    let inputs = [still.input.display().to_string()];
+    words_of("vipsthumbnail", words, &inputs, &[(folder, String::new())])
+}
+
+/// Why a first way was given up, and what the program said.
+pub(super) fn given_up(error: &RunError) -> Vec<String> {
+    let log = match error {
+        RunError::Refused { log, .. }
+        | RunError::Crashed { log, .. }
+        | RunError::Stalled { log, .. }
+        | RunError::TimedOut { log, .. } => log.as_slice(),
+        _ => &[],
+    };
+    let why = format!("given up ({error}); made in another way");
+    std::iter::once(why).chain(log.iter().take(5).cloned()).collect()
+}
+
+/// A line for a shell, in which inputs are called `input` and each folder has its name.
+fn words_of<'a>(
+    program: &str,
+    words: impl IntoIterator<Item = Cow<'a, str>>,
+    inputs: &[String],
+    folders: &[(&Path, String)],
+) -> String {
+    let words = words.into_iter().map(|word| {
+        let word = inputs.iter().fold(word.into_owned(), |word, input| word.replace(input, "input"));
         folders.iter().fold(word.replace('\0', ""), |word, (folder, name)| {
             word.replace(&format!("{}/", folder.display()), name)
         })
     });
-    let words: Vec<String> = std::iter::once("ffmpeg".to_owned()).chain(words).collect();
+    let words: Vec<String> = std::iter::once(program.to_owned()).chain(words).collect();
     shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
 }

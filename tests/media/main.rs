@@ -25,6 +25,7 @@ mod coming;
 mod inputs;
 mod light;
 mod series;
+mod stills;
 mod subtitles;
 mod tracks;
 mod upright;

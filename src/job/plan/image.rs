@@ -5,7 +5,8 @@ use ffmpeg::{Bounds, Conversion, Muxer, Output, Seek, Timing, Video, VideoEncode
 
 use super::picture::Picture;
 use super::size::{Grid, Wish};
-use super::{FileType, Given, Plan, Step, gate, quality, series};
+use super::still::by_vips;
+use super::{After, Fallback, FileType, Given, Plan, Step, Work, gate, quality, series};
 use crate::job::FileKind;
 use crate::job::options::{ImageFormat, ImageOptions, Quality};
 use crate::task::Failure;
@@ -43,7 +44,13 @@ pub(super) fn plan(options: &ImageOptions, given: Given<'_>) -> Result<Plan, Fai
         step(options, format, picture, seek, file, given)
     };
     if still {
-        return Ok(file.plan(given, vec![one(Seek::Start, false)], None));
+        let by_ffmpeg = vec![one(Seek::Start, false)];
+        let Some(still) = by_vips(options, format, picture, file, given) else {
+            return Ok(file.plan(given, by_ffmpeg, None));
+        };
+        let step = Step { work: Work::Still(still), share: 1.0 };
+        let fallback = Fallback { after: After::Failure, steps: by_ffmpeg };
+        return Ok(file.plan(given, vec![step], Some(fallback)));
     }
     let start = options.start.get();
     let last = one(given.facts.duration.map_or(Seek::Start, tail), true);
@@ -51,7 +58,8 @@ pub(super) fn plan(options: &ImageOptions, given: Given<'_>) -> Result<Plan, Fai
         return Ok(file.plan(given, vec![last], None));
     }
     let seek = if start > 0.0 { Seek::At(start) } else { Seek::Start };
-    Ok(file.plan(given, vec![one(seek, false)], Some(vec![last])))
+    let fallback = Fallback { after: After::Nothing, steps: vec![last] };
+    Ok(file.plan(given, vec![one(seek, false)], Some(fallback)))
 }
 
 pub(super) const fn file_type(format: ImageFormat) -> FileType {

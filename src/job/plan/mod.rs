@@ -18,14 +18,19 @@ mod quality;
 mod series;
 mod size;
 mod span;
+mod still;
 mod video;
 mod whole;
 
 use std::path::PathBuf;
 
 use ffmpeg::subtitles::Subtitles;
-use ffmpeg::{Command, Conversion, Facts, Gain, Media, Ran, Sound, policy};
+use ffmpeg::{
+    Command, Conversion, Facts, Gain, HardwareCodec, HardwareEncoder, Media, Ran, Savers, Sound,
+    Still, policy,
+};
 
+use super::options::VideoCodec;
 use super::{FileKind, Options};
 use crate::package::Package;
 use crate::task::{ErrorKind, Failure};
@@ -39,9 +44,8 @@ pub use series::Thumbnails;
 pub struct Plan {
     /// Done one after the other.
     pub steps: Vec<Step>,
-    /// Done when the steps ended well but an output is missing or empty, or when something was
-    /// copied and did not come out as it was.
-    pub fallback: Option<Vec<Step>>,
+    /// Done in place of the steps, when they came to nothing.
+    pub fallback: Option<Fallback>,
     /// The folder that the steps write into.
     pub folder: PathBuf,
     /// The files that they make there, each in front of those that it names: the first is the
@@ -75,10 +79,31 @@ impl Plan {
             && self.copies()
     }
 
-    /// The last process of the plan.
+    /// The last ffmpeg of the plan, which the other way may be the first to run.
     fn last_command(&self) -> Option<&Command> {
-        self.steps.iter().rev().find_map(Step::command)
+        let other = self.fallback.iter().flat_map(|other| other.steps.iter().rev());
+        self.steps.iter().rev().chain(other).find_map(Step::command)
     }
+}
+
+/// Another way to the same outputs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fallback {
+    /// When it is gone.
+    pub after: After,
+    /// Done one after the other.
+    pub steps: Vec<Step>,
+}
+
+/// What a first way ended in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// It ended well but an output is missing or empty.
+    Nothing,
+    /// The same, or something was copied that did not come out as it was.
+    Copy,
+    /// It failed, in whatever way.
+    Failure,
 }
 
 /// A part of a plan.
@@ -95,6 +120,8 @@ pub struct Step {
 pub enum Work {
     /// Runs a process.
     Run(Command),
+    /// Makes a picture of a picture by libvips.
+    Still(Still),
     /// Makes an empty folder below the plan's own.
     Folder(&'static str),
     /// Writes the shape of a sound that was made.
@@ -142,6 +169,7 @@ impl Step {
             Work::Folder(_)
             | Work::Package(_)
             | Work::Shape { .. }
+            | Work::Still(_)
             | Work::Thumbnails(_)
             | Work::Write { .. } => None,
         }
@@ -185,6 +213,10 @@ pub struct Settings {
     pub max_output_bytes: u64,
     /// Which encoder makes AV1 video.
     pub av1: Av1Encoder,
+    /// What encodes H.264 and H.265 in place of the processors, if anything does.
+    pub hardware: Hardwares,
+    /// What the libvips writes that makes pictures of pictures, if there is one.
+    pub vips: Option<Savers>,
 }
 
 impl Default for Settings {
@@ -198,6 +230,33 @@ impl Default for Settings {
             max_fps: 120.0,
             max_output_bytes: 16 << 30,
             av1: Av1Encoder::default(),
+            hardware: Hardwares::default(),
+            vips: None,
+        }
+    }
+}
+
+/// Encoders in hardware that have made a picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each name says it all")]
+pub struct Hardwares {
+    pub h264: Option<HardwareEncoder>,
+    pub h265: Option<HardwareEncoder>,
+}
+
+impl Hardwares {
+    /// The first of each codec.
+    #[must_use]
+    pub fn first_of(found: &[HardwareEncoder]) -> Self {
+        let first = |codec| found.iter().copied().find(|encoder| encoder.codec == codec);
+        Self { h264: first(HardwareCodec::H264), h265: first(HardwareCodec::H265) }
+    }
+
+    fn of(self, codec: VideoCodec) -> Option<HardwareEncoder> {
+        match codec {
+            VideoCodec::H264 => self.h264,
+            VideoCodec::H265 => self.h265,
+            VideoCodec::Vp9 | VideoCodec::Av1 => None,
         }
     }
 }
@@ -283,7 +342,7 @@ impl FileType {
         Self { kind, format, content_type, file_name }
     }
 
-    fn plan(self, given: Given<'_>, steps: Vec<Step>, fallback: Option<Vec<Step>>) -> Plan {
+    fn plan(self, given: Given<'_>, steps: Vec<Step>, fallback: Option<Fallback>) -> Plan {
         Plan {
             steps,
             fallback,

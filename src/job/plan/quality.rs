@@ -3,7 +3,10 @@
 //! A level names what is seen or heard, so the numbers of two encoders in one row look alike.
 
 use ffmpeg::filter::Dither;
-use ffmpeg::{AudioEncoder, Preset, Rate, VideoEncoder};
+use ffmpeg::{
+    AudioEncoder, Hardware, HardwareCodec, HardwareEncoder, Preset, Rate, StillEncoder,
+    VideoEncoder,
+};
 
 use super::Av1Encoder;
 use crate::job::options::{AdaptiveCodec, Quality, VideoCodec};
@@ -179,3 +182,14 @@ pub(super) const fn gif(quality: Quality) -> (u16, Dither) {
         ],
     )
 }
+/// A still `WebP` by libvips, whose encoder is the same.
+pub(super) const fn webp_still(quality: Quality) -> StillEncoder {
+    StillEncoder::Webp { quality: webp_level(quality) }
+}
+
+/// An AVIF by libvips that looks like [`avif`]'s of the same level, made in less than half the
+/// time and a tenth larger.
+pub(super) const fn avif_still(quality: Quality) -> StillEncoder {
+    StillEncoder::Avif { quality: row(quality, [27, 41, 54, 64, 74]) }
+}
+

@@ -8,7 +8,7 @@ use ffmpeg::{Audio, Bounds, Conversion, Facts, Muxer, Output, Source, Stream, Ti
 use super::picture::Picture;
 use super::size::{Grid, Wish};
 use super::span::Span;
-use super::{FileType, Given, Plan, Step, Way, Ways, Why, copy, gate, quality};
+use super::{After, Fallback, FileType, Given, Plan, Step, Way, Ways, Why, copy, gate, quality};
 use crate::job::FileKind;
 use crate::job::options::{Quality, Seconds, VideoCodec, VideoFormat, VideoOptions};
 use crate::task::Failure;
@@ -86,7 +86,10 @@ pub(super) fn plan(options: &VideoOptions, given: Given<'_>) -> Result<Plan, Fai
         text.chain([Step::run(conversion.command(), 1.0)]).collect::<Vec<_>>()
     };
     let plan = match &copying {
-        Some(copying) => file.plan(given, steps(copying), Some(steps(&encoded))),
+        Some(copying) => {
+            let encoding = Fallback { after: After::Copy, steps: steps(&encoded) };
+            file.plan(given, steps(copying), Some(encoding))
+        }
         None => file.plan(given, steps(&encoded), None),
     };
     Ok(Plan {

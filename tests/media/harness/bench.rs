@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use ffmpeg::subtitles::Subtitles;
@@ -39,6 +39,8 @@ pub(crate) struct Bench {
 pub(crate) struct Output {
     pub(crate) file: File,
     pub(crate) path: PathBuf,
+    /// Whether libvips made it, and not ffmpeg.
+    pub(crate) by_libvips: bool,
 }
 
 impl Bench {
@@ -53,6 +55,20 @@ impl Bench {
     /// On a machine that cannot open HEIC.
     pub(crate) async fn without_heif_convert() -> Self {
         Self::on(tools().await.without_heif_convert(), EngineSettings::default())
+    }
+
+    /// On a machine without libvips.
+    pub(crate) async fn without_vips() -> Self {
+        Self::on(tools().await.without_vips(), EngineSettings::default())
+    }
+
+    /// Whether the machine has libvips; where it has not, that is said, and in CI it must.
+    pub(crate) fn has_vips(&self) -> bool {
+        let is_there = self.engine.tools().vips().is_some();
+        if !is_there {
+            super::shared::skip("libvips-tools are not installed");
+        }
+        is_there
     }
 
     fn on(tools: Tools, settings: EngineSettings) -> Self {
@@ -184,15 +200,18 @@ impl Bench {
             std::fs::write(folder.join(KEY_FILE), KEY)?;
         }
         let from = Ingredients { input: &input, facts: &facts, subtitles };
-        let report = |told: Told<'_>| {
-            if let Told::Note(text) = told {
-                note(text);
-            }
+        let by_libvips = AtomicBool::new(false);
+        let report = |told: Told<'_>| match told {
+            Told::MakesStill(_) => by_libvips.store(true, Ordering::Relaxed),
+            Told::GivesUp(_) => by_libvips.store(false, Ordering::Relaxed),
+            Told::Note(text) => note(text),
+            Told::Percent(_) | Told::Runs(_) => {}
         };
         let made = self.engine.make(options, &from, &folder, report, &stop).await?;
+        let by_libvips = by_libvips.into_inner();
         let told = made.into_iter().map(|made| {
             let stored = Stored { size_bytes: made.size_bytes, sha256: String::new() };
-            Output { file: made.file(String::new(), stored), path: made.path }
+            Output { file: made.file(String::new(), stored), path: made.path, by_libvips }
         });
         Ok(told.collect())
     }

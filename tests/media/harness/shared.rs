@@ -29,7 +29,7 @@ fn fixtures(variable: &str) -> Option<PathBuf> {
     folder.map(Into::into)
 }
 
-fn skip(why: &str) {
+pub(super) fn skip(why: &str) {
     assert!(std::env::var("CI").as_deref() != Ok("true"), "{why}");
     #[expect(clippy::print_stderr, reason = "a skipped test says so")]
     {
