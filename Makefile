@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: help demo test deploycheck chaos fuzz robust check bench fmt docs advisories release sbom reproducible
+.PHONY: help demo test deploycheck chaos fuzz robust check bench fmt docs advisories release sbom reproducible quality
 
 help: ## list the tasks
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -14,7 +14,7 @@ demo: ## show it working on real media; INPUT=path-or-url takes your own
 	@scripts/demo
 
 test: ## install what the tests need and run them all
-	@scripts/setup ffmpeg heif fonts curl sample nextest postgres pgbouncer seaweedfs azurite clients browser schemathesis promtool
+	@scripts/setup ffmpeg heif vips fonts curl sample nextest postgres pgbouncer seaweedfs azurite clients browser schemathesis promtool
 	REELWAY_TEST_WEED=$(CURDIR)/target/tools/seaweedfs/bin/weed \
 		scripts/with-postgres cargo nextest run --workspace --locked --no-fail-fast
 	cargo test --workspace --locked --doc --quiet
@@ -25,6 +25,12 @@ fuzz: SECONDS ?= 60
 fuzz: ## look for inputs that break a decoder, SECONDS=60 for each of them
 	@scripts/setup c++
 	@scripts/fuzz $(SECONDS)
+
+quality: ## measure what each encoder's numbers look like; it goes on where it was stopped
+	@scripts/setup ffmpeg python3 sample clips
+	python3 -B scripts/quality measure
+	python3 -B scripts/quality plot
+	python3 -B scripts/quality choose
 
 robust: ## send every file below DIR through a server as every kind of job
 	@scripts/setup ffmpeg heif

@@ -3,10 +3,7 @@
 //! A level names what is seen or heard, so the numbers of two encoders in one row look alike.
 
 use ffmpeg::filter::Dither;
-use ffmpeg::{
-    AudioEncoder, Hardware, HardwareCodec, HardwareEncoder, Preset, Rate, StillEncoder,
-    VideoEncoder,
-};
+use ffmpeg::{AudioEncoder, Preset, Rate, StillEncoder, VideoEncoder};
 
 use super::Av1Encoder;
 use crate::job::options::{AdaptiveCodec, Quality, VideoCodec};
@@ -43,7 +40,7 @@ pub(super) fn video(
         (VideoCodec::H265, _) => {
             let (crf, preset) = row(
                 quality,
-                [(35, Veryfast), (31, Veryfast), (27, Veryfast), (23, Faster), (19, Faster)],
+                [(36, Veryfast), (31, Veryfast), (26, Veryfast), (20, Faster), (17, Faster)],
             );
             VideoEncoder::X265 { preset, rate: rate(crf) }
         }
@@ -52,7 +49,7 @@ pub(super) fn video(
             VideoEncoder::Vp9 { cpu_used, rate: rate(crf) }
         }
         (VideoCodec::Av1, Av1Encoder::Svt) => {
-            let (crf, preset) = row(quality, [(54, 10), (46, 10), (38, 9), (30, 8), (23, 7)]);
+            let (crf, preset) = row(quality, [(63, 10), (56, 10), (46, 9), (33, 8), (24, 7)]);
             VideoEncoder::SvtAv1 { preset, rate: rate(crf) }
         }
         (VideoCodec::Av1, Av1Encoder::Aom) => {
@@ -169,6 +166,17 @@ pub(super) fn avif(quality: Quality) -> VideoEncoder {
     VideoEncoder::AomStill { crf: row(quality, [46, 38, 30, 23, 16]) }
 }
 
+/// A still `WebP` by libvips, whose encoder is the same.
+pub(super) const fn webp_still(quality: Quality) -> StillEncoder {
+    StillEncoder::Webp { quality: webp_level(quality) }
+}
+
+/// An AVIF by libvips that looks like [`avif`]'s of the same level, made in less than half the
+/// time and a tenth larger.
+pub(super) const fn avif_still(quality: Quality) -> StillEncoder {
+    StillEncoder::Avif { quality: row(quality, [27, 41, 54, 64, 74]) }
+}
+
 /// How many colours a GIF has, and how the others are shown.
 pub(super) const fn gif(quality: Quality) -> (u16, Dither) {
     row(
@@ -182,14 +190,6 @@ pub(super) const fn gif(quality: Quality) -> (u16, Dither) {
         ],
     )
 }
-/// A still `WebP` by libvips, whose encoder is the same.
-pub(super) const fn webp_still(quality: Quality) -> StillEncoder {
-    StillEncoder::Webp { quality: webp_level(quality) }
-}
 
-/// An AVIF by libvips that looks like [`avif`]'s of the same level, made in less than half the
-/// time and a tenth larger.
-pub(super) const fn avif_still(quality: Quality) -> StillEncoder {
-    StillEncoder::Avif { quality: row(quality, [27, 41, 54, 64, 74]) }
-}
-
+#[cfg(test)]
+mod tests;
