@@ -256,10 +256,15 @@ pub async fn tools(config: &Config) -> Result<ffmpeg::Tools, ffmpeg::ToolsError>
     };
     let config::Tools { ffmpeg, ffprobe, .. } = &config.tools;
     let tools = ffmpeg::Tools::find(ffmpeg.as_deref(), ffprobe.as_deref(), limits).await?;
-    if config.tools.extras.namespaces {
-        return Ok(tools);
-    }
-    Ok(tools.in_sandbox(tools.sandbox().without_namespaces()))
+    let tools = if config.tools.extras.namespaces {
+        tools
+    } else {
+        tools.in_sandbox(tools.sandbox().without_namespaces())
+    };
+    Ok(match config.tools.encoder.wanted() {
+        wanted if wanted.is_empty() => tools,
+        wanted => Box::pin(tools.with_hardware(&wanted)).await,
+    })
 }
 
 /// The one client that reaches out.

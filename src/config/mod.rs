@@ -6,6 +6,7 @@
 
 mod access;
 mod cloud;
+mod encoder;
 mod flags;
 mod gateway;
 mod limits;
@@ -35,6 +36,7 @@ use crate::task::Kind;
 use crate::worker::Retention;
 
 pub use cloud::{CLOUD_VARIABLES, Variable};
+pub use encoder::Encoder;
 pub use flags::Flags;
 pub use gateway::InputGateway;
 pub use sandbox::{Extras, Sandbox};
@@ -250,6 +252,8 @@ pub struct Tools {
     pub ffmpeg: Option<PathBuf>,
     /// ffprobe.
     pub ffprobe: Option<PathBuf>,
+    /// What encodes videos.
+    pub encoder: Encoder,
     /// What happens where they cannot be boxed in.
     pub sandbox: Sandbox,
     /// What is put around the box.

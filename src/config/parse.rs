@@ -17,8 +17,8 @@ use super::Purpose;
 use super::cloud::{self, Place};
 use super::sources::{Source, Sources};
 use super::{
-    Config, Database, Extras, Http, InputGateway, Log, LogFormat, Problem, Problems, Sandbox,
-    Storage, Tools, Webhook, Worker,
+    Config, Database, Encoder, Extras, Http, InputGateway, Log, LogFormat, Problem, Problems,
+    Sandbox, Storage, Tools, Webhook, Worker,
 };
 use crate::connection::Keyring;
 use crate::output::{MAX_LINK_LIFE, PublicUrls};
@@ -59,6 +59,7 @@ pub(super) fn config(
     let tools = Tools {
         ffmpeg: read.text("ffmpeg").map(PathBuf::from),
         ffprobe: read.text("ffprobe").map(PathBuf::from),
+        encoder: read.parsed("encoder", Encoder::parse).unwrap_or_default(),
         sandbox: read.parsed("sandbox", Sandbox::parse).unwrap_or_default(),
         extras: read.parsed("sandbox_extras", Extras::parse).unwrap_or_default(),
     };

@@ -143,6 +143,8 @@ settings! {
         "The ffmpeg program, 5.1 or later";
     ffprobe, ["REELWAY_FFPROBE"], "ffprobe from PATH", "FILE",
         "The ffprobe program, 5.1 or later";
+    encoder, ["REELWAY_ENCODER"], "software", "software|auto|nvenc|qsv|vaapi|videotoolbox",
+        "What encodes H.264 and H.265 videos: the processors, the hardware that is found, or one kind of it";
     sandbox, ["REELWAY_SANDBOX"], "required", "required|permissive",
         "Whether the server refuses to work where the kernel cannot box ffmpeg in, or works all the same";
     sandbox_extras, ["REELWAY_SANDBOX_EXTRAS"], "namespaces,cgroup", "LIST|none",

@@ -194,11 +194,13 @@ impl Engine {
         stop: &CancellationToken,
     ) -> Result<Vec<Made>, WorkError> {
         let first = self.follow(plan, &plan.steps, report, stop).await;
+        let mut is_given_up = false;
         let first = match (first, &plan.fallback) {
             (Err(StepError::Run(error)), Some(other)) if leads_to(other.after, &error) => {
                 if other.after == After::Failure {
                     tracing::warn!(error = &error as &dyn std::error::Error, "another way is gone");
                     report(Told::GivesUp(&error));
+                    is_given_up = true;
                 }
                 None
             }
@@ -211,7 +213,7 @@ impl Engine {
                 checked => return checked,
             }
         }
-        if plan.copies() {
+        if plan.copies() && !is_given_up {
             report(Told::Note("the copy is not as it should be: all of it is encoded"));
         }
         let steps = plan.fallback.as_ref().map(|other| other.steps.as_slice()).unwrap_or_default();

@@ -30,7 +30,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("provider", "claim clock job outbound store task trace webhook"),
     ("request", "access clock connection id job metrics output provider store task trace upload"),
     ("dashboard", "access clock connection id job request store task"),
-    ("config", "access connection job output store task worker"),
+    ("config", "access connection ffmpeg job output store task worker"),
     ("telemetry", "config metrics trace"),
     ("cli", "access clock config ffmpeg id job output task webhook"),
 ];

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ffmpeg::{Limits, Tools};
+use ffmpeg::{Hardware, Limits, Tools};
 
 use super::{Check, sandbox};
 use crate::config;
@@ -32,6 +32,8 @@ pub(super) async fn check(
         Check::good("ffmpeg", tools.version()),
         encoders(&tools),
         photographs(&tools),
+        pictures(&tools),
+        Box::pin(hardware(&tools)).await,
         fonts(FONTS),
         sandbox::check(&tools, rule).await,
     ]
@@ -49,6 +51,31 @@ fn photographs(tools: &Tools) -> Check {
             "apt-get install libheif-examples",
         ),
     }
+}
+
+fn pictures(tools: &Tools) -> Check {
+    let Some(vips) = tools.vips() else {
+        return Check::doubtful(
+            "libvips",
+            "no vipsthumbnail of libvips 8.13 or later: ffmpeg makes pictures, more slowly",
+            "apt-get install libvips-tools",
+        );
+    };
+    let kinds = [("WebP", vips.savers.webp), ("AVIF", vips.savers.avif), ("PNG", true)];
+    let kinds = kinds.into_iter().filter_map(|(name, is_there)| is_there.then_some(name));
+    let kinds = kinds.collect::<Vec<_>>().join(", ");
+    Check::good("libvips", format!("{} makes pictures: {kinds}", vips.version))
+}
+
+/// All that there is, whatever the settings ask for.
+async fn hardware(tools: &Tools) -> Check {
+    let tools = tools.with_hardware(&Hardware::ALL).await;
+    let names = tools.hardware().iter().map(|encoder| encoder.name()).collect::<Vec<_>>();
+    if names.is_empty() {
+        return Check::good("hardware", "no encoder in hardware: the processors encode");
+    }
+    let names = names.join(", ");
+    Check::good("hardware", format!("{names}: used with REELWAY_ENCODER=auto"))
 }
 
 fn fonts(folders: &[&str]) -> Check {

@@ -3,7 +3,10 @@
 //! A level names what is seen or heard, so the numbers of two encoders in one row look alike.
 
 use ffmpeg::filter::Dither;
-use ffmpeg::{AudioEncoder, Preset, Rate, StillEncoder, VideoEncoder};
+use ffmpeg::{
+    AudioEncoder, Hardware, HardwareCodec, HardwareEncoder, Preset, Rate, StillEncoder,
+    VideoEncoder,
+};
 
 use super::Av1Encoder;
 use crate::job::options::{AdaptiveCodec, Quality, VideoCodec};
@@ -57,6 +60,25 @@ pub(super) fn video(
             VideoEncoder::AomAv1 { cpu_used, rate: rate(crf) }
         }
     }
+}
+
+/// The same by an encoder in hardware. Its numbers are those that its maker calls alike to H.264's;
+/// nobody has measured them here.
+pub(super) fn in_hardware(
+    encoder: HardwareEncoder,
+    quality: Quality,
+    bitrate: Option<u64>,
+) -> VideoEncoder {
+    let levels = match (encoder.hardware, encoder.codec) {
+        (Hardware::Nvenc | Hardware::Vaapi, HardwareCodec::H264) => [35, 30, 26, 22, 19],
+        (Hardware::Nvenc | Hardware::Vaapi, HardwareCodec::H265) => [37, 32, 28, 24, 21],
+        (Hardware::Qsv, HardwareCodec::H264) => [34, 29, 25, 21, 18],
+        (Hardware::Qsv, HardwareCodec::H265) => [36, 31, 27, 23, 20],
+        // More is better here.
+        (Hardware::VideoToolbox, _) => [30, 42, 55, 65, 75],
+    };
+    let rate = bitrate.map_or(Rate::Quality(row(quality, levels)), Rate::Bits);
+    VideoEncoder::Hardware { encoder, rate }
 }
 
 /// The encoder of a rendition of `size`: the level's constant quality, under a lid that the

@@ -3,7 +3,9 @@
 use ffmpeg::VideoStream;
 use ffmpeg::filter::{Filter, Rgb, SUBTITLES};
 use ffmpeg::subtitles::Look;
-use ffmpeg::{Audio, Bounds, Conversion, Facts, Muxer, Output, Source, Stream, Timing, Video};
+use ffmpeg::{
+    Audio, Bounds, Conversion, Facts, Muxer, Output, Source, Stream, Timing, Video, VideoEncoder,
+};
 
 use super::picture::Picture;
 use super::size::{Grid, Wish};
@@ -80,23 +82,40 @@ pub(super) fn plan(options: &VideoOptions, given: Given<'_>) -> Result<Plan, Fai
         expected_secs: span.expected_secs,
     };
     let (copying, ways) = copied(options, &picture, given, &encoded);
-    let is_shareable = ways.video != Way::Copied && script.is_none();
     let steps = |conversion: &Conversion| {
         let text = script.iter().map(|script| Step::write(SUBTITLES, script.clone()));
         text.chain([Step::run(conversion.command(), 1.0)]).collect::<Vec<_>>()
     };
-    let plan = match &copying {
-        Some(copying) => {
+    // What keeps its light has ten bits, which not every card takes; what is copied needs none.
+    let hardware = given.settings.hardware.of(options.codec());
+    let hardware = hardware.filter(|_| !keeps_light && ways.video != Way::Copied);
+    let plan = match (hardware, &copying) {
+        (Some(encoder), _) => {
+            let encoder = quality::in_hardware(encoder, options.quality, bitrate);
+            let by_hardware = with_encoder(copying.as_ref().unwrap_or(&encoded).clone(), encoder);
+            let by_software = Fallback { after: After::Failure, steps: steps(&encoded) };
+            file.plan(given, steps(&by_hardware), Some(by_software))
+        }
+        (None, Some(copying)) => {
             let encoding = Fallback { after: After::Copy, steps: steps(&encoded) };
             file.plan(given, steps(copying), Some(encoding))
         }
-        None => file.plan(given, steps(&encoded), None),
+        (None, None) => file.plan(given, steps(&encoded), None),
     };
+    let is_shareable = ways.video != Way::Copied && script.is_none() && hardware.is_none();
     Ok(Plan {
         ways: Some(ways),
         shareable: is_shareable.then(|| copying.unwrap_or(encoded)),
         ..plan.capped(span.is_capped)
     })
+}
+
+/// The same with another encoder.
+fn with_encoder(mut conversion: Conversion, encoder: VideoEncoder) -> Conversion {
+    if let Some(video) = &mut conversion.output.video {
+        video.encoder = encoder;
+    }
+    conversion
 }
 
 /// The conversion with what of the input can stay as it is, if there is anything, and what becomes
