@@ -29,7 +29,7 @@ FROM debian:${DEBIAN}-slim
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates ffmpeg fonts-dejavu-core \
-        libheif-examples \
+        libheif-examples libvips-tools \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --system --gid 10001 reelway \
     && useradd --system --uid 10001 --gid reelway --no-create-home --home-dir /data \

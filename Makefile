@@ -59,7 +59,7 @@ check: ## format, lints, licences, unused dependencies, documentation
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --document-private-items --quiet
 
 bench: ## compare with ffmpeg typed by hand, and a full store with an empty one
-	@scripts/setup ffmpeg sample python3 postgres wrk express
+	@scripts/setup ffmpeg vips sample python3 postgres wrk express
 	@REELWAY_TEST_FSYNC=on scripts/with-postgres python3 -B scripts/bench
 	@REELWAY_TEST_FSYNC=on scripts/with-postgres cargo bench --locked --quiet --bench store
 

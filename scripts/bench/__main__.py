@@ -19,12 +19,13 @@ import intake
 import overhead
 import pipeline
 import remux
+import stills
 import webhooks
 from measure import shown
 from product import Bench, build
 
 GROUPS = {"overhead": overhead, "gateway": gateway, "pipeline": pipeline, "remux": remux,
-          "idle": idle, "intake": intake, "webhooks": webhooks}
+          "stills": stills, "idle": idle, "intake": intake, "webhooks": webhooks}
 
 
 def main() -> int:

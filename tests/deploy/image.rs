@@ -73,7 +73,9 @@ fn the_image_is_built_with_a_rust_that_the_code_compiles_with() {
 #[test]
 fn the_image_has_the_programs_that_reelway_starts() {
     let runs = all_of("RUN").join("\n");
-    for package in ["ffmpeg", "libheif-examples", "fonts-dejavu-core", "ca-certificates"] {
+    for package in
+        ["ffmpeg", "libheif-examples", "libvips-tools", "fonts-dejavu-core", "ca-certificates"]
+    {
         assert!(runs.contains(&format!(" {package} ")), "{package}");
     }
 }
