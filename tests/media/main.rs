@@ -22,6 +22,7 @@ mod private;
 mod together;
 
 mod coming;
+mod hardware;
 mod inputs;
 mod light;
 mod series;

@@ -41,6 +41,8 @@ pub(crate) struct Output {
     pub(crate) path: PathBuf,
     /// Whether libvips made it, and not ffmpeg.
     pub(crate) by_libvips: bool,
+    /// Whether a first way was given up.
+    pub(crate) second_way: bool,
 }
 
 impl Bench {
@@ -71,7 +73,7 @@ impl Bench {
         is_there
     }
 
-    fn on(tools: Tools, settings: EngineSettings) -> Self {
+    pub(crate) fn on(tools: Tools, settings: EngineSettings) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let engine = Engine::new(tools, settings);
         Self { engine, folder, made: AtomicU32::new(0), known: Mutex::default() }
@@ -200,18 +202,26 @@ impl Bench {
             std::fs::write(folder.join(KEY_FILE), KEY)?;
         }
         let from = Ingredients { input: &input, facts: &facts, subtitles };
-        let by_libvips = AtomicBool::new(false);
+        let (by_libvips, second_way) = (AtomicBool::new(false), AtomicBool::new(false));
         let report = |told: Told<'_>| match told {
             Told::MakesStill(_) => by_libvips.store(true, Ordering::Relaxed),
-            Told::GivesUp(_) => by_libvips.store(false, Ordering::Relaxed),
+            Told::GivesUp(_) => {
+                by_libvips.store(false, Ordering::Relaxed);
+                second_way.store(true, Ordering::Relaxed);
+            }
             Told::Note(text) => note(text),
             Told::Percent(_) | Told::Runs(_) => {}
         };
         let made = self.engine.make(options, &from, &folder, report, &stop).await?;
-        let by_libvips = by_libvips.into_inner();
+        let (by_libvips, second_way) = (by_libvips.into_inner(), second_way.into_inner());
         let told = made.into_iter().map(|made| {
             let stored = Stored { size_bytes: made.size_bytes, sha256: String::new() };
-            Output { file: made.file(String::new(), stored), path: made.path, by_libvips }
+            Output {
+                file: made.file(String::new(), stored),
+                path: made.path,
+                by_libvips,
+                second_way,
+            }
         });
         Ok(told.collect())
     }
