@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(size(&png), Some((320, 180)));
         let lossy = b"RIFF____WEBPVP8 ____\x10\0\0\x9d\x01\x2a\x40\x01\xb4\0";
         assert_eq!(size(lossy), Some((320, 180)));
-        let bits = (319_u32 | 179 << 14).to_le_bytes();
+        let bits = (0x13f_u32 | 0xb3 << 14).to_le_bytes();
         let lossless = [&b"RIFF____WEBPVP8L____\x2f"[..], &bits, &[0; 5]].concat();
         assert_eq!(size(&lossless), Some((320, 180)));
         let extended = b"RIFF____WEBPVP8X____\x10\0\0\0\x3f\x01\0\xb3\0\0";

@@ -50,8 +50,13 @@ fn frame(body: &[u8]) -> Option<(u32, u32, &'static str)> {
     let pixels = match parts {
         [1, _, _, _] => "gray",
         [3, 1, 0x22, _, 2, 0x11, _, 3, 0x11, _] => "yuvj420p",
-        [3, 1, 0x21, _, 2, 0x11, _, 3, 0x11, _] => "yuvj422p",
-        [3, 1, 0x11, _, 2, 0x11, _, 3, 0x11, _] => "yuvj444p",
+        // The second of each as ffmpeg writes it: twice as many of everything.
+        [3, 1, 0x21, _, 2, 0x11, _, 3, 0x11, _] | [3, 1, 0x22, _, 2, 0x12, _, 3, 0x12, _] => {
+            "yuvj422p"
+        }
+        [3, 1, 0x11, _, 2, 0x11, _, 3, 0x11, _] | [3, 1, 0x12, _, 2, 0x12, _, 3, 0x12, _] => {
+            "yuvj444p"
+        }
         _ => return None,
     };
     let [width, height] = sides;
