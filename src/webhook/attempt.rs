@@ -183,6 +183,9 @@ fn span(due: &DueDelivery) -> Span {
         EventBody::Batch(batch) => info_span!(
             "webhook", batch.id = %batch.id, event.id = %event, delivery.id = %delivery, attempt
         ),
+        EventBody::Condition(_) => {
+            info_span!("webhook", event.id = %event, delivery.id = %delivery, attempt)
+        }
     };
     trace::join(&span, due.trace.as_ref());
     span

@@ -1,6 +1,6 @@
 //! One trace a job, as its collector, its receiver and its log see it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -424,4 +424,48 @@ async fn every_line_about_a_job_says_which_job_and_a_retry_is_of_the_same_trace(
         assert_eq!(line["span"]["job.id"], id.as_str(), "{line}");
         assert!(line["event.id"].is_string() && line["delivery.id"].is_string(), "{line}");
     }
+}
+
+#[tokio::test]
+async fn jobs_that_are_made_together_each_have_their_steps_and_their_lines() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let source = Source::of(&short_clip(folder.path())).await;
+    let (receiver, collector) = (Receiver::start().await, Collector::start().await);
+    let log = folder.path().join("log");
+    let env = [
+        // So that both stand behind the same slot.
+        ("REELWAY_SLOTS", "1"),
+        ("REELWAY_LOG", "info"),
+        ("REELWAY_LOG_FORMAT", "json"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.as_str()),
+        SOON,
+    ];
+    let server = Server::start_logging(folder.path(), &env, &log).await;
+    let sizes = [160, 320].map(|width| json!({"kind": "video", "options": {"width": width}}));
+    let body = json!({"url": source.url, "webhook_url": receiver.url, "tasks": sizes});
+    let batch = post_traced(&server, "/process", &body).await;
+    for _ in ["a job", "another", "their batch"] {
+        assert_eq!(receiver.next().await.body["status"], "succeeded");
+    }
+    let trace = sent().id().to_owned();
+    let ids = |spans: Vec<Seen>| spans.iter().map(Seen::id).collect::<BTreeSet<_>>();
+    let tasks = ids(collector.some(&trace, "task", 2).await);
+    for name in ["input", "probe", "ffmpeg", "output"] {
+        let steps = collector.some(&trace, name, 2).await;
+        let parents = steps.iter().map(Seen::parent).collect::<BTreeSet<_>>();
+        assert_eq!(parents, tasks, "{name}");
+    }
+    server.signal(Signal::TERM);
+    assert!(server.ended().await, "SIGTERM is a good end");
+
+    let log = std::fs::read_to_string(log).expect("the log");
+    assert!(log.contains("tasks of one input claimed together"), "{log}");
+    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let settled = lines.filter(|line| line["message"] == "task settled");
+    let mut settled: Vec<_> = settled.map(|line| line["span"]["job.id"].clone()).collect();
+    settled.sort_by_key(Value::to_string);
+    let made = batch["tasks"].as_array().expect("tasks").iter();
+    let mut made: Vec<_> = made.map(|task| task["task_id"].clone()).collect();
+    made.sort_by_key(Value::to_string);
+    assert_eq!(settled, made);
 }
