@@ -128,8 +128,8 @@ pub(super) async fn perform(worker: &Worker, claims: Vec<(Claim, Held)>) {
 }
 
 /// Does `work` with a token that is cancelled as soon as one of the members has to stop.
-async fn until_one_stops<'a, T, F: Future<Output = T>>(
-    members: &'a [Member],
+async fn until_one_stops<T, F: Future<Output = T>>(
+    members: &[Member],
     work: impl FnOnce(CancellationToken) -> F,
 ) -> T {
     let stop = CancellationToken::new();

@@ -133,7 +133,7 @@ pub(super) fn pictures(
     }
     let syntax = syntax(options.codec(), video)?;
     check_kind(video)?;
-    check_shape(options, picture)?;
+    check_shape(picture)?;
     let fps = video.fps.ok_or(Why::Untold)?.value();
     let most = options.bitrate.map_or_else(
         || {
@@ -217,7 +217,7 @@ fn check_kind(video: &VideoStream) -> Result<(), Why> {
     Ok(())
 }
 
-fn check_shape(options: &VideoOptions, picture: &Picture<'_>) -> Result<(), Why> {
+fn check_shape(picture: &Picture<'_>) -> Result<(), Why> {
     let video = picture.video;
     if video.rotation != Rotation::None || video.mirrored {
         return Err(Why::Turned);
