@@ -213,6 +213,7 @@ impl Tools {
             stall: None,
             grace: limits.grace,
             memory_bytes: limits.memory_bytes,
+            waiting: &[],
             stop,
         };
         let mut tail = Tail::new(&argv);
