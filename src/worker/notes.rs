@@ -95,7 +95,8 @@ fn words_of<'a>(
     folders: &[(&Path, String)],
 ) -> String {
     let words = words.into_iter().map(|word| {
-        let word = inputs.iter().fold(word.into_owned(), |word, input| word.replace(input, "input"));
+        let word =
+            inputs.iter().fold(word.into_owned(), |word, input| word.replace(input, "input"));
         folders.iter().fold(word.replace('\0', ""), |word, (folder, name)| {
             word.replace(&format!("{}/", folder.display()), name)
         })
