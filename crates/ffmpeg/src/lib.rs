@@ -33,6 +33,7 @@ mod turn;
 mod vips;
 mod watch;
 mod webp;
+mod webp_bare;
 mod webp_film;
 
 pub use args::{

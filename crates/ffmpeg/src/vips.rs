@@ -16,7 +16,7 @@ use crate::run::failed;
 use crate::still;
 use crate::tail::Tail;
 use crate::watch::{End, Heard, Watch};
-use crate::{Cause, RunError, Scope, Tools};
+use crate::{Cause, RunError, Scope, Tools, webp_bare};
 
 /// The first version that can be told to leave loaders out that are not fit for strangers' files.
 pub(crate) const OLDEST: (u32, u32) = (8, 13);
@@ -231,7 +231,7 @@ impl Tools {
                 Some(facts)
                     if facts.video().is_some_and(|made| made.display_size() == still.size) =>
                 {
-                    Ok(())
+                    strip(still).await
                 }
                 _ => Err(refused(Cause::NothingWritten, Vec::new())),
             },
@@ -244,6 +244,18 @@ impl Tools {
         let program = self.vips().map_or(Path::new("vipsthumbnail"), |vips| &vips.program);
         std::iter::once(program.into()).chain(still.argv()).collect()
     }
+}
+
+/// Leaves out what libvips 8.14 leaves in: a WebP has the source's notes although it is told to
+/// strip them.
+async fn strip(still: &Still) -> Result<(), RunError> {
+    let StillEncoder::Webp { .. } = still.encoder else { return Ok(()) };
+    let made = tokio::fs::read(&still.output).await.map_err(RunError::Lost)?;
+    let bare = webp_bare::bare(&made).ok_or_else(|| {
+        let log = vec!["libvips wrote a WebP that cannot be read".to_owned()];
+        RunError::Refused { cause: Cause::Unknown, log }
+    })?;
+    tokio::fs::write(&still.output, bare).await.map_err(RunError::Lost)
 }
 
 #[cfg(test)]
