@@ -26,7 +26,7 @@ pub(crate) fn read(head: &[u8], size_bytes: u64) -> Option<Facts> {
         let body = body.get(..length)?;
         match marker {
             // Usual, extended and progressive pictures: the pixels follow.
-            0xc0..=0xc2 => return facts(frame(body)?, &told, size_bytes),
+            0xc0..=0xc2 => return facts(frame(body)?, profile(*marker), &told, size_bytes),
             // Tables, and how often one begins anew.
             0xc4 | 0xdb | 0xdd => {}
             0xe0 => jfif(body)?,
@@ -63,7 +63,12 @@ fn frame(body: &[u8]) -> Option<(u32, u32, &'static str)> {
     (width > 0 && height > 0).then_some((width, height, pixels))
 }
 
-fn facts((width, height, pixels): (u32, u32, &str), told: &Told, size_bytes: u64) -> Option<Facts> {
+fn facts(
+    (width, height, pixels): (u32, u32, &str),
+    profile: &str,
+    told: &Told,
+    size_bytes: u64,
+) -> Option<Facts> {
     let (rotation, mirrored) = turn(told.orientation.unwrap_or(1))?;
     let video = VideoStream {
         codec: "mjpeg".to_owned(),
@@ -75,10 +80,21 @@ fn facts((width, height, pixels): (u32, u32, &str), told: &Told, size_bytes: u64
         pixel_format: pixels.to_owned(),
         bit_depth: 8,
         color: Color { range: "pc".to_owned(), space: "bt470bg".to_owned(), ..Color::default() },
+        profile: profile.to_owned(),
+        is_steady: true,
         ..VideoStream::default()
     };
     let (format, streams) = ("jpeg_pipe".to_owned(), vec![Stream::Video(video)]);
     Some(Facts { format, size_bytes, streams, ..Facts::default() })
+}
+
+/// What ffmpeg calls the way in which the pixels of a frame are coded.
+const fn profile(marker: u8) -> &'static str {
+    match marker {
+        0xc0 => "Baseline",
+        0xc1 => "Sequential",
+        _ => "Progressive",
+    }
 }
 
 /// EXIF's eight orientations, as "mirror left to right, then turn clockwise".
