@@ -152,7 +152,9 @@ impl Engine {
         stop: &CancellationToken,
     ) -> Result<Vec<Made>, WorkError> {
         let report = &report;
-        let work = |stop| async move { self.make_of(options, from, folder, report, &stop).await };
+        let work = |stop| async move {
+            Box::pin(self.make_of(options, from, folder, report, &stop)).await
+        };
         while_it_lasts(from.input, stop, work).await
     }
 
@@ -178,7 +180,7 @@ impl Engine {
         if let Some(ways) = plan.ways {
             report(Told::Note(&ways.to_string()));
         }
-        let mut made = self.carry_out(&plan, from.facts, &report, stop).await?;
+        let mut made = Box::pin(self.carry_out(&plan, from.facts, &report, stop)).await?;
         if let Some(main) = made.first_mut().filter(|_| is_levelled) {
             main.loudness = loudness::of_file(&self.tools, &main.path, &main.facts, stop).await?;
         }
@@ -193,7 +195,7 @@ impl Engine {
         report: &(impl Fn(Told<'_>) + Send + Sync),
         stop: &CancellationToken,
     ) -> Result<Vec<Made>, WorkError> {
-        let first = self.follow(plan, &plan.steps, report, stop).await;
+        let first = Box::pin(self.follow(plan, &plan.steps, report, stop)).await;
         let mut is_given_up = false;
         let first = match (first, &plan.fallback) {
             (Err(StepError::Run(error)), Some(other)) if leads_to(other.after, &error) => {
@@ -217,7 +219,7 @@ impl Engine {
             report(Told::Note("the copy is not as it should be: all of it is encoded"));
         }
         let steps = plan.fallback.as_ref().map(|other| other.steps.as_slice()).unwrap_or_default();
-        let (ran, told) = self.follow(plan, steps, report, stop).await?;
+        let (ran, told) = Box::pin(self.follow(plan, steps, report, stop)).await?;
         self.checked(plan, &ran, told, stop).await
     }
 

@@ -98,13 +98,15 @@ impl Perform for Worker {
         let kind = claim.job.spec.options.kind();
         tracing::info!(kind = kind.name(), "task claimed");
         let at_work = metrics::TASKS_AT_WORK.hold(&[kind.name()]);
-        let outcome = self.work(&claim, &held, None).await;
-        self.conclude(&claim, &held, begun, outcome).await;
+        // Each part of the story in a place of its own: together they are more than a stack is
+        // made for.
+        let outcome = Box::pin(self.work(&claim, &held, None)).await;
+        Box::pin(self.conclude(&claim, &held, begun, outcome)).await;
         drop(at_work);
     }
 
     async fn perform_together(&self, first: (Claim, Held), companions: Vec<(Claim, Held)>) {
-        together::perform(self, std::iter::once(first).chain(companions).collect()).await;
+        Box::pin(together::perform(self, std::iter::once(first).chain(companions).collect())).await;
     }
 }
 
@@ -152,12 +154,12 @@ impl Worker {
         if let Some(Ready { input, facts }) = ready {
             let room = self.scratch.room(lease.task, lease.attempt)?;
             let from = Ingredients { input: &input, facts: &facts, subtitles: None };
-            return self.make(claim, held, &from, &room).await;
+            return Box::pin(self.make(claim, held, &from, &room)).await;
         }
 
         held.begin(StageKind::Import);
         let report = |percent| held.advance(percent);
-        let import = self.import(job, job.created_at, report, held.stop());
+        let import = Box::pin(self.import(job, job.created_at, report, held.stop()));
         let input = step(info_span!("input"), import).await?;
         if options.read_all() {
             input.read_ahead();
@@ -176,7 +178,8 @@ impl Worker {
         }
 
         held.begin(StageKind::Probe);
-        let facts = step(info_span!("probe"), self.engine.probe(&input, held.stop())).await?;
+        let facts =
+            step(info_span!("probe"), Box::pin(self.engine.probe(&input, held.stop()))).await?;
         notes::facts(&facts).into_iter().for_each(|note| held.note(note));
         if matches!(options, Options::Probe(_)) {
             let url = &job.spec.input;
@@ -219,19 +222,19 @@ impl Worker {
             Told::Note(text) => held.sum_up(text),
             Told::MakesStill(still) => held.note(notes::still(still, room.path())),
             Told::GivesUp(error) => {
-                metrics::FALLBACKS.add(1, &[options.kind().name()]);
+                metrics::FALLBACKS.add(1, &[]);
                 notes::given_up(error).into_iter().for_each(|note| held.note(note));
             }
         };
         let begun = self.clock.now();
-        let make = self.engine.make(options, from, room.path(), report, held.stop());
+        let make = Box::pin(self.engine.make(options, from, room.path(), report, held.stop()));
         let made = step(info_span!("ffmpeg"), make).await;
         if let Some(how) = from.input.how_it_came() {
             held.note_on(StageKind::Import, how);
         }
         let made = made?;
         ending::count_speed(options.kind(), &made, self.clock.now().since(begun));
-        self.export(claim, held, &made).await
+        Box::pin(self.export(claim, held, &made)).await
     }
 
     /// Output.

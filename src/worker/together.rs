@@ -81,7 +81,11 @@ pub(super) async fn perform(worker: &Worker, claims: Vec<(Claim, Held)>) {
         join_all(coming).await.into_iter().flatten().unzip();
     let Some(input) = inputs.into_iter().next() else { return };
     let ready = loop {
-        match until_one_stops(&members, |stop| probe(worker, &members, input.clone(), stop)).await {
+        match until_one_stops(&members, |stop| {
+            Box::pin(probe(worker, &members, input.clone(), stop))
+        })
+        .await
+        {
             Ok(ready) => break ready,
             Err(WorkError::Stopped) => members = settle_stopped(worker, members).await,
             Err(WorkError::Failed(failure)) => {
@@ -109,7 +113,8 @@ pub(super) async fn perform(worker: &Worker, claims: Vec<(Claim, Held)>) {
         if sharing.len() < 2 {
             break;
         }
-        match until_one_stops(&sharing, |stop| make(worker, &sharing, &ready, stop)).await {
+        match until_one_stops(&sharing, |stop| Box::pin(make(worker, &sharing, &ready, stop))).await
+        {
             Ok(outcomes) => return end_all(worker, sharing, outcomes, &ready).await,
             Err(Apart::Stopped) => {}
             Err(Apart::Alone(None)) => break,
@@ -165,7 +170,7 @@ async fn probe(
     }
     let _spans: Vec<Span> =
         members.iter().map(|it| info_span!(parent: it.held.span(), "probe")).collect();
-    let facts = worker.engine.probe(&input, &stop).await?;
+    let facts = Box::pin(worker.engine.probe(&input, &stop)).await?;
     for member in members {
         notes::facts(&facts).into_iter().for_each(|note| member.held.note(note));
     }
@@ -250,7 +255,7 @@ async fn end_all(worker: &Worker, members: Vec<Member>, outcomes: Vec<Outcome>, 
         match outcome {
             Outcome::Made(room, made) => {
                 let span = member.held.span().clone();
-                let export = worker.export(&member.claim, &member.held, &made);
+                let export = Box::pin(worker.export(&member.claim, &member.held, &made));
                 let published = export.instrument(span).await;
                 drop(room);
                 member.end(worker, published).await;
@@ -268,7 +273,7 @@ impl Member {
         self.held.begin(StageKind::Import);
         let report = |percent| self.held.advance(percent);
         let job = &self.claim.job;
-        let import = worker.import(job, since, report, self.held.stop());
+        let import = Box::pin(worker.import(job, since, report, self.held.stop()));
         match step(info_span!(parent: self.held.span(), "input"), import).await {
             Ok(input) => {
                 self.held.begin(StageKind::Probe);
@@ -296,14 +301,14 @@ impl Member {
     /// Makes it with nobody else, from the input that is there.
     async fn go_alone(self, worker: &Worker, ready: &Ready) {
         let span = self.held.span().clone();
-        let work = worker.work(&self.claim, &self.held, Some(ready.clone()));
+        let work = Box::pin(worker.work(&self.claim, &self.held, Some(ready.clone())));
         let outcome = work.instrument(span).await;
         self.end(worker, outcome).await;
     }
 
     async fn end(self, worker: &Worker, outcome: Result<Vec<Published>, WorkError>) {
         let span = self.held.span().clone();
-        let conclude = worker.conclude(&self.claim, &self.held, self.begun, outcome);
+        let conclude = Box::pin(worker.conclude(&self.claim, &self.held, self.begun, outcome));
         conclude.instrument(span).await;
     }
 }
