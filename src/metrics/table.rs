@@ -95,7 +95,7 @@ metrics! {
         "From a claim to the end of the work on it.");
     FAILURES = counter("reelway_attempt_failures_total", &["kind", "error"],
         "Attempts that failed, by the error's kind.");
-    FALLBACKS = counter("reelway_fallbacks_total", &["kind"],
+    FALLBACKS = counter("reelway_fallbacks_total", &[],
         "Attempts whose first way failed (an encoder in hardware, libvips) and that went on in software or by ffmpeg.");
     STAGE_SECONDS = histogram("reelway_stage_seconds", WORK, &["stage"],
         "How long import, probe, encode and export took when they succeeded.");
