@@ -69,7 +69,7 @@ const OPTIONS: &[Row] = &[
         &KINDS,
         "`very_low` `low` `medium` `high` `very_high`",
         "`medium`",
-        "How good it looks or sounds, alike for all codecs.",
+        "How good it looks or sounds, alike for all codecs: [measured](quality.md).",
     ),
     (
         "width",

@@ -26,7 +26,7 @@ pub(in crate::guard) fn heads() -> Vec<Behaviour> {
         one("interim answers without end", |who| {
             let interim = b"HTTP/1.1 100 Continue\r\n\r\n".to_vec();
             // Nothing but time ends it, and it is a long time for these.
-            let is_patient = matches!(who, Who::Bucket | Who::Provider);
+            let is_patient = matches!(who, Who::Bucket | Who::Part | Who::Provider);
             vec![if is_patient { Act::Drip(interim) } else { Act::Forever(interim) }]
         }),
         one("an interim answer before the real one", |who| {
