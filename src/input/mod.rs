@@ -3,7 +3,7 @@
 //! A URL (or, on the command line, a path) comes in; a whole file on this worker's disk goes
 //! out, with limits on its size, its speed and the disk it may take, and with a look at its
 //! first bytes, so that what opens other files never reaches ffmpeg. Where the server gives parts
-//! of it and ffmpeg can be held to one port, it is handed out before it is whole, and [`gateway`]
+//! of it and ffmpeg can be held to one port, it is handed out before it is whole, and `gateway`
 //! gives ffmpeg what it reads. It never leaves a file behind after an error.
 
 mod answer;

@@ -47,7 +47,7 @@ pub enum Why {
     Part,
     /// Something is written into the pictures.
     Subtitles,
-    /// The input's container is none of [`CONTAINERS`].
+    /// The input's container is none of those from which streams are copied.
     Container,
     /// It is in another codec, or in one that is not copied.
     Codec,
