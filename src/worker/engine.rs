@@ -42,6 +42,8 @@ pub enum Told<'a> {
     Percent(f32),
     /// What it runs from now on.
     Runs(&'a ffmpeg::Command),
+    /// What that had to say although it went well.
+    Said(&'a [String]),
     /// Something for a person.
     Note(&'a str),
     /// The picture that it has libvips make from now on.
@@ -248,7 +250,7 @@ impl Engine {
         stop: &CancellationToken,
     ) -> Result<Option<Vec<Made>>, WorkError> {
         // What the process counted may be another's: each file tells of itself.
-        let of = |frame| Ran { written: Progress { frame, ..ran.written }, ..*ran };
+        let of = |frame| Ran { written: Progress { frame, ..ran.written }, ..ran.clone() };
         let made = self.checked(plan, &of(0), None, stop).await?;
         let main = made.first().map(|main| &main.facts);
         let frames = main.and_then(|main| main.video()?.frames);
@@ -291,6 +293,7 @@ impl Engine {
                         }
                     };
                     last = self.tools.run(command, on_progress, stop).await?;
+                    report(Told::Said(&last.log));
                 }
                 Work::Still(still) => {
                     report(Told::MakesStill(still));

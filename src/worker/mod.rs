@@ -219,6 +219,7 @@ impl Worker {
             Told::Runs(command) => {
                 held.note(notes::command(command, room.path()));
             }
+            Told::Said(lines) => notes::said(lines).for_each(|line| held.note(line)),
             Told::Note(text) => held.sum_up(text),
             Told::MakesStill(still) => held.note(notes::still(still, room.path())),
             Told::GivesUp(error) => {

@@ -7,6 +7,9 @@ use std::path::Path;
 
 use ffmpeg::{Command, Facts, Media, RunError, Still, Stream};
 
+/// How many lines of a program's own are kept of one run.
+const SAID_LINES: usize = 5;
+
 /// What the input is, a line for the file and one for each stream.
 pub(super) fn facts(facts: &Facts) -> Vec<String> {
     let mut of_file = vec![facts.format.clone(), format!("{} bytes", facts.size_bytes)];
@@ -74,6 +77,11 @@ pub(super) fn still(still: &Still, folder: &Path) -> String {
     words_of("vipsthumbnail", words, &inputs, &[(folder, String::new())])
 }
 
+/// The last of what a program said that went well.
+pub(super) fn said(log: &[String]) -> impl Iterator<Item = String> {
+    log[log.len().saturating_sub(SAID_LINES)..].iter().cloned()
+}
+
 /// Why a first way was given up, and what the program said.
 pub(super) fn given_up(error: &RunError) -> Vec<String> {
     let log = match error {
@@ -84,7 +92,7 @@ pub(super) fn given_up(error: &RunError) -> Vec<String> {
         _ => &[],
     };
     let why = format!("given up ({error}); made in another way");
-    std::iter::once(why).chain(log.iter().take(5).cloned()).collect()
+    std::iter::once(why).chain(log.iter().take(SAID_LINES).cloned()).collect()
 }
 
 /// A line for a shell, in which inputs are called `input` and each folder has its name.

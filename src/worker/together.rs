@@ -215,6 +215,9 @@ async fn make(
         members.iter().for_each(|it| it.held.note_on(StageKind::Import, how.clone()));
     }
     let ran = ran?;
+    for member in members {
+        notes::said(&ran.log).for_each(|line| member.held.note(line));
+    }
     let took = worker.clock.now().since(begun);
     let mut outcomes = Vec::new();
     for (member, Part { plan, room }) in members.iter().zip(parts) {

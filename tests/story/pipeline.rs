@@ -1,5 +1,6 @@
 //! The pipeline's three tasks, from the request to the receiver.
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
@@ -179,4 +180,35 @@ async fn a_job_that_cannot_be_done_says_why_and_is_pushed_too() {
     assert_eq!(push.body["error"]["retryable"], false);
     let words = push.body["error"]["message"].as_str().expect("words");
     assert!(words.contains("web page") || words.contains("HTML"), "{words}");
+}
+
+/// A second of a note, of which ffmpeg has to guess which loudspeakers it is for.
+fn note(folder: &Path) -> PathBuf {
+    let level = |n: u32| ((f64::from(n) * 0.3).sin() * 8000.0) as i16;
+    let samples: Vec<u8> =
+        (0..8000).flat_map(|n| [level(n); 2]).flat_map(i16::to_le_bytes).collect();
+    let size = samples.len() as u32;
+    let mut wav = [b"RIFF", &(size + 36).to_le_bytes()[..], b"WAVEfmt "].concat();
+    wav.extend(16_u32.to_le_bytes());
+    // PCM, two channels, so many samples, bytes a second, bytes a sample, bits.
+    wav.extend([1_u16, 2].map(u16::to_le_bytes).concat());
+    wav.extend([8000_u32, 32_000].map(u32::to_le_bytes).concat());
+    wav.extend([4_u16, 16].map(u16::to_le_bytes).concat());
+    wav.extend([b"data", &size.to_le_bytes()[..], &samples].concat());
+    let path = folder.join("note.wav");
+    std::fs::write(&path, wav).expect("written");
+    path
+}
+
+#[tokio::test]
+async fn what_ffmpeg_said_of_a_job_that_went_well_is_on_its_page() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let source = Source::of(&note(folder.path())).await;
+    let server = Server::start(folder.path()).await;
+    let job = server.post("/jobs", &json!({"input": source.url, "kind": "audio"})).await;
+    let id = job["id"].as_str().expect("an id").to_owned();
+    server.job_when(&id, |job| job["status"] == "succeeded").await;
+    let answer = client().get(format!("{}/ui/jobs/{id}", server.url)).send().await;
+    let page = answer.expect("an answer").text().await.expect("text");
+    assert!(page.contains("Guessed Channel Layout"), "{page}");
 }

@@ -75,7 +75,7 @@ pub enum RunError {
 }
 
 /// How a run went that ended well.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ran {
     /// How far it came.
     pub written: Progress,
@@ -89,6 +89,9 @@ pub struct Ran {
     pub times_are_made_up: bool,
     /// A character of the subtitles that no font of this machine has; 0 when there is no font.
     pub missing_glyph: Option<char>,
+    /// The last lines of weight that ffmpeg said, none when all was well; files have their names
+    /// without their folders.
+    pub log: Vec<String>,
 }
 
 /// Why an answer of ffprobe cannot be read.
@@ -192,6 +195,7 @@ impl Tools {
             time_is_lost: tail.says_any(&TIME_LOST),
             times_are_made_up: tail.says_any(&TIMES_MADE_UP),
             missing_glyph: tail.after(NO_GLYPH).find_map(glyph),
+            log: tail.log(),
         };
         Ok((ran, tail))
     }

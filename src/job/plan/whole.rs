@@ -140,8 +140,8 @@ mod tests {
         plan(&options, &facts, &Known::default(), &files, &settings).expect("a plan")
     }
 
-    fn verdict(plan: &Plan, frame: u64, secs: f64, ran: Ran) -> Option<&'static str> {
-        let ran = Ran { written: Progress { frame, ..Progress::default() }, ..ran };
+    fn verdict(plan: &Plan, frame: u64, secs: f64, ran: &Ran) -> Option<&'static str> {
+        let ran = Ran { written: Progress { frame, ..Progress::default() }, ..ran.clone() };
         plan.check_whole(&ran, Some(secs)).err().map(|failure| failure.kind.name())
     }
 
@@ -152,13 +152,13 @@ mod tests {
         let asked = video(&serde_json::json!({ "end": 8, "fps": 10 }), None);
         let all = video(&nothing, Some(10.0));
         let ran = Ran::default();
-        assert_eq!(verdict(&told, 100, 4.0, ran), None);
-        assert_eq!(verdict(&told, 250, 9.96, ran), Some("input_over_limit"));
-        assert_eq!(verdict(&untold, 250, 10.0, ran), Some("input_over_limit"));
-        assert_eq!(verdict(&untold, 1202, 4.0, ran), Some("input_over_limit"));
-        assert_eq!(verdict(&all, 250, 10.0, ran), None);
-        assert_eq!(verdict(&asked, 81, 8.0, ran), None);
-        assert_eq!(verdict(&asked, 82, 8.0, ran), Some("input_over_limit"));
+        assert_eq!(verdict(&told, 100, 4.0, &ran), None);
+        assert_eq!(verdict(&told, 250, 9.96, &ran), Some("input_over_limit"));
+        assert_eq!(verdict(&untold, 250, 10.0, &ran), Some("input_over_limit"));
+        assert_eq!(verdict(&untold, 1202, 4.0, &ran), Some("input_over_limit"));
+        assert_eq!(verdict(&all, 250, 10.0, &ran), None);
+        assert_eq!(verdict(&asked, 81, 8.0, &ran), None);
+        assert_eq!(verdict(&asked, 82, 8.0, &ran), Some("input_over_limit"));
         assert_eq!(told.check_size(999), Ok(()));
         let failure = told.check_size(1000).expect_err("too large");
         assert_eq!(failure.kind, ErrorKind::OutputTooLarge);
@@ -169,11 +169,11 @@ mod tests {
         let told = video(&serde_json::json!({}), Some(4.0));
         let part = video(&serde_json::json!({ "end": 2 }), Some(4.0));
         let cut = Ran { input_is_cut_off: true, ..Ran::default() };
-        assert_eq!(verdict(&told, 50, 2.0, cut), Some("input_corrupt"));
-        assert_eq!(verdict(&told, 50, 2.0, Ran::default()), None, "files lie about their length");
-        assert_eq!(verdict(&told, 90, 3.6, cut), None);
-        assert_eq!(verdict(&part, 50, 2.0, cut), None);
+        assert_eq!(verdict(&told, 50, 2.0, &cut), Some("input_corrupt"));
+        assert_eq!(verdict(&told, 50, 2.0, &Ran::default()), None, "files lie about their length");
+        assert_eq!(verdict(&told, 90, 3.6, &cut), None);
+        assert_eq!(verdict(&part, 50, 2.0, &cut), None);
         let lost = Ran { time_is_lost: true, ..Ran::default() };
-        assert_eq!(verdict(&told, 2, 1.0, lost), Some("input_corrupt"));
+        assert_eq!(verdict(&told, 2, 1.0, &lost), Some("input_corrupt"));
     }
 }

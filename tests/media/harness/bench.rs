@@ -210,7 +210,7 @@ impl Bench {
                 second_way.store(true, Ordering::Relaxed);
             }
             Told::Note(text) => note(text),
-            Told::Percent(_) | Told::Runs(_) => {}
+            Told::Percent(_) | Told::Runs(_) | Told::Said(_) => {}
         };
         let made = self.engine.make(options, &from, &folder, report, &stop).await?;
         let (by_libvips, second_way) = (by_libvips.into_inner(), second_way.into_inner());

@@ -196,7 +196,7 @@ fn a_copy_that_is_not_what_was_copied_is_off() {
     let copied = Ways { video: Way::Copied, audio: Some(Way::Copied) };
     let well = Ran::default();
     assert!(!copied.are_off(&well, &source, &source));
-    let made_up = Ran { times_are_made_up: true, ..well };
+    let made_up = Ran { times_are_made_up: true, ..well.clone() };
     assert!(copied.are_off(&made_up, &source, &source));
     let fewer = film(VideoStream { frames: Some(98), ..video() }, audio());
     assert!(copied.are_off(&well, &source, &fewer));
