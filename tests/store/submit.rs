@@ -138,14 +138,14 @@ async fn submit_at_once(world: &World, jobs: &[Job], max_queued: u64) -> Vec<Opt
 }
 
 pub(crate) async fn what_comes_at_once_is_all_accepted_and_takes_turns(world: World) {
-    let jobs: Vec<Job> = (0..200).map(|n| world.job().owner(["a", "b"][n % 2]).build()).collect();
+    let jobs: Vec<Job> = (0..80).map(|n| world.job().owner(["a", "b"][n % 2]).build()).collect();
     let answers = submit_at_once(&world, &jobs, u64::MAX).await;
     assert!(answers.iter().all(|answer| *answer == Some(Submitted::Accepted)), "{answers:?}");
     for job in &jobs {
         assert_eq!(world.read(job.id).await, *job);
     }
-    let claimed = world.claim(200, 0).await;
-    assert_eq!(claimed.len(), 200);
+    let claimed = world.claim(80, 0).await;
+    assert_eq!(claimed.len(), 80);
     for pair in claimed.chunks(2) {
         let owners = [&pair[0], &pair[1]].map(|claim| claim.job.owner.as_str());
         assert_ne!(owners[0], owners[1], "keys alternate");
