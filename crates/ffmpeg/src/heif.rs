@@ -11,11 +11,9 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
 use tokio_util::sync::CancellationToken;
 
-use crate::child::spawn;
+use crate::beside::Beside;
 use crate::run::failed;
-use crate::tail::Tail;
-use crate::watch::{End, Heard, Watch};
-use crate::{Cause, RunError, Scope, Tools};
+use crate::{Cause, RunError, Tools};
 
 /// How long a photograph may take; one of 12 megapixels takes a second.
 const WALL: Duration = Duration::from_mins(2);
@@ -44,36 +42,22 @@ impl Tools {
         let path = std::path::absolute(path).map_err(RunError::Input)?;
         let argv = ["--quiet".into(), path.clone().into(), folder.join(MADE[0]).into()];
         let argv: [OsString; 3] = argv;
-        let limits = self.limits();
-        let scope = Scope { read: vec![path], write: vec![folder.to_owned()], ..Scope::default() };
-        let containment = self.containment(scope, limits.memory_bytes);
-        let (child, pipes) = spawn(program, &argv, folder, &containment)
-            .map_err(|source| RunError::Missing { program: "heif-convert", source })?;
-        let watch = Watch {
-            wall: WALL.min(limits.wall),
-            stall: None,
-            grace: limits.grace,
-            memory_bytes: limits.memory_bytes,
-            waiting: &[],
-            stop,
+        let run = Beside {
+            name: "heif-convert",
+            program,
+            argv: &argv,
+            environment: &[],
+            input: &path,
+            folder,
+            wall: WALL,
         };
-        let mut tail = Tail::new(&argv);
-        let end = watch.over(child, pipes, &mut tail, |_| Heard::Noise).await;
-        match end.map_err(RunError::Lost)? {
-            End::Stopped => return Err(RunError::Stopped),
-            End::Stalled | End::TimedOut => {
-                return Err(RunError::TimedOut { secs: WALL.as_secs(), log: tail.log() });
-            }
-            End::OutOfMemory => return Err(refused(Cause::OutOfMemory, tail.log())),
-            End::Exited(status) if status.success() => {}
+        let (status, tail) = self.run_beside(run, stop).await?;
+        if !status.success() {
             // It has one code for everything that is wrong with a file.
-            End::Exited(status) => {
-                return Err(match failed(status, &tail) {
-                    RunError::Refused { log, .. } => refused(Cause::Corrupt, log),
-                    error => error,
-                });
-            }
-            End::TooMuch => return Err(refused(Cause::Corrupt, tail.log())),
+            return Err(match failed(status, &tail) {
+                RunError::Refused { log, .. } => refused(Cause::Corrupt, log),
+                error => error,
+            });
         }
         let made = MADE.iter().map(|name| folder.join(name)).find(|path| path.is_file());
         made.ok_or_else(|| refused(Cause::Corrupt, tail.log()))

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod args;
+mod beside;
 mod cause;
 mod cgroup;
 mod child;

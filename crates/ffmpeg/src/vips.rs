@@ -11,12 +11,10 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::child::spawn;
+use crate::beside::Beside;
 use crate::run::failed;
 use crate::still;
-use crate::tail::Tail;
-use crate::watch::{End, Heard, Watch};
-use crate::{Cause, RunError, Scope, Tools, webp_bare};
+use crate::{Cause, RunError, Tools, webp_bare};
 
 /// The first version that can be told to leave loaders out that are not fit for strangers' files.
 pub(crate) const OLDEST: (u32, u32) = (8, 13);
@@ -197,44 +195,27 @@ impl Tools {
         let Some(vips) = self.vips() else { return Err(refused(Cause::Unknown, Vec::new())) };
         let folder = still.output.parent().unwrap_or(Path::new("/"));
         let argv = still.argv();
-        let limits = self.limits();
-        let scope = Scope {
-            read: vec![still.input.clone()],
-            write: vec![folder.to_owned()],
-            ..Scope::default()
+        let run = Beside {
+            name: "vipsthumbnail",
+            program: &vips.program,
+            argv: &argv,
+            environment: still.encoder.environment(),
+            input: &still.input,
+            folder,
+            wall: WALL,
         };
-        let containment = self
-            .containment(scope, limits.memory_bytes)
-            .with_environment(still.encoder.environment());
-        let (child, pipes) = spawn(&vips.program, &argv, folder, &containment)
-            .map_err(|source| RunError::Missing { program: "vipsthumbnail", source })?;
-        let watch = Watch {
-            wall: WALL.min(limits.wall),
-            stall: None,
-            grace: limits.grace,
-            memory_bytes: limits.memory_bytes,
-            waiting: &[],
-            stop,
-        };
-        let mut tail = Tail::new(&argv);
-        let end = watch.over(child, pipes, &mut tail, |_| Heard::Noise).await;
-        match end.map_err(RunError::Lost)? {
-            End::Stopped => Err(RunError::Stopped),
-            End::Stalled | End::TimedOut => {
-                Err(RunError::TimedOut { secs: watch.wall.as_secs(), log: tail.log() })
+        let (status, tail) = self.run_beside(run, stop).await?;
+        if !status.success() {
+            return Err(failed(status, &tail));
+        }
+        if !tail.log().is_empty() {
+            return Err(refused(Cause::Corrupt, tail.log()));
+        }
+        match still::made(&still.output).await.map_err(RunError::Lost)? {
+            Some(facts) if facts.video().is_some_and(|made| made.display_size() == still.size) => {
+                strip(still).await
             }
-            End::OutOfMemory => Err(refused(Cause::OutOfMemory, tail.log())),
-            End::TooMuch => Err(refused(Cause::Unknown, tail.log())),
-            End::Exited(status) if !status.success() => Err(failed(status, &tail)),
-            End::Exited(_) if !tail.log().is_empty() => Err(refused(Cause::Corrupt, tail.log())),
-            End::Exited(_) => match still::made(&still.output).await.map_err(RunError::Lost)? {
-                Some(facts)
-                    if facts.video().is_some_and(|made| made.display_size() == still.size) =>
-                {
-                    strip(still).await
-                }
-                _ => Err(refused(Cause::NothingWritten, Vec::new())),
-            },
+            _ => Err(refused(Cause::NothingWritten, Vec::new())),
         }
     }
 
