@@ -36,10 +36,11 @@ impl Balancer {
         let servers = Arc::<Mutex<Vec<Server>>>::default();
         let (asked, led) = (servers.clone(), servers.clone());
         let asking = tokio::spawn(async move {
+            let http = client();
             let mut ticks = tokio::time::interval(ASK_EVERY);
             loop {
                 ticks.tick().await;
-                ask(&asked).await;
+                ask(&http, &asked).await;
             }
         });
         let leading = tokio::spawn(async move {
@@ -57,9 +58,9 @@ impl Balancer {
         locked(&self.servers).push(Server { port, is_ready: false });
     }
 
-    /// How many servers get connections just now.
-    pub(crate) fn ready(&self) -> usize {
-        ready(&self.servers).len()
+    /// Whether this server gets connections just now.
+    pub(crate) fn leads_to(&self, port: u16) -> bool {
+        ready(&self.servers).contains(&port)
     }
 }
 
@@ -77,10 +78,10 @@ fn ready(servers: &Mutex<Vec<Server>>) -> Vec<u16> {
     locked(servers).iter().filter(|server| server.is_ready).map(|server| server.port).collect()
 }
 
-async fn ask(servers: &Mutex<Vec<Server>>) {
+async fn ask(http: &reqwest::Client, servers: &Mutex<Vec<Server>>) {
     let ports: Vec<u16> = locked(servers).iter().map(|server| server.port).collect();
     for port in ports {
-        let answer = client().get(format!("http://127.0.0.1:{port}/readyz")).send().await;
+        let answer = http.get(format!("http://127.0.0.1:{port}/readyz")).send().await;
         let is_ready = answer.is_ok_and(|answer| answer.status().is_success());
         let mut servers = locked(servers);
         servers.iter_mut().filter(|server| server.port == port).for_each(|server| {
