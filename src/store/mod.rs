@@ -11,6 +11,7 @@ mod list;
 mod model;
 mod overview;
 mod passing;
+mod piece;
 mod provider;
 pub mod sql;
 mod upload;
@@ -25,7 +26,7 @@ use crate::connection::Connection;
 use crate::id::{
     AuditId, BatchId, ConnectionId, DeliveryId, JobId, KeyId, TaskId, UploadId, WorkerId,
 };
-use crate::job::{Batch, Counts, File, Job};
+use crate::job::{Batch, Counts, File, Job, Piece, PieceFile};
 use crate::task::{Failure, Next, RetryPolicy, Stages};
 
 pub use access::KEY_USE_GRAIN;
@@ -42,6 +43,7 @@ pub use model::{
     StoreResult, Submission, Submitted, Want,
 };
 pub use overview::{Attempt, COUNTED, Destination, Usage, WorkerReport, WorkerSeen};
+pub use piece::{HELPED_TRIES, PIECE_TRIES, PieceClaim, PieceLease, PieceSeen, pieces_prefix};
 pub use provider::{Asked, HandOver, Heard, Overdue, Standing, Unwanted, Word};
 pub use upload::{AppendUpload, Appended, Upload, UploadPart};
 
@@ -236,6 +238,33 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// A store with one process knows that they are all its dead predecessor's. A store with
     /// many processes cannot know and does nothing.
     async fn recover(&self) -> StoreResult<usize>;
+
+    // ---- pieces: a long video on many workers ------------------------------------------------
+
+    /// Lets a task be made in pieces, in this order, by whoever has room; all of them by `recipe`.
+    /// What an earlier attempt has made of the same pieces counts; without any the task is made in
+    /// one again.
+    async fn cut(&self, lease: &Lease, recipe: &str, pieces: &[Piece]) -> StoreResult<Settled>;
+
+    /// Takes a piece on a lease of [`LEASE`]: of the task of `of`, for whoever holds that, or of any
+    /// that needs help.
+    async fn claim_piece(
+        &self,
+        worker: WorkerId,
+        of: Option<&Lease>,
+    ) -> StoreResult<Option<PieceClaim>>;
+
+    /// Renews the lease on a piece; [`Settled::Lost`] also when nobody wants it any more.
+    async fn keep_piece(&self, lease: &PieceLease, percent: f32) -> StoreResult<Settled>;
+
+    /// Ends a piece well.
+    async fn finish_piece(&self, lease: &PieceLease, file: &PieceFile) -> StoreResult<Settled>;
+
+    /// Gives a piece back that was not made.
+    async fn release_piece(&self, lease: &PieceLease) -> StoreResult<Settled>;
+
+    /// How the pieces of a task stand, in their order; none when the attempt has not cut it.
+    async fn pieces(&self, lease: &Lease) -> StoreResult<Vec<PieceSeen>>;
 
     // ---- provider: tasks that somebody else makes --------------------------------------------
 

@@ -51,6 +51,7 @@ mod provider;
 // output
 mod output;
 mod overview;
+mod piece;
 
 // webhook
 mod condition;

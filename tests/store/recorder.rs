@@ -11,13 +11,14 @@ use reelway::connection::Connection;
 use reelway::id::{
     AuditId, BatchId, ConnectionId, DeliveryId, JobId, KeyId, TaskId, UploadId, WorkerId,
 };
-use reelway::job::{Batch, Counts, File, Job};
+use reelway::job::{Batch, Counts, File, Job, Piece, PieceFile};
 use reelway::store::{
     AppendUpload, Appended, Asked, Attempt, Backlog, BatchFilter, BatchPage, Beat, BeatReply,
     CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter, Destination, Disk, DueDelivery,
     Garbage, HandOver, Heard, Hints, Idempotency, JobFilter, JobPage, Lease, Newest, Overdue, Page,
-    Pressure, Published, Rescued, Room, SettleDelivery, Settled, Store, StoreResult, Submission,
-    Submitted, Upload, UploadPart, Usage, Want, Word, WorkerReport, WorkerSeen,
+    PieceClaim, PieceLease, PieceSeen, Pressure, Published, Rescued, Room, SettleDelivery, Settled,
+    Store, StoreResult, Submission, Submitted, Upload, UploadPart, Usage, Want, Word, WorkerReport,
+    WorkerSeen,
 };
 use reelway::task::{Failure, Next, RetryPolicy, Stages};
 
@@ -279,6 +280,40 @@ impl Store for Recorder {
     async fn recover(&self) -> StoreResult<usize> {
         self.verbs.note("recover");
         self.store.recover().await
+    }
+
+    async fn cut(&self, lease: &Lease, recipe: &str, pieces: &[Piece]) -> StoreResult<Settled> {
+        self.verbs.note("cut");
+        self.store.cut(lease, recipe, pieces).await
+    }
+
+    async fn claim_piece(
+        &self,
+        worker: WorkerId,
+        of: Option<&Lease>,
+    ) -> StoreResult<Option<PieceClaim>> {
+        self.verbs.note("claim_piece");
+        self.store.claim_piece(worker, of).await
+    }
+
+    async fn keep_piece(&self, lease: &PieceLease, percent: f32) -> StoreResult<Settled> {
+        self.verbs.note("keep_piece");
+        self.store.keep_piece(lease, percent).await
+    }
+
+    async fn finish_piece(&self, lease: &PieceLease, file: &PieceFile) -> StoreResult<Settled> {
+        self.verbs.note("finish_piece");
+        self.store.finish_piece(lease, file).await
+    }
+
+    async fn release_piece(&self, lease: &PieceLease) -> StoreResult<Settled> {
+        self.verbs.note("release_piece");
+        self.store.release_piece(lease).await
+    }
+
+    async fn pieces(&self, lease: &Lease) -> StoreResult<Vec<PieceSeen>> {
+        self.verbs.note("pieces");
+        self.store.pieces(lease).await
     }
 
     async fn hand_over(

@@ -9,6 +9,7 @@ use super::event;
 use super::held::{Fence, Held};
 use super::keep::doom;
 use super::overview;
+use super::piece;
 use super::row::{save_job, to_json};
 use super::statement::sql;
 use crate::clock::Timestamp;
@@ -129,6 +130,7 @@ pub(super) async fn end_attempt(
     }
     publish(tx, &held.stored.job, &outputs).await?;
     if held.stored.job.state.status().is_final() {
+        piece::forget(tx, &held.stored.job, now).await?;
         event::write(tx, &mut held.stored.job, now).await?;
     }
     save_job(tx, &held.stored).await?;

@@ -24,6 +24,7 @@ mod intake;
 mod keep;
 mod lookup;
 mod overview;
+mod piece;
 mod postgres;
 mod rescue;
 mod retention;
@@ -47,8 +48,9 @@ use super::{
     AppendUpload, Appended, Asked, Attempt, Backlog, BatchFilter, BatchPage, Beat, BeatReply,
     CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter, Destination, Disk, DueDelivery,
     Garbage, HandOver, Heard, Hints, Idempotency, JobFilter, JobPage, Lease, Newest, Overdue, Page,
-    Pressure, Published, Rescued, Room, SettleDelivery, Settled, Store, StoreError, StoreResult,
-    Submission, Submitted, Upload, UploadPart, Usage, Want, Word, WorkerReport, WorkerSeen,
+    PieceClaim, PieceLease, PieceSeen, Pressure, Published, Rescued, Room, SettleDelivery, Settled,
+    Store, StoreError, StoreResult, Submission, Submitted, Upload, UploadPart, Usage, Want, Word,
+    WorkerReport, WorkerSeen,
 };
 use crate::access::{AuditEntry, By, Key, Project};
 use crate::clock::{Clock, Timestamp};
@@ -56,7 +58,7 @@ use crate::connection::Connection;
 use crate::id::{
     AuditId, BatchId, ConnectionId, DeliveryId, JobId, KeyId, TaskId, UploadId, WorkerId,
 };
-use crate::job::{Batch, Counts, File, Job};
+use crate::job::{Batch, Counts, File, Job, Piece, PieceFile};
 use crate::task::{Failure, Next, RetryPolicy, Stages};
 use database::{Database, StoreClock, Transaction};
 use intake::Intake;
@@ -349,6 +351,34 @@ impl Store for SqlStore {
 
     async fn recover(&self) -> StoreResult<usize> {
         self.run(|| rescue::recover(self)).await
+    }
+
+    async fn cut(&self, lease: &Lease, recipe: &str, pieces: &[Piece]) -> StoreResult<Settled> {
+        self.run(|| piece::cut(self, lease, recipe, pieces)).await
+    }
+
+    async fn claim_piece(
+        &self,
+        worker: WorkerId,
+        of: Option<&Lease>,
+    ) -> StoreResult<Option<PieceClaim>> {
+        self.run(|| piece::claim(self, worker, of)).await
+    }
+
+    async fn keep_piece(&self, lease: &PieceLease, percent: f32) -> StoreResult<Settled> {
+        self.run(|| piece::keep(self, lease, percent)).await
+    }
+
+    async fn finish_piece(&self, lease: &PieceLease, file: &PieceFile) -> StoreResult<Settled> {
+        self.run(|| piece::finish(self, lease, file)).await
+    }
+
+    async fn release_piece(&self, lease: &PieceLease) -> StoreResult<Settled> {
+        self.run(|| piece::release(self, lease)).await
+    }
+
+    async fn pieces(&self, lease: &Lease) -> StoreResult<Vec<PieceSeen>> {
+        self.run(|| piece::of_task(self, lease)).await
     }
 
     async fn hand_over(

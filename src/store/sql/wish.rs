@@ -7,7 +7,7 @@ use super::lookup::load_visible;
 use super::rescue::ZOMBIE;
 use super::row::{Stored, corrupt, run_at, save_job, to_json};
 use super::statement::sql;
-use super::{SqlStore, away, event};
+use super::{SqlStore, away, event, piece};
 use crate::access::Project;
 use crate::clock::Timestamp;
 use crate::id::JobId;
@@ -164,6 +164,7 @@ async fn end_unclaimed(
         on_task(task, TaskEvent::Cancelled, now)?;
         save_free_task(tx, task).await?;
     }
+    piece::forget(tx, job, now).await?;
     event::write(tx, job, now).await
 }
 

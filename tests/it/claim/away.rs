@@ -11,14 +11,15 @@ use reelway::connection::Connection;
 use reelway::id::{
     AuditId, BatchId, ConnectionId, DeliveryId, JobId, KeyId, TaskId, UploadId, WorkerId,
 };
-use reelway::job::{Batch, Counts, File, Job};
+use reelway::job::{Batch, Counts, File, Job, Piece, PieceFile};
 use reelway::store::sql::SqlStore;
 use reelway::store::{
     AppendUpload, Appended, Asked, Attempt, Backlog, BatchFilter, BatchPage, Beat, BeatReply,
     CancelOutcome, Claim, DeletedJob, Delivery, DeliveryFilter, Destination, Disk, DueDelivery,
     Garbage, HandOver, Heard, Hints, Idempotency, JobFilter, JobPage, Lease, Newest, Overdue, Page,
-    Pressure, Published, Rescued, Room, SettleDelivery, Settled, Store, StoreError, StoreResult,
-    Submission, Submitted, Upload, UploadPart, Usage, Want, Word, WorkerReport, WorkerSeen,
+    PieceClaim, PieceLease, PieceSeen, Pressure, Published, Rescued, Room, SettleDelivery, Settled,
+    Store, StoreError, StoreResult, Submission, Submitted, Upload, UploadPart, Usage, Want, Word,
+    WorkerReport, WorkerSeen,
 };
 use reelway::task::{Failure, Next, RetryPolicy, Stages};
 use tokio::sync::watch;
@@ -244,6 +245,28 @@ impl Store for Away {
     }
     async fn forget_jobs(&self, ended_before: Timestamp, limit: u32) -> StoreResult<u64> {
         self.there()?.forget_jobs(ended_before, limit).await
+    }
+    async fn cut(&self, lease: &Lease, recipe: &str, pieces: &[Piece]) -> StoreResult<Settled> {
+        self.there()?.cut(lease, recipe, pieces).await
+    }
+    async fn claim_piece(
+        &self,
+        worker: WorkerId,
+        of: Option<&Lease>,
+    ) -> StoreResult<Option<PieceClaim>> {
+        self.there()?.claim_piece(worker, of).await
+    }
+    async fn keep_piece(&self, lease: &PieceLease, percent: f32) -> StoreResult<Settled> {
+        self.there()?.keep_piece(lease, percent).await
+    }
+    async fn finish_piece(&self, lease: &PieceLease, file: &PieceFile) -> StoreResult<Settled> {
+        self.there()?.finish_piece(lease, file).await
+    }
+    async fn release_piece(&self, lease: &PieceLease) -> StoreResult<Settled> {
+        self.there()?.release_piece(lease).await
+    }
+    async fn pieces(&self, lease: &Lease) -> StoreResult<Vec<PieceSeen>> {
+        self.there()?.pieces(lease).await
     }
     async fn hand_over(
         &self,
