@@ -29,8 +29,8 @@ pub struct Cut {
 pub struct Edge {
     /// Pictures from here on belong to it.
     pub at_us: i64,
-    /// The moment of the keyframe that decoding begins at.
-    pub keyframe_us: i64,
+    /// Where ffmpeg is told to begin to decode.
+    pub seek_us: i64,
 }
 
 /// The file that was made of a piece.

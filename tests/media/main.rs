@@ -10,6 +10,7 @@ mod harness;
 
 mod clips;
 mod copy;
+mod pieces;
 
 mod adaptive;
 mod animation;

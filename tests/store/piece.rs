@@ -14,7 +14,7 @@ use crate::world::{World, at_once};
 
 /// A sound and so many pieces of ten seconds.
 fn pieces(count: i64) -> Vec<Piece> {
-    let edge = |n: i64| Edge { at_us: n * 10_000_000 - 20_000, keyframe_us: n * 10_000_000 };
+    let edge = |n: i64| Edge { at_us: n * 10_000_000 - 20_000, seek_us: n * 10_000_000 };
     let of = |n: i64| {
         Piece::Pictures(Cut {
             from: (n > 0).then(|| edge(n)),

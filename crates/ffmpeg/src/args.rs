@@ -43,6 +43,9 @@ impl Command {
 /// A time base in which every usual frame rate is a whole number.
 pub(crate) const FINE_TIME: &str = "1/90000";
 
+/// Its ticks in a second.
+pub(crate) const FINE_TICKS: u32 = 90_000;
+
 /// From inputs through at most one filter graph to one output.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Conversion {
@@ -105,6 +108,8 @@ pub enum Seek {
     At(f64),
     /// At the keyframe before this second; past the end that is the last one.
     KeyframeBefore(f64),
+    /// At the keyframe before this moment of the file's own time stamps, in microseconds.
+    Moment(i64),
 }
 
 /// A stream of an input.
@@ -228,6 +233,11 @@ impl Input {
                 args.flag("-noaccurate_seek");
                 args.pair("-ss", number(secs));
             }
+            Seek::Moment(moment_us) => {
+                args.flag("-noaccurate_seek");
+                args.pair("-seek_timestamp", 1);
+                args.pair("-ss", micros(moment_us));
+            }
         }
         if let Some(secs) = self.span_secs {
             args.pair("-t", number(secs));
@@ -253,17 +263,49 @@ impl Output {
         args.flag("-dn");
         args.pair("-map_metadata", -1);
         args.pair("-map_chapters", -1);
-        if self.video.is_some() {
-            args.pair("-frames:v", self.bounds.frames);
-        }
-        args.pair("-t", number(self.bounds.secs));
-        args.pair("-fs", self.bounds.bytes);
+        self.write_bounds(args);
         self.muxer.write(args);
         if self.muxer == Muxer::Pictures {
             args.file(&numbered(&self.path));
         } else {
             args.file(&self.path);
         }
+    }
+
+    fn write_bounds(&self, args: &mut Arguments) {
+        if self.video.is_some() {
+            args.pair("-frames:v", self.bounds.frames);
+        }
+        args.pair("-t", number(self.bounds.secs));
+        args.pair("-fs", self.bounds.bytes);
+    }
+
+    /// Pictures alone, each at the moment that its time stamp says, however far from 0 that is.
+    pub(crate) fn write_slice(&self, args: &mut Arguments, threads: Option<u32>) {
+        if let Some(video) = &self.video {
+            args.pair("-map", format!("[{}]", Graph::OUTPUT));
+            video.encoder.write(args, threads);
+            args.pair("-fps_mode", "passthrough");
+            args.pair("-enc_time_base", FINE_TIME);
+        }
+        if let Some(threads) = threads {
+            args.pair("-threads", threads);
+        }
+        args.pair("-map_metadata", -1);
+        args.pair("-map_chapters", -1);
+        self.write_bounds(args);
+        args.pair("-avoid_negative_ts", "disabled");
+        self.muxer.write_slice(args);
+        args.file(&self.path);
+    }
+
+    /// What was put together, as it is.
+    pub(crate) fn write_stitched(&self, args: &mut Arguments) {
+        args.pair("-map_metadata", -1);
+        args.pair("-map_chapters", -1);
+        self.write_bounds(args);
+        self.muxer.write_stitched(args);
+        args.file(&self.path);
     }
 }
 
@@ -368,5 +410,12 @@ impl Arguments {
 /// A number of seconds to the microsecond, which is as fine as ffmpeg reads it.
 pub(crate) fn number(value: f64) -> String {
     let text = format!("{value:.6}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// A moment in microseconds as a number of seconds, exactly.
+pub(crate) fn micros(moment_us: i64) -> String {
+    let (sign, size) = (if moment_us < 0 { "-" } else { "" }, moment_us.unsigned_abs());
+    let text = format!("{sign}{}.{:06}", size / 1_000_000, size % 1_000_000);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

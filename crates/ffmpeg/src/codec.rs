@@ -3,7 +3,7 @@
 //! What is here was tried with ffmpeg 5.1; an encoder's traps are noted where they are avoided.
 //! Which number stands for which quality is not known here.
 
-use crate::args::{Arguments, Source};
+use crate::args::{Arguments, FINE_TICKS, Source};
 use crate::hardware::HardwareEncoder;
 
 /// How many bits a picture may cost.
@@ -393,6 +393,37 @@ impl Muxer {
             Self::Webm | Self::Mp3 | Self::Ogg | Self::Opus | Self::Flac | Self::Avif => {}
         }
         args.pair("-f", self.name());
+    }
+
+    /// For a piece: times as exact as they are coded, and nothing that takes a second pass.
+    pub(crate) fn write_slice(self, args: &mut Arguments) {
+        if self.is_mpeg4() {
+            args.pair("-video_track_timescale", FINE_TICKS);
+            args.pair("-movie_timescale", FINE_TICKS);
+        }
+        args.pair("-f", self.name());
+    }
+
+    /// For a file of pieces.
+    pub(crate) fn write_stitched(self, args: &mut Arguments) {
+        if self.is_mpeg4() {
+            args.pair("-video_track_timescale", FINE_TICKS);
+        }
+        self.write(args);
+    }
+
+    /// The container of its sound alone, from which it can be copied back to the moment where it
+    /// was: without pictures, `WebM` forgets how much of the sound lies before 0.
+    #[must_use]
+    pub const fn of_sound(self) -> Self {
+        match self {
+            Self::Webm => Self::Ogg,
+            other => other,
+        }
+    }
+
+    const fn is_mpeg4(self) -> bool {
+        matches!(self, Self::Mp4 | Self::Mov | Self::M4a)
     }
 
     const fn name(self) -> &'static str {

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use crate::args::{Source, number};
+use crate::args::{Source, micros, number};
 use crate::facts::Rotation;
 
 /// The script that [`Filter::Subtitles`] reads, in the folder of the first output.
@@ -43,6 +43,13 @@ pub enum Filter {
     },
     /// Time begins at 0 with the first picture.
     Restart,
+    /// The pictures from one moment up to another, in microseconds of their own time stamps.
+    Slice {
+        /// From the first where it is not given.
+        from_us: Option<i64>,
+        /// To the last where it is not given.
+        until_us: Option<i64>,
+    },
     /// Only the last picture, in constant memory.
     LastOnly,
     /// The first so many pictures. What comes before need not be read on for more, which a
@@ -262,6 +269,39 @@ pub enum Dither {
     Sierra,
 }
 
+impl Filter {
+    /// Whether what it makes of a picture depends on that picture alone, not on others and not on
+    /// the time.
+    #[must_use]
+    pub const fn is_of_each_picture(&self) -> bool {
+        match self {
+            Self::Scale(_)
+            | Self::Crop(_)
+            | Self::Pad { .. }
+            | Self::Turn(_)
+            | Self::Mirror
+            | Self::Format(_)
+            | Self::SquarePixels
+            | Self::Tag { .. }
+            | Self::ToneMap(_)
+            | Self::ToBt709(_)
+            | Self::P3ToSrgb { .. }
+            | Self::Premultiply
+            | Self::Unpremultiply
+            | Self::HardwareUpload => true,
+            Self::Fps(_)
+            | Self::Every(_)
+            | Self::Tile { .. }
+            | Self::Restart
+            | Self::Slice { .. }
+            | Self::LastOnly
+            | Self::AtMost(_)
+            | Self::Subtitles
+            | Self::PaletteGen { .. } => false,
+        }
+    }
+}
+
 impl fmt::Display for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
@@ -289,6 +329,15 @@ impl fmt::Display for Filter {
             Self::LastOnly => f.write_str(
                 "setpts=PTS-STARTPTS,fps=fps=1/1000000:eof_action=pass,fps=1,trim=end_frame=1",
             ),
+            Self::Slice { from_us: None, until_us: None } => f.write_str("null"),
+            Self::Slice { from_us, until_us } => {
+                let bound = |name, moment: Option<i64>| {
+                    moment.map(|moment_us| format!("{name}={}", micros(moment_us)))
+                };
+                let bounds = [bound("start", from_us), bound("end", until_us)];
+                let bounds: Vec<String> = bounds.into_iter().flatten().collect();
+                write!(f, "trim={}", bounds.join(":"))
+            }
             Self::AtMost(pictures) => write!(f, "trim=end_frame={pictures}"),
             Self::Format(format) => write!(f, "format={}", format.name()),
             Self::SquarePixels => f.write_str("setsar=1"),
@@ -441,6 +490,16 @@ impl Graph {
         ));
         self.from = format!("[{done}]");
         self
+    }
+
+    /// The graph with a filter in front of all others; nothing where it is more than one chain, or
+    /// a picture depends on others than itself.
+    pub(crate) fn after(mut self, first: Filter) -> Option<Self> {
+        if !self.chains.is_empty() || !self.open.iter().all(Filter::is_of_each_picture) {
+            return None;
+        }
+        self.open.insert(0, first);
+        Some(self)
     }
 
     /// The pad that it begins at and its filters, where it is one chain.

@@ -163,10 +163,21 @@ pub(crate) fn before(media: &Media) -> Vec<OsString> {
     allowing(media.protocols())
 }
 
+/// The arguments that must stand before a list of files is opened that was written here: the one
+/// that may open others.
+pub(crate) fn before_a_list() -> Vec<OsString> {
+    let formats = ["concat"].iter().chain(FORMATS).copied().collect::<Vec<_>>();
+    allowing_formats("file", &formats)
+}
+
 fn allowing(protocols: &str) -> Vec<OsString> {
+    allowing_formats(protocols, FORMATS)
+}
+
+fn allowing_formats(protocols: &str, formats: &[&str]) -> Vec<OsString> {
     let options = [
         ("-protocol_whitelist", protocols.to_owned()),
-        ("-format_whitelist", FORMATS.join(",")),
+        ("-format_whitelist", formats.join(",")),
         ("-codec_whitelist", CODECS.join(",")),
         ("-max_pixels", MAX_PIXELS.to_string()),
         ("-max_streams", MAX_STREAMS.to_string()),

@@ -61,11 +61,25 @@ impl Tools {
         size_bytes: u64,
         stop: &CancellationToken,
     ) -> Result<Facts, RunError> {
-        let argv = argv(media, kind);
+        let asked = self.ask(media, &argv(media, kind), stop).await;
+        let (answer, tail) = asked.map_err(|error| better_cause(error, kind))?;
+        let facts = report::read(&answer, size_bytes)
+            .map_err(|error| RunError::Output(OutputError::Json(error)))?;
+        refuse_large(&facts, &tail)?;
+        Ok(facts)
+    }
+
+    /// What ffprobe answers, and what it says beside that.
+    pub(crate) async fn ask(
+        &self,
+        media: &Media,
+        argv: &[OsString],
+        stop: &CancellationToken,
+    ) -> Result<(Vec<u8>, Tail), RunError> {
         let limits = self.limits();
         let Given { scope, waiting } = Given::reading([media]);
         let containment = self.containment(scope, limits.probe_memory_bytes);
-        let (child, pipes) = spawn(self.ffprobe(), &argv, Path::new("/"), &containment)
+        let (child, pipes) = spawn(self.ffprobe(), argv, Path::new("/"), &containment)
             .map_err(|source| RunError::Missing { program: "ffprobe", source })?;
         let watch = Watch {
             wall: limits.probe_wall,
@@ -75,33 +89,24 @@ impl Tools {
             waiting: &waiting,
             stop,
         };
-        let (mut tail, mut answer) = (Tail::new(&argv), Vec::new());
+        let (mut tail, mut answer) = (Tail::new(argv), Vec::new());
         let hear = |bytes: &[u8]| {
             answer.extend_from_slice(bytes);
             if answer.len() > ANSWER_BYTES { Heard::TooMuch } else { Heard::Life }
         };
         let end = watch.over(child, pipes, &mut tail, hear).await.map_err(RunError::Lost)?;
         match end {
-            End::Stopped => return Err(RunError::Stopped),
+            End::Stopped => Err(RunError::Stopped),
             End::Stalled | End::TimedOut => {
-                let secs = limits.probe_wall.as_secs();
-                return Err(RunError::TimedOut { secs, log: tail.log() });
+                Err(RunError::TimedOut { secs: limits.probe_wall.as_secs(), log: tail.log() })
             }
-            End::TooMuch => {
-                return Err(RunError::Output(OutputError::TooLong { limit: ANSWER_BYTES }));
-            }
+            End::TooMuch => Err(RunError::Output(OutputError::TooLong { limit: ANSWER_BYTES })),
             End::OutOfMemory => {
-                return Err(RunError::Refused { cause: Cause::OutOfMemory, log: tail.log() });
+                Err(RunError::Refused { cause: Cause::OutOfMemory, log: tail.log() })
             }
-            End::Exited(status) if !status.success() => {
-                return Err(better_cause(failed(status, &tail), kind));
-            }
-            End::Exited(_) => {}
+            End::Exited(status) if !status.success() => Err(failed(status, &tail)),
+            End::Exited(_) => Ok((answer, tail)),
         }
-        let facts = report::read(&answer, size_bytes)
-            .map_err(|error| RunError::Output(OutputError::Json(error)))?;
-        refuse_large(&facts, &tail)?;
-        Ok(facts)
     }
 }
 

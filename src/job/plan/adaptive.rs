@@ -108,6 +108,7 @@ pub(super) fn plan(options: &AdaptiveOptions, given: Given<'_>) -> Result<Plan, 
         is_capped: span.is_capped,
         ways: None,
         shareable: None,
+        cuttable: None,
     })
 }
 

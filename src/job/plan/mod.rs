@@ -14,6 +14,7 @@ mod gate;
 mod image;
 mod output;
 mod picture;
+mod pieces;
 mod quality;
 mod series;
 mod size;
@@ -37,6 +38,7 @@ use crate::task::{ErrorKind, Failure};
 
 pub use copy::{Way, Ways, Why};
 pub use output::{FactsFrom, Place, Planned};
+pub use pieces::{moments, pieces};
 pub use series::Thumbnails;
 
 /// What makes a job's outputs.
@@ -58,6 +60,8 @@ pub struct Plan {
     /// What the steps are, where that is one conversion that others of the same input can be made
     /// with, in one process.
     pub shareable: Option<Conversion>,
+    /// The same, where many can each make a piece of it.
+    pub cuttable: Option<Conversion>,
 }
 
 impl Plan {
@@ -351,6 +355,7 @@ impl FileType {
             is_capped: false,
             ways: None,
             shareable: None,
+            cuttable: None,
         }
     }
 

@@ -162,6 +162,7 @@ impl<'a> Series<'a> {
             is_capped: false,
             ways: None,
             shareable: None,
+            cuttable: None,
         }
     }
 

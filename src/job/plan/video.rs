@@ -102,10 +102,13 @@ pub(super) fn plan(options: &VideoOptions, given: Given<'_>) -> Result<Plan, Fai
         }
         (None, None) => file.plan(given, steps(&encoded), None),
     };
+    let is_cuttable = copy::is_whole(options, given.facts) && copy::has_index(given.facts);
     let is_shareable = ways.video != Way::Copied && script.is_none() && hardware.is_none();
+    let shareable = is_shareable.then(|| copying.unwrap_or(encoded));
     Ok(Plan {
         ways: Some(ways),
-        shareable: is_shareable.then(|| copying.unwrap_or(encoded)),
+        cuttable: shareable.clone().filter(|it| is_cuttable && it.can_be_cut()),
+        shareable,
         ..plan.capped(span.is_capped)
     })
 }

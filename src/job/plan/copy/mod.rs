@@ -180,15 +180,26 @@ pub(super) fn whole(options: &VideoOptions, video: &VideoStream, facts: &Facts) 
     if options.copy == Copying::Never {
         return Err(Why::Asked);
     }
-    if !facts.format.split(',').any(|name| CONTAINERS.contains(&name)) {
+    if !has_index(facts) {
         return Err(Why::Container);
     }
     let secs = facts.duration.ok_or(Why::Untold)?;
-    let begins_later = options.start.is_some_and(|start| start.get() > 0.0);
-    if begins_later || options.end.is_some_and(|end| end.get() < secs) {
+    if !is_whole(options, facts) {
         return Err(Why::Part);
     }
     check_shown(video, secs)
+}
+
+/// Whether the container has exact time stamps, and an index of its keyframes.
+pub(super) fn has_index(facts: &Facts) -> bool {
+    facts.format.split(',').any(|name| CONTAINERS.contains(&name))
+}
+
+/// Whether all of an input is asked for whose length is known.
+pub(super) fn is_whole(options: &VideoOptions, facts: &Facts) -> bool {
+    let begins_later = options.start.is_some_and(|start| start.get() > 0.0);
+    let ends_earlier = |secs: f64| options.end.is_some_and(|end| end.get() < secs);
+    facts.duration.is_some_and(|secs| !begins_later && !ends_earlier(secs))
 }
 
 /// How the pictures are coded, if it is the wanted codec in a form that every player of it takes.
