@@ -192,6 +192,7 @@ impl App {
         let fetcher = Fetcher::new(self.client.clone(), limits);
         let inputs = scratch.inputs()?;
         Ok(Worker {
+            id: self.worker_id,
             store: self.store.clone(),
             downloads: through_gateway(
                 Downloads::new(fetcher, inputs, KEEP_INPUTS, self.clock.clone()),
@@ -209,6 +210,7 @@ impl App {
                 min_free_disk_bytes,
                 min_free_memory_bytes,
             ),
+            cutting: self.config.worker.cutting,
             retries: RetryPolicy::default(),
             clock: self.clock.clone(),
         })

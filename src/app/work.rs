@@ -18,8 +18,8 @@ use crate::claim::{Claimer, Heart, Interrupt, Perform, Rescuer, Slots, Terms};
 use crate::config;
 use crate::metrics;
 use crate::request;
-use crate::task::RetryPolicy;
-use crate::worker::Scratch;
+use crate::task::{Kind, RetryPolicy};
+use crate::worker::{Scratch, When};
 
 /// How long work has to come to its end once it was told to stop: SIGTERM, SIGKILL, and the
 /// writing of it.
@@ -117,6 +117,7 @@ fn terms(worker: &config::Worker) -> Terms {
         kinds: worker.kinds.clone(),
         per_owner: worker.max_running_per_key,
         companions: worker.max_together - 1,
+        pieces: worker.cutting.when != When::Never && worker.kinds.contains(&Kind::Video),
     }
 }
 
@@ -173,7 +174,7 @@ impl Workers {
         } else {
             let dispatcher = app.dispatcher(public_url)?;
             // Each is a request of its own.
-            let terms = Terms { companions: 0, ..terms(settings) };
+            let terms = Terms { companions: 0, pieces: false, ..terms(settings) };
             claim(app, dispatcher, dispatches(settings), terms, &heart, &tracker, shutdown)
         };
         let (beat, end) = (heart.clone(), last_beat.clone());

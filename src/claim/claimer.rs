@@ -14,7 +14,7 @@ use super::heart::Heart;
 use super::hold::Held;
 use crate::id::WorkerId;
 use crate::metrics;
-use crate::store::{Claim, Store, Want};
+use crate::store::{Claim, PieceClaim, Store, Want};
 use crate::task::{Kind, Lane};
 use crate::trace;
 
@@ -33,11 +33,13 @@ pub struct Terms {
     pub per_owner: Option<u32>,
     /// How many more tasks of the same input may come with one, to be made with it.
     pub companions: u32,
+    /// Whether slots that nobody needs help with others' long videos.
+    pub pieces: bool,
 }
 
 impl Default for Terms {
     fn default() -> Self {
-        Self { kinds: Kind::ALL.to_vec(), per_owner: None, companions: 0 }
+        Self { kinds: Kind::ALL.to_vec(), per_owner: None, companions: 0, pieces: false }
     }
 }
 
@@ -50,6 +52,16 @@ pub trait Perform: Send + Sync + 'static {
 
     /// Works on the claim and spends its lease.
     fn perform(&self, claim: Claim, held: Held) -> impl Future<Output = ()> + Send;
+
+    /// Makes a piece of another's task and spends its lease; stops when `end` is cancelled. Who
+    /// cannot lets the lease run out.
+    fn perform_piece(
+        &self,
+        _piece: PieceClaim,
+        _end: CancellationToken,
+    ) -> impl Future<Output = ()> + Send {
+        async {}
+    }
 
     /// The same for a claim with its companions, which share its slot; who knows nothing better
     /// works on one after the other.
@@ -149,15 +161,18 @@ impl<P: Perform> Claimer<P> {
         }
     }
 
-    /// Claims once for all free slots; returns how many tasks were taken.
+    /// Claims once for all free slots; returns how many tasks were taken, or pieces where no task
+    /// waits: who helps must not be missed by those who come later.
     async fn round(&self) -> usize {
-        let Terms { kinds, per_owner, companions } = self.terms.clone();
+        let Terms { kinds, per_owner, companions, pieces } = self.terms.clone();
         let want = Want { kinds, per_owner, companions, ..self.slots.free() };
         if want.is_nothing() || !self.perform.has_room() {
             return 0;
         }
         let asked = Instant::now();
+        let can_help = pieces && want.heavy > 0;
         match self.store.claim(self.worker, want).await {
+            Ok(claims) if claims.is_empty() && can_help => self.help().await,
             Ok(claims) => {
                 let taken = claims.iter().map(|claim| 1 + claim.companions.len()).sum();
                 claims.into_iter().for_each(|claim| self.start(claim, asked));
@@ -165,6 +180,31 @@ impl<P: Perform> Claimer<P> {
             }
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "nothing can be claimed");
+                0
+            }
+        }
+    }
+
+    /// Takes a piece of a long video, if there is one; returns how many.
+    async fn help(&self) -> usize {
+        match self.store.claim_piece(self.worker, None).await {
+            Ok(Some(piece)) => {
+                let slot = self.slots.take(Lane::Heavy);
+                let (perform, end) = (self.perform.clone(), self.heart.end().clone());
+                let span = piece_span(&piece);
+                let work = async move {
+                    perform.perform_piece(piece, end).await;
+                    drop(slot);
+                };
+                self.tracker.spawn(work.instrument(span));
+                1
+            }
+            Ok(None) => 0,
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "no piece can be claimed"
+                );
                 0
             }
         }
@@ -200,6 +240,14 @@ fn span(Claim { job, lease, .. }: &Claim) -> Span {
     let span = tracing::info_span!("task", job.id = %job.id, task.id = %id, task.attempt = attempt);
     trace::join(&span, job.trace.as_ref());
     trace::note(&span, "job.kind", job.spec.options.kind().name());
+    span
+}
+
+/// The same of a piece.
+fn piece_span(PieceClaim { job, lease, .. }: &PieceClaim) -> Span {
+    let (id, piece) = (lease.task, lease.position);
+    let span = tracing::info_span!("piece", job.id = %job.id, task.id = %id, piece);
+    trace::join(&span, job.trace.as_ref());
     span
 }
 

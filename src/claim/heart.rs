@@ -24,7 +24,7 @@ const NEWS: Duration = Duration::from_secs(1);
 pub const FENCE: Duration = Duration::from_secs(20);
 
 /// How long the store may take to answer a beat.
-const ANSWER: Duration = Duration::from_secs(4);
+pub(super) const ANSWER: Duration = Duration::from_secs(4);
 
 /// A claim of a task: a worker can get back a task that it lost while its own older attempt at it
 /// winds down.
@@ -36,13 +36,15 @@ pub struct Heart {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     held: Mutex<HashMap<Attempt, Arc<Hold>>>,
+    /// Cancelled when this process ends and all work has to stop.
+    end: CancellationToken,
 }
 
 impl Heart {
     /// A heart that holds nothing yet.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Arc<Self> {
-        Arc::new(Self { store, clock, held: Mutex::default() })
+        Arc::new(Self { store, clock, held: Mutex::default(), end: CancellationToken::new() })
     }
 
     /// Beats for a lease that was asked for at `since`, until the answer is dropped.
@@ -52,12 +54,20 @@ impl Heart {
         Held { hold, heart: self.clone(), span: Span::none() }
     }
 
+    /// Cancelled when this process ends: for work that has a lease of another kind.
+    pub(super) const fn end(&self) -> &CancellationToken {
+        &self.end
+    }
+
     pub(super) fn let_go(&self, attempt: Attempt) {
         lock(&self.held).remove(&attempt);
     }
 
     /// Tells all work to stop.
     pub fn interrupt_all(&self, why: Interrupt) {
+        if why == Interrupt::Shutdown {
+            self.end.cancel();
+        }
         for hold in self.holds() {
             hold.interrupt(why);
         }

@@ -8,10 +8,12 @@ mod claimer;
 mod heart;
 mod hold;
 mod persist;
+mod piece;
 mod rescuer;
 
 pub use claimer::{Claimer, Perform, Slots, Terms};
 pub use heart::{BEAT, FENCE, Heart};
 pub use hold::{Held, Hold, Interrupt};
 pub use persist::persist;
+pub use piece::{PieceProgress, while_kept};
 pub use rescuer::{RESCUE_EVERY, Rescuer};

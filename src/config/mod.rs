@@ -11,6 +11,7 @@ mod flags;
 mod gateway;
 mod limits;
 mod parse;
+mod pieces;
 mod provider;
 mod sandbox;
 mod setting;
@@ -33,7 +34,7 @@ use crate::connection::Keyring;
 use crate::output::{BucketSettings, PublicUrls};
 use crate::store::sql::PostgresSettings;
 use crate::task::Kind;
-use crate::worker::Retention;
+use crate::worker::{Cutting, Retention};
 
 pub use cloud::{CLOUD_VARIABLES, Variable};
 pub use encoder::Encoder;
@@ -214,6 +215,8 @@ pub struct Worker {
     pub threads: Option<u32>,
     /// How many videos of one input are made by one ffmpeg at most.
     pub max_together: u32,
+    /// When long videos are made in pieces.
+    pub cutting: Cutting,
     /// How many tasks of one key may run at the same time, in all workers together.
     pub max_running_per_key: Option<u32>,
     /// What must be free on the disk before a task is claimed, in bytes.

@@ -15,6 +15,7 @@ use url::Url;
 
 use super::Purpose;
 use super::cloud::{self, Place};
+use super::pieces;
 use super::sources::{Source, Sources};
 use super::{
     Config, Database, Encoder, Extras, Http, InputGateway, Log, LogFormat, Problem, Problems,
@@ -24,7 +25,7 @@ use crate::connection::Keyring;
 use crate::output::{MAX_LINK_LIFE, PublicUrls};
 use crate::store::sql::{HintsFrom, PostgresSettings};
 use crate::task::Kind;
-use crate::worker::Retention;
+use crate::worker::{Cutting, Retention};
 
 /// Where things are kept when nobody says otherwise.
 const DATA_DIR: &str = "./data";
@@ -165,6 +166,10 @@ impl Reader<'_> {
             kinds: if kinds.is_empty() { Kind::ALL.to_vec() } else { kinds },
             threads: self.parsed("threads", at_least_one),
             max_together: self.parsed("max_together", at_least_one).unwrap_or(4).min(16),
+            cutting: Cutting {
+                when: self.parsed("pieces", pieces::when).unwrap_or_default(),
+                at_least_secs: self.parsed("piece_secs", pieces::secs).unwrap_or(30.0),
+            },
             max_running_per_key: self.parsed("max_running_per_key", at_least_one),
             min_free_disk_bytes: self.parsed("min_free_disk", size).unwrap_or(1 << 30),
             min_free_memory_bytes: self.parsed("min_free_memory", size).unwrap_or(256 << 20),

@@ -97,6 +97,8 @@ metrics! {
         "Attempts that failed, by the error's kind.");
     FALLBACKS = counter("reelway_fallbacks_total", &[],
         "Attempts whose first way failed (an encoder in hardware, libvips) and that went on in software or by ffmpeg.");
+    PIECES = counter("reelway_pieces_total", &[],
+        "Pieces of long videos that were made here, of our own tasks and to help others.");
     STAGE_SECONDS = histogram("reelway_stage_seconds", WORK, &["stage"],
         "How long import, probe, encode and export took when they succeeded.");
 

@@ -242,8 +242,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     // ---- pieces: a long video on many workers ------------------------------------------------
 
     /// Lets a task be made in pieces, in this order, by whoever has room; all of them by `recipe`.
-    /// What an earlier attempt has made of the same pieces counts; without any the task is made in
-    /// one again.
+    /// Where an earlier attempt has cut it for the same recipe, those pieces count in the place of
+    /// these, with what was made of them; those for another recipe are forgotten.
     async fn cut(&self, lease: &Lease, recipe: &str, pieces: &[Piece]) -> StoreResult<Settled>;
 
     /// Takes a piece on a lease of [`LEASE`]: of the task of `of`, for whoever holds that, or of any

@@ -13,6 +13,7 @@ mod here;
 mod loudness;
 mod made;
 mod notes;
+mod pieces;
 mod scratch;
 mod stand_in;
 mod sweeper;
@@ -31,12 +32,13 @@ use tracing::{Instrument as _, Span, info_span};
 
 use crate::claim::{Held, Interrupt, Perform, persist};
 use crate::clock::{Clock, Timestamp};
+use crate::id::WorkerId;
 use crate::input::{Downloads, InputFile, Origin};
 use crate::job::{File, Job, Kept, ObjectUrl, Options};
 use crate::metrics;
 use crate::output::{Links, Storage, Stored};
 use crate::package::{KEY_BYTES, KEY_FILE};
-use crate::store::{Claim, Lease, Published, Store, StoreResult};
+use crate::store::{Claim, Lease, PieceClaim, Published, Store, StoreResult};
 use crate::task::{Failure, RetryPolicy, StageKind};
 use crate::trace;
 use crate::upload::Uploads;
@@ -51,12 +53,15 @@ pub use engine::{Engine, EngineSettings, Ingredients, Told};
 pub use failure::WorkError;
 pub use headroom::{Headroom, Resource};
 pub use made::Made;
+pub use pieces::{Cutting, When};
 pub use scratch::{Room, Scratch};
 pub use sweeper::{Retention, SweepError, Sweeper};
 
 /// Does the work of claims.
 #[derive(Debug)]
 pub struct Worker {
+    /// Who it is.
+    pub id: WorkerId,
     /// Where ends are written.
     pub store: Arc<dyn Store>,
     /// Where inputs come from.
@@ -75,6 +80,8 @@ pub struct Worker {
     pub scratch: Arc<Scratch>,
     /// What must be free before more work is taken.
     pub headroom: Headroom,
+    /// When long videos are made in pieces.
+    pub cutting: Cutting,
     /// When failed work is tried again.
     pub retries: RetryPolicy,
     /// The time.
@@ -103,6 +110,10 @@ impl Perform for Worker {
         let outcome = Box::pin(self.work(&claim, &held, None)).await;
         Box::pin(self.conclude(&claim, &held, begun, outcome)).await;
         drop(at_work);
+    }
+
+    async fn perform_piece(&self, piece: PieceClaim, end: CancellationToken) {
+        Box::pin(self.help(&piece, &end)).await;
     }
 
     async fn perform_together(&self, first: (Claim, Held), companions: Vec<(Claim, Held)>) {
@@ -213,6 +224,10 @@ impl Worker {
         from: &Ingredients<'_>,
         room: &Room,
     ) -> Result<Vec<Published>, WorkError> {
+        let in_pieces = Box::pin(self.make_in_pieces(claim, held, from, room));
+        if let Some(made) = step(info_span!("pieces"), in_pieces).await? {
+            return Box::pin(self.export(claim, held, &made)).await;
+        }
         let options = &claim.job.spec.options;
         let report = |told: Told<'_>| match told {
             Told::Percent(percent) => held.advance(percent),

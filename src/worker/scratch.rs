@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::id::{TaskId, WorkerId};
+use crate::store::PieceLease;
 
 /// The lock by which a folder shows that its owner lives.
 const LOCK: &str = ".lock";
@@ -74,7 +75,21 @@ impl Scratch {
     ///
     /// The folder cannot be made.
     pub fn room(&self, task: TaskId, attempt: u32) -> io::Result<Room> {
-        let folder = self.folder.join(format!("{task}-{attempt}"));
+        self.room_called(&format!("{task}-{attempt}"))
+    }
+
+    /// An empty folder for one try of a piece.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be made.
+    pub fn piece_room(&self, lease: &PieceLease) -> io::Result<Room> {
+        let PieceLease { task, position, attempt, tries, .. } = lease;
+        self.room_called(&format!("{task}-{attempt}-{position}-{tries}"))
+    }
+
+    fn room_called(&self, name: &str) -> io::Result<Room> {
+        let folder = self.folder.join(name);
         fs::create_dir(&folder)?;
         Ok(Room { folder })
     }

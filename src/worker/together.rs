@@ -102,8 +102,10 @@ pub(super) async fn perform(worker: &Worker, claims: Vec<(Claim, Held)>) {
     for member in &members {
         member.held.begin(StageKind::Encode(member.claim.job.spec.options.kind()));
     }
+    // A long video is quicker in pieces, by all who have room, than decoded once by one.
+    let is_cut = Box::pin(worker.helpers(&ready.facts)).await.is_some();
     let (mut sharing, alone): (Vec<_>, Vec<_>) =
-        members.into_iter().partition(|member| member.can_share(worker, &ready));
+        members.into_iter().partition(|member| !is_cut && member.can_share(worker, &ready));
     // What is copied takes a moment: its webhook need not wait for the others.
     for member in alone {
         member.go_alone(worker, &ready).await;

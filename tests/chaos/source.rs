@@ -29,6 +29,13 @@ const CLIPS: [(&str, &str, &str); 3] = [
     ("three", "mandelbrot=size=320x240:rate=15,trim=duration=3", "sine=frequency=220:duration=3"),
 ];
 
+/// A long one.
+const FILM: (&str, &str, &str) =
+    ("film", "testsrc2=size=640x360:rate=25:duration=24", "sine=frequency=440:duration=24");
+
+/// How many pictures it has.
+pub(crate) const FILM_PICTURES: u64 = 600;
+
 type Clips = Arc<HashMap<String, Bytes>>;
 
 /// A running source.
@@ -43,6 +50,18 @@ impl Source {
             clips.insert(name.to_owned(), make(folder, name, picture, sound).await);
         }
         Self::serve(clips).await
+    }
+
+    /// One with a long film, which can be begun at every second.
+    pub(crate) async fn of_a_film(folder: &Path) -> Self {
+        let (name, picture, sound) = FILM;
+        let film = make(folder, name, picture, sound).await;
+        Self::serve(HashMap::from([(name.to_owned(), film)])).await
+    }
+
+    /// The film.
+    pub(crate) fn film(&self) -> String {
+        format!("{}/clip/{}", self.base, FILM.0)
     }
 
     async fn serve(clips: HashMap<String, Bytes>) -> Self {
@@ -110,6 +129,8 @@ async fn make(folder: &Path, name: &str, picture: &str, sound: &str) -> Bytes {
         "ultrafast",
         "-crf",
         "30",
+        "-g",
+        "25",
         "-pix_fmt",
         "yuv420p",
         "-c:a",

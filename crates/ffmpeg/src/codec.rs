@@ -426,7 +426,9 @@ impl Muxer {
         matches!(self, Self::Mp4 | Self::Mov | Self::M4a)
     }
 
-    const fn name(self) -> &'static str {
+    /// ffmpeg's name of it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Mp4 => "mp4",
             Self::Mov => "mov",

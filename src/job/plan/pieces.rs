@@ -24,8 +24,8 @@ const MAX_PIECES: f64 = 1000.0;
 pub fn moments(secs: f64, at_least_secs: f64, makers: u32) -> Vec<f64> {
     let for_each = secs / (PIECES_FOR_EACH * f64::from(makers.max(1)));
     let piece = for_each.clamp(at_least_secs, at_least_secs * LONGEST).max(secs / MAX_PIECES);
-    let count = (secs / piece).floor();
-    (1..).map(f64::from).take_while(|number| *number < count).map(|n| n * secs / count).collect()
+    let count = (secs / piece).floor() as u32;
+    (1..count).map(|number| f64::from(number) * secs / f64::from(count)).collect()
 }
 
 /// The pieces of a video of `secs` that can be cut where `grid` has keyframes; none where that is

@@ -4,6 +4,7 @@ mod lost_worker;
 mod missed_worker;
 mod network;
 mod outage;
+mod pieces;
 mod poison;
 mod pooler;
 mod start;

@@ -20,7 +20,7 @@ use reelway::store::sql::SqlStore;
 use reelway::store::{Claim, Published, Store, Submission, Submitted, Want};
 use reelway::task::{Kind, RetryPolicy};
 use reelway::upload::{UploadLimits, Uploads};
-use reelway::worker::{Buckets, Engine, EngineSettings, Headroom, Scratch, Worker};
+use reelway::worker::{Buckets, Cutting, Engine, EngineSettings, Headroom, Scratch, When, Worker};
 use serde_json::{Map, Value};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -325,6 +325,7 @@ async fn perform(
         limits: UploadLimits::default(),
     };
     Worker {
+        id: worker,
         store,
         downloads: Downloads::new(fetcher, inputs, Duration::ZERO, clock.clone()),
         engine: Engine::new(tools, EngineSettings::default()),
@@ -334,6 +335,7 @@ async fn perform(
         links,
         scratch: Arc::new(scratch),
         headroom: Headroom::new(folder, setup.min_disk_bytes, 0),
+        cutting: Cutting { when: When::Never, at_least_secs: 30.0 },
         retries: RetryPolicy::default(),
         clock,
     }
