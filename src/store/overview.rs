@@ -59,6 +59,8 @@ pub struct WorkerSeen {
     pub report: WorkerReport,
     /// When it said so.
     pub seen_at: Timestamp,
+    /// Whether it is there still, as far as anybody can know: it said so lately, and no goodbye.
+    pub is_there: bool,
     /// How many tasks it has in its hands.
     pub running: u32,
 }

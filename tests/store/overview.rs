@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reelway::clock::Timestamp;
 use reelway::job::Counts;
-use reelway::store::{AttemptOutcome, Destination, Settled, Usage, WorkerReport};
+use reelway::store::{AttemptOutcome, Destination, Settled, Usage, WORKER_SILENCE, WorkerReport};
 use reelway::task::{ErrorKind, Failure, Next};
 
 use crate::fixture::encoding;
@@ -64,6 +64,15 @@ pub(crate) async fn every_attempt_is_kept_with_its_worker_and_its_stages(world: 
     assert_eq!(world.store.attempts(OURS, other.id).await.expect("attempts"), []);
 }
 
+/// The names of those who are there still.
+async fn there(world: &World) -> Vec<String> {
+    let seen = world.store.workers().await.expect("workers");
+    let there = seen.into_iter().filter(|worker| worker.is_there);
+    let mut names: Vec<String> = there.map(|worker| worker.report.name).collect();
+    names.sort();
+    names
+}
+
 pub(crate) async fn workers_are_seen_with_what_they_have_in_their_hands(world: World) {
     let (one, two) = (report(&world, "one"), report(&world, "two"));
     for worker in [&one, &two] {
@@ -80,6 +89,11 @@ pub(crate) async fn workers_are_seen_with_what_they_have_in_their_hands(world: W
     assert_eq!(seen[0].report, changed);
     assert_eq!((seen[0].running, seen[1].running), (1, 0));
     assert_eq!((seconds(seen[0].seen_at), seconds(seen[1].seen_at)), (10, 0));
+    assert_eq!(there(&world).await, ["one", "two"]);
+    world.pass(WORKER_SILENCE - Duration::from_secs(5));
+    assert_eq!(there(&world).await, ["one"], "the other says nothing");
+    world.store.say_goodbye(one.id).await.expect("said");
+    assert_eq!(there(&world).await, [""; 0]);
 
     world.pass(Duration::from_hours(25));
     world.store.report_worker(&two).await.expect("reported");

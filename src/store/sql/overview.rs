@@ -152,13 +152,18 @@ struct WorkerRow {
     id: String,
     about: String,
     seen_at: i64,
+    is_there: bool,
     running: i64,
 }
 
 pub(super) async fn workers(store: &SqlStore) -> StoreResult<Vec<WorkerSeen>> {
     let mut tx = store.read().await?;
+    let now = store.now(&mut tx).await?;
     let rows: Vec<WorkerRow> = sql("
-        select workers.id, workers.about, workers.seen_at, coalesce(held.tasks, 0) as running
+        select
+            workers.id, workers.about, workers.seen_at,
+            coalesce(workers.expected_by > $1, false) as is_there,
+            coalesce(held.tasks, 0) as running
         from workers
         left join (
             select lease_owner, count(*) as tasks
@@ -168,12 +173,14 @@ pub(super) async fn workers(store: &SqlStore) -> StoreResult<Vec<WorkerSeen>> {
         ) as held on held.lease_owner = workers.id
         order by workers.started_at, workers.id
         ")
+    .bind(now)
     .rows(&mut tx)
     .await?;
     let seen = rows.into_iter().map(|row| {
         Ok(WorkerSeen {
             report: from_json(&row.about, "workers", "about", &row.id)?,
             seen_at: Timestamp::from_millis(row.seen_at),
+            is_there: row.is_there,
             running: number(row.running, "workers", "id", &row.id)?,
         })
     });

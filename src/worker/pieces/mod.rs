@@ -17,14 +17,11 @@ use tokio::time::sleep;
 use super::engine::while_it_lasts;
 use super::{Ingredients, Made, Room, WorkError, Worker, notes};
 use crate::claim::{Held, PieceProgress, persist};
-use crate::clock::Timestamp;
 use crate::id::WorkerId;
 use crate::job::plan::{self, Known, Plan};
 use crate::job::{Options, Piece, PieceFile};
 use crate::metrics;
-use crate::store::{
-    Claim, PieceClaim, PieceSeen, Settled, StoreResult, WORKER_SILENCE, WorkerSeen,
-};
+use crate::store::{Claim, PieceClaim, PieceSeen, Settled, StoreResult, WorkerSeen};
 use crate::task::{ErrorKind, Failure};
 use make::{Film, recipe};
 
@@ -107,7 +104,7 @@ impl Worker {
         }
         match self.store.workers().await {
             Ok(seen) => {
-                let free = free_slots(&seen, self.id, self.clock.now());
+                let free = free_slots(&seen, self.id);
                 (free > 0 || self.cutting.when == When::Always).then_some(free)
             }
             Err(error) => {
@@ -334,11 +331,9 @@ fn unfit(why: &str) -> Failure {
 }
 
 /// The heavy slots of other processes that nobody needs, as far as they have told.
-fn free_slots(seen: &[WorkerSeen], own: WorkerId, now: Timestamp) -> u32 {
-    let is_there =
-        |seen: &&WorkerSeen| seen.report.id != own && now.since(seen.seen_at) < WORKER_SILENCE;
+fn free_slots(seen: &[WorkerSeen], own: WorkerId) -> u32 {
     seen.iter()
-        .filter(is_there)
+        .filter(|seen| seen.is_there && seen.report.id != own)
         .map(|seen| seen.report.heavy_slots.saturating_sub(seen.running))
         .fold(0, u32::saturating_add)
 }

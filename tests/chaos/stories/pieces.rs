@@ -62,7 +62,8 @@ impl Film {
 
     /// The output is whole, and nothing of the pieces is left.
     async fn check(&self, job: &Value) {
-        assert_eq!(job["output"]["duration"].as_f64().expect("a length").round(), 24.0, "{job:#}");
+        let secs = job["output"]["duration"].as_f64().expect("a length");
+        assert!((secs - 24.0).abs() < 0.2, "{job:#}");
         let folder = self.stage.folder.path().join("files");
         let output = eventually("the pieces are swept", async || {
             let all = files(&folder);
