@@ -61,7 +61,7 @@ check: ## format, lints, licences, unused dependencies, documentation
 bench: ## compare with ffmpeg typed by hand, and a full store with an empty one
 	@scripts/setup ffmpeg vips sample python3 postgres wrk express
 	@REELWAY_TEST_FSYNC=on scripts/with-postgres python3 -B scripts/bench
-	@REELWAY_TEST_FSYNC=on scripts/with-postgres cargo bench --locked --quiet --bench store
+	@REELWAY_TEST_FSYNC=on scripts/with-postgres cargo bench --locked --quiet --bench store --bench pieces
 
 fmt: ## format the code
 	cargo fmt --all

@@ -9,20 +9,22 @@
 #![expect(clippy::expect_used, reason = "a bench that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "the table is the result")]
 
+mod place;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use reelway::clock::{Clock, SystemClock};
-use reelway::id::{JobId, WorkerId, fresh};
-use reelway::job::{File, FileKind, InputUrl, Job, JobSpec, Kind, Options, Priority};
-use reelway::store::sql::{HintsFrom, PostgresSettings, SqlStore};
-use reelway::store::{Published, Settled, Store, Submission, Submitted, Want};
+use reelway::id::{WorkerId, fresh};
+use reelway::job::{File, FileKind};
+use reelway::store::sql::SqlStore;
+use reelway::store::{Published, Settled, Store, Want};
 use reelway::task::Stages;
-use serde_json::Map;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
-use tempfile::TempDir;
+
+use place::{Databases, Place, submit};
 
 /// How often each measurement is repeated.
 const ROUNDS: usize = 3;
@@ -49,9 +51,9 @@ async fn main() {
         for workers in WORKERS {
             let mut times: BTreeMap<bool, Vec<Duration>> = BTreeMap::new();
             for _ in 0..ROUNDS {
-                for place in [&empty, &used] {
+                for (is_used, place) in [(false, &empty), (true, &used)] {
                     let time = place.claim_and_finish(tasks, workers).await;
-                    times.entry(place.is_used).or_default().push(time);
+                    times.entry(is_used).or_default().push(time);
                 }
             }
             let rate = |times: &[Duration]| tasks as f64 / median(times).as_secs_f64();
@@ -77,70 +79,10 @@ fn median(times: &[Duration]) -> Duration {
     times[times.len() / 2]
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Databases {
-    Sqlite,
-    Postgres,
-}
-
-impl Databases {
-    fn all() -> Vec<Self> {
-        if std::env::var_os("REELWAY_TEST_POSTGRES").is_some() {
-            vec![Self::Sqlite, Self::Postgres]
-        } else {
-            println!("(no REELWAY_TEST_POSTGRES: without Postgres)");
-            vec![Self::Sqlite]
-        }
-    }
-}
-
-/// A database of its own.
-struct Place {
-    folder: TempDir,
-    url: Option<String>,
-    is_used: bool,
-}
-
 impl Place {
-    async fn make(kind: Databases) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let url = match kind {
-            Databases::Sqlite => None,
-            Databases::Postgres => {
-                let server = std::env::var("REELWAY_TEST_POSTGRES").expect("a server");
-                let id: JobId = fresh(SystemClock.now());
-                let name = format!("bench_{id}");
-                let mut conn = PgConnection::connect(&server).await.expect("the server");
-                let create = AssertSqlSafe(format!("create database {name}"));
-                sqlx::query(create).execute(&mut conn).await.expect("a database");
-                let (base, _) = server.rsplit_once('/').expect("a URL with a database");
-                Some(format!("{base}/{name}"))
-            }
-        };
-        let place = Self { folder, url, is_used: false };
-        place.open().await.close().await;
-        place
-    }
-
-    async fn open(&self) -> Arc<SqlStore> {
-        Arc::new(match &self.url {
-            None => {
-                let path = self.folder.path().join("reelway.db");
-                SqlStore::sqlite(&path, Arc::new(SystemClock)).await.expect("a database")
-            }
-            Some(url) => {
-                let server = url.parse().expect("a URL");
-                let settings =
-                    PostgresSettings { server, hints: HintsFrom::Server, connections: 20 };
-                SqlStore::postgres(&settings).await.expect("a database")
-            }
-        })
-    }
-
     /// Rows as a store has them that has been used for long: written as a server would, copied
     /// as often as needed.
-    async fn fill(mut self, finished: usize, waiting: usize) -> Self {
-        self.is_used = true;
+    async fn fill(self, finished: usize, waiting: usize) -> Self {
         let store = self.open().await;
         submit(&*store, 2).await;
         let worker: WorkerId = fresh(SystemClock.now());
@@ -231,29 +173,6 @@ async fn work(store: Arc<SqlStore>, tasks: usize) {
             finish(&*store, &claim.lease).await;
             done += 1;
         }
-    }
-}
-
-async fn submit(store: &dyn Store, count: usize) {
-    let now = SystemClock.now();
-    let jobs: Vec<Job> = (0..count).map(|_| Job::accepted(fresh(now), None, spec(), now)).collect();
-    for jobs in jobs.chunks(50) {
-        let submission =
-            Submission { jobs: jobs.to_vec(), idempotency: None, max_queued: u64::MAX };
-        let submitted = store.submit(submission).await.expect("an answer");
-        assert_eq!(submitted, Submitted::Accepted);
-    }
-}
-
-fn spec() -> JobSpec {
-    JobSpec {
-        input: InputUrl::parse("https://example.com/in.mp4").expect("a URL"),
-        options: Options::decode(Kind::Video, &Map::new()).expect("options"),
-        raw_options: Map::new(),
-        metadata: Map::new(),
-        webhook_url: None,
-        priority: Priority::MAX,
-        via: None,
     }
 }
 

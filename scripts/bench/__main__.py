@@ -17,6 +17,7 @@ import gateway
 import idle
 import intake
 import overhead
+import pieces
 import pipeline
 import remux
 import stills
@@ -25,7 +26,7 @@ from measure import shown
 from product import Bench, build
 
 GROUPS = {"overhead": overhead, "gateway": gateway, "pipeline": pipeline, "remux": remux,
-          "stills": stills, "idle": idle, "intake": intake, "webhooks": webhooks}
+          "pieces": pieces, "stills": stills, "idle": idle, "intake": intake, "webhooks": webhooks}
 
 
 def main() -> int:

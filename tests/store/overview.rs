@@ -90,7 +90,7 @@ pub(crate) async fn workers_are_seen_with_what_they_have_in_their_hands(world: W
     assert_eq!((seen[0].running, seen[1].running), (1, 0));
     assert_eq!((seconds(seen[0].seen_at), seconds(seen[1].seen_at)), (10, 0));
     assert_eq!(there(&world).await, ["one", "two"]);
-    world.pass(WORKER_SILENCE - Duration::from_secs(5));
+    world.pass_almost(WORKER_SILENCE);
     assert_eq!(there(&world).await, ["one"], "the other says nothing");
     world.store.say_goodbye(one.id).await.expect("said");
     assert_eq!(there(&world).await, [""; 0]);
