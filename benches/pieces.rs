@@ -93,7 +93,7 @@ fn costs(count: usize, all: Duration) -> Vec<Duration> {
     let weights: Vec<f64> =
         (1..count).map(|n| 0.8 + 0.4 * (n as f64 * 0.618_034).fract()).collect();
     let sum: f64 = weights.iter().sum();
-    let rest = all - sound;
+    let rest = all.saturating_sub(sound);
     std::iter::once(sound).chain(weights.iter().map(|weight| rest.mul_f64(weight / sum))).collect()
 }
 
