@@ -39,8 +39,8 @@ where
         event.record(&mut line);
         line.put("target", metadata.target());
         if let Some(trace) = trace::here() {
-            line.put("trace_id", &trace.id());
-            line.put("span_id", &trace.span_id());
+            line.put("trace_id", trace.id());
+            line.put("span_id", trace.span_id());
         }
         let spans: Vec<String> = context
             .event_scope()
