@@ -1,7 +1,7 @@
 //! Many rows of one table in one statement.
 //!
-//! Each database is given them in the way that costs it least: as one text of JSON they cost SQLite
-//! three times as much, and Postgres a third more.
+//! Each database is given them in the way that costs it least. As one text of JSON they cost SQLite
+//! three times as much, and Postgres has to read it.
 
 use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
