@@ -75,8 +75,7 @@ pub(crate) async fn submit(store: &dyn Store, count: usize) {
     let now = SystemClock.now();
     let jobs: Vec<Job> = (0..count).map(|_| Job::accepted(fresh(now), None, spec(), now)).collect();
     for jobs in jobs.chunks(50) {
-        let submission =
-            Submission { jobs: jobs.to_vec(), idempotency: None, max_queued: u64::MAX };
+        let submission = Submission { jobs: jobs.into(), idempotency: None, max_queued: u64::MAX };
         let submitted = store.submit(submission).await.expect("an answer");
         assert_eq!(submitted, Submitted::Accepted);
     }

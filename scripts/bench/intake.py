@@ -1,17 +1,22 @@
-"""How many jobs a second are accepted, against an Express route that inserts a row with pg."""
+"""How many jobs a second are accepted, against an Express route that inserts a row with pg.
+
+Beside the clock stands the time of processors for each job: of the server, of its database and of
+the client.
+"""
 
 import os
 import re
+import resource
 import shutil
 import statistics
 import subprocess
-import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, Iterator, List
 
 from measure import Row, machine_is_busy, say
-from product import ROOT, Bench, Spoken, environment, fail
+from product import ROOT, Bench, Spoken, cpu_secs, environment, fail
 
 # Clients that each wait for their answer before they ask again.
 CLIENTS = 64
@@ -21,6 +26,8 @@ AT_LEAST = 5.0
 REPEAT = "REELWAY_TEST_FSYNC=on scripts/with-postgres python3 -B scripts/bench intake"
 
 EXPRESS = "Express + pg"
+# What the server and the client cost where nothing is read, checked or written.
+EMPTY = "GET /healthz"
 PACKAGES = ROOT / "target" / "clients" / "express" / "node_modules"
 
 BODY = '{"input": "https://cdn.example.com/a.mp4", "kind": "video", "options": {"width": 640}}'
@@ -41,38 +48,68 @@ def rows(bench: Bench) -> List[Row]:
     busy = machine_is_busy()
     postgres = Databases(server)
     ways = {
-        EXPRESS: lambda: express(bench, postgres.fresh()),
-        "POST /jobs, SQLite": lambda: serve(bench, {}),
-        "POST /jobs, Postgres": lambda: serve(bench, {"DATABASE_URL": postgres.fresh()}),
+        EXPRESS: ("jobs", lambda: express(bench, postgres.fresh())),
+        "POST /jobs, SQLite": ("jobs", lambda: serve(bench, {})),
+        "POST /jobs, Postgres": ("jobs", lambda: serve(bench, {"DATABASE_URL": postgres.fresh()})),
+        EMPTY: ("healthz", lambda: serve(bench, {})),
     }
-    rates: Dict[str, List[float]] = {name: [] for name in ways}
+    seen: Dict[str, List[Rate]] = {name: [] for name in ways}
     for turn in range(1, bench.rounds + 1):
-        for name, way in ways.items():
-            with way() as url:
-                rates[name].append(accepted_per_sec(script, f"{url}/jobs"))
-            say(f"  {turn}/{bench.rounds}  {name}: {rates[name][-1]:.0f} jobs/s")
-    medians = {name: statistics.median(seen) for name, seen in rates.items()}
-    return [row(name, rate, rate / medians[EXPRESS], busy) for name, rate in medians.items()]
+        for name, (route, way) in ways.items():
+            with way() as spoken:
+                posted = ["-s", str(script)] if route == "jobs" else []
+                seen[name].append(measured(spoken, postgres, [*posted, f"{spoken.url}/{route}"]))
+            say(f"  {turn}/{bench.rounds}  {name}: {seen[name][-1]}")
+    medians = {name: Rate.median(rates) for name, rates in seen.items()}
+    return [row(name, rate, rate.per_sec / medians[EXPRESS].per_sec, busy)
+            for name, rate in medians.items()]
 
 
-def row(name: str, rate: float, ratio: float, busy: bool) -> Row:
-    judged = name != EXPRESS
+@dataclass(frozen=True)
+class Rate:
+    """Answers a second, and the processors' time for each, in microseconds."""
+
+    per_sec: float
+    cpu_micros: float
+
+    def __str__(self) -> str:
+        return f"{self.per_sec:.0f}/s, {self.cpu_micros:.0f} µs of processors each"
+
+    @staticmethod
+    def median(rates: "List[Rate]") -> "Rate":
+        """The medians of both."""
+        return Rate(statistics.median(rate.per_sec for rate in rates),
+                    statistics.median(rate.cpu_micros for rate in rates))
+
+
+def row(name: str, rate: Rate, ratio: float, busy: bool) -> Row:
+    judged = name not in (EXPRESS, EMPTY)
     target = ", ".join([f">= {AT_LEAST:.0f}", *(["machine busy"] if busy else [])])
-    return Row(f"accepted: {name}", f"{rate:.0f} jobs/s", f"{ratio:.2f}", target if judged else "",
+    return Row(f"accepted: {name}", str(rate), f"{ratio:.2f}", target if judged else "",
                ratio >= AT_LEAST if judged and not busy else None, REPEAT)
 
 
-def accepted_per_sec(script: Path, url: str) -> float:
-    """Answers a second, all of which must be 2xx."""
+def measured(spoken: Spoken, postgres: "Databases", what: List[str]) -> Rate:
+    """How fast it answers; all answers must be 2xx."""
     def asked(secs: int) -> str:
-        argv = ["wrk", "-t1", f"-c{CLIENTS}", f"-d{secs}s", "-s", script, url]
+        argv = ["wrk", "-t1", f"-c{CLIENTS}", f"-d{secs}s", *what]
         done = subprocess.run(argv, capture_output=True, text=True, check=True)
         if "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
             fail(f"not everything was accepted:\n{done.stdout}")
         return done.stdout
 
+    def used() -> float:
+        client = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return (client.ru_utime + client.ru_stime + cpu_secs(spoken.process.pid)
+                + postgres.cpu_secs())
+
     asked(1)
-    return float(re.search(r"Requests/sec:\s+([\d.]+)", asked(SECS)).group(1))
+    before = used()
+    said = asked(SECS)
+    cost = used() - before
+    answers = int(re.search(r"(\d+) requests in", said).group(1))
+    per_sec = float(re.search(r"Requests/sec:\s+([\d.]+)", said).group(1))
+    return Rate(per_sec, cost / answers * 1e6)
 
 
 class Databases:
@@ -91,9 +128,22 @@ class Databases:
         subprocess.run([psql, self.server, "-qc", f"create database {name}"], check=True)
         return f"{self.server.rpartition('/')[0]}/{name}"
 
+    def cpu_secs(self) -> float:
+        """What the server and its connections have cost so far; nothing for another's server."""
+        folder = os.environ.get("REELWAY_TEST_POSTGRES_DATA")
+        if not folder:
+            return 0.0
+        own = int((Path(folder) / "postmaster.pid").read_text().split()[0])
+        listed = subprocess.run(["pgrep", "-P", str(own)], capture_output=True, text=True)
+        total = cpu_secs(own)
+        for pid in listed.stdout.split():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                total += cpu_secs(int(pid))
+        return total
+
 
 @contextmanager
-def express(bench: Bench, database: str) -> Iterator[str]:
+def express(bench: Bench, database: str) -> Iterator[Spoken]:
     """The route of express.js."""
     folder = bench.folder / "express"
     folder.mkdir(exist_ok=True)
@@ -103,16 +153,16 @@ def express(bench: Bench, database: str) -> Iterator[str]:
         (folder / "node_modules").symlink_to(PACKAGES)
     env = environment(DATABASE_URL=database, NODE_ENV="production")
     with Spoken(["node", folder / "express.js"], env, folder / "log") as spoken:
-        yield spoken.url
+        yield spoken
 
 
 @contextmanager
-def serve(bench: Bench, more: dict) -> Iterator[str]:
+def serve(bench: Bench, more: dict) -> Iterator[Spoken]:
     """A server that takes jobs and does none."""
     data = bench.folder / "intake"
     shutil.rmtree(data, ignore_errors=True)
     env = environment(REELWAY_DATA_DIR=str(data), REELWAY_MAX_QUEUED="100000000", **more)
     argv = [bench.reelway, "serve", "--port", "0", "--no-workers"]
     with Spoken(argv, env, data.with_suffix(".log")) as spoken:
-        yield spoken.url
+        yield spoken
     shutil.rmtree(data, ignore_errors=True)

@@ -50,6 +50,12 @@ def environment(**more: str) -> dict:
     return {**kept, **more}
 
 
+def cpu_secs(pid: int) -> float:
+    """What a process and its ended children have cost so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(int(ticks) for ticks in fields[11:15]) / TICKS
+
+
 class Bench:
     """What the groups share: the program, a folder, an input."""
 
@@ -171,8 +177,7 @@ class Server:
 
     def cpu_secs(self) -> float:
         """What the server and its ended children have cost so far."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return sum(int(ticks) for ticks in fields[11:15]) / TICKS
+        return cpu_secs(self.pid)
 
     def memory_mb(self) -> dict:
         """Resident and proportional memory in MB (10^6 bytes)."""

@@ -19,7 +19,7 @@ use crate::dashboard::{self, Desk, Tester};
 use crate::metrics;
 use crate::provider::Inbox;
 use crate::request::{
-    self, AppState, Auth, MayReach, RateLimits, Readiness, ReadinessProbe, RequestLimits,
+    self, AppParts, AppState, Auth, MayReach, RateLimits, Readiness, ReadinessProbe, RequestLimits,
     TrustedProxies,
 };
 use crate::task::{Lane, RetryPolicy};
@@ -141,7 +141,7 @@ impl App {
         inbox: Option<Inbox>,
         shutdown: &CancellationToken,
     ) -> AppState {
-        AppState {
+        AppState::from(AppParts {
             store: self.store.clone(),
             storage: self.storage.clone(),
             uploads: self.uploads(),
@@ -162,7 +162,7 @@ impl App {
             cors_origins: self.config.http.cors_origins.clone(),
             readiness: self.readiness(),
             shutdown: shutdown.clone(),
-        }
+        })
     }
 }
 

@@ -266,7 +266,7 @@ pub(super) async fn send(
     }
     match request::submit(&state, &visitor.caller, &headers, &sent.object).await {
         Ok(jobs) => {
-            let to = match jobs.as_slice() {
+            let to = match &*jobs {
                 [Job { batch_id: Some(batch), .. }, _, ..] => format!("/ui/batches/{batch}"),
                 [job, ..] => format!("/ui/jobs/{}", job.id),
                 [] => "/".to_owned(),

@@ -1,5 +1,7 @@
 //! Valid jobs onto the disk, all of a request or none, once however often it is sent.
 
+use std::sync::Arc;
+
 use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
@@ -37,37 +39,39 @@ pub(super) async fn accept(
     body: &[u8],
     acceptance: Acceptance,
 ) -> Result<Response, Problem> {
-    let Acceptance { route, caller, mut jobs, status, location, answer } = acceptance;
+    let Acceptance { route, caller, jobs, status, location, answer } = acceptance;
     let idempotency = idempotency::named(headers, &caller, route, body, &answer)?;
-    let submitted = submit(state, &caller, headers, &mut jobs, idempotency).await?;
+    let (submitted, _) = submit(state, &caller, headers, jobs, idempotency).await?;
     answer_to(submitted, status, location, answer)
 }
 
-/// Makes the jobs their caller's, puts them into the trace of the request, and writes them.
+/// Makes the jobs their caller's, puts them into the trace of the request, and writes them; returns
+/// them as they were written.
 pub(super) async fn submit(
     state: &AppState,
     caller: &Caller,
     headers: &HeaderMap,
-    jobs: &mut [Job],
+    mut jobs: Vec<Job>,
     idempotency: Option<Idempotency>,
-) -> StoreResult<Submitted> {
+) -> StoreResult<(Submitted, Arc<[Job]>)> {
     let write = async {
         // Where nobody listens to this server, what its caller began is passed on.
         let trace = trace::here().or_else(|| trace::sent_with(headers));
-        for job in jobs.iter_mut() {
+        for job in &mut jobs {
             job.owner = Owner::from(caller);
             job.project = caller.project.clone();
             job.trace = trace.clone();
         }
         let max_queued = state.limits.max_queued;
-        let submission = Submission { jobs: jobs.to_vec(), idempotency, max_queued };
+        let jobs: Arc<[Job]> = jobs.into();
+        let submission = Submission { jobs: jobs.clone(), idempotency, max_queued };
         let submitted = state.store.submit(submission).await?;
         if submitted == Submitted::Accepted {
             for job in jobs.iter() {
                 tracing::info!(job.id = %job.id, "job accepted");
             }
         }
-        Ok(submitted)
+        Ok((submitted, jobs))
     };
     write.instrument(info_span!("job")).await
 }

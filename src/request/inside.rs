@@ -1,5 +1,7 @@
 //! What pages of this server ask for: the same checks and the same words as of the API's routes.
 
+use std::sync::Arc;
+
 use axum::http::HeaderMap;
 use bytes::Bytes;
 use secrecy::SecretString;
@@ -23,11 +25,12 @@ pub async fn submit(
     caller: &Caller,
     headers: &HeaderMap,
     object: &Map<String, Value>,
-) -> Result<Vec<Job>, Problem> {
-    let mut jobs = process::asked(state, object, &Rules::of(state, headers))?;
+) -> Result<Arc<[Job]>, Problem> {
+    let jobs = process::asked(state, object, &Rules::of(state, headers))?;
     buckets::check_connection(state, caller, jobs.iter().map(|job| &job.spec)).await?;
     kept::check_input(state, caller, jobs.iter().map(|job| &job.spec)).await?;
-    match accept::submit(state, caller, headers, &mut jobs, None).await? {
+    let (submitted, jobs) = accept::submit(state, caller, headers, jobs, None).await?;
+    match submitted {
         Submitted::Accepted => Ok(jobs),
         Submitted::QueueFull => Err(accept::queue_full()),
         // Only a request that has a name can have been sent before.

@@ -52,4 +52,4 @@ pub use peer::Peer;
 pub use problem::Problem;
 pub use range::Ranged;
 pub use router::{health_router, router, router_with, uploads};
-pub use state::{AppState, MayReach, ReadinessProbe, RequestLimits};
+pub use state::{AppParts, AppState, MayReach, ReadinessProbe, RequestLimits};

@@ -1,6 +1,7 @@
 //! What the handlers are given.
 
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,9 +25,14 @@ pub type MayReach = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
 /// Asks the rest of the process how ready it is; must not block.
 pub type ReadinessProbe = Arc<dyn Fn() -> Readiness + Send + Sync>;
 
-/// What the handlers are given. Cheap to clone.
+/// What the handlers are given. Every layer of the router clones it for every request, so that it
+/// is one pointer.
 #[derive(Clone)]
-pub struct AppState {
+pub struct AppState(Arc<AppParts>);
+
+/// What the state is made of.
+#[derive(Clone)]
+pub struct AppParts {
     /// Where jobs are kept.
     pub store: Arc<dyn Store>,
     /// Where outputs are kept.
@@ -61,6 +67,20 @@ pub struct AppState {
     pub readiness: ReadinessProbe,
     /// Cancelled when the server stops: open event streams end, `/readyz` says no.
     pub shutdown: CancellationToken,
+}
+
+impl From<AppParts> for AppState {
+    fn from(parts: AppParts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for AppState {
+    type Target = AppParts;
+
+    fn deref(&self) -> &AppParts {
+        &self.0
+    }
 }
 
 impl AppState {

@@ -1,6 +1,7 @@
 //! What goes into the store's verbs and what comes out.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -71,8 +72,8 @@ pub enum StoreError {
 /// Jobs to be accepted together.
 #[derive(Clone, Debug)]
 pub struct Submission {
-    /// At least one.
-    pub jobs: Vec<Job>,
+    /// At least one. Shared, because whoever submits them answers with them too.
+    pub jobs: Arc<[Job]>,
     /// Set when the client named the request.
     pub idempotency: Option<Idempotency>,
     /// Refuse when more than this many tasks would wait, the new ones included.

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::fmt::format::{FormatEvent, JsonFields, Writer};
@@ -33,64 +33,85 @@ where
         let mut timestamp = String::new();
         SystemTime.format_time(&mut Writer::new(&mut timestamp))?;
         let metadata = event.metadata();
-        let mut line = Fields(Map::new());
-        line.0.insert("timestamp".to_owned(), timestamp.into());
-        line.0.insert("level".to_owned(), metadata.level().as_str().into());
+        let mut line = Line::default();
+        line.put("timestamp", &timestamp);
+        line.put("level", metadata.level().as_str());
         event.record(&mut line);
-        line.0.insert("target".to_owned(), metadata.target().into());
+        line.put("target", metadata.target());
         if let Some(trace) = trace::here() {
-            line.0.insert("trace_id".to_owned(), trace.id().into());
-            line.0.insert("span_id".to_owned(), trace.span_id().into());
+            line.put("trace_id", trace.id());
+            line.put("span_id", trace.span_id());
         }
-        let spans: Vec<Value> = context
+        let spans: Vec<String> = context
             .event_scope()
             .into_iter()
             .flat_map(Scope::from_root)
             .map(|span| {
                 let extensions = span.extensions();
                 let fields = extensions.get::<FormattedFields<JsonFields>>();
-                let fields = fields.and_then(|fields| serde_json::from_str(&fields.fields).ok());
-                let mut shown: Map<String, Value> = fields.unwrap_or_default();
-                shown.insert("name".to_owned(), span.name().into());
-                shown.into()
+                let mut shown = Line::of(fields.map_or("", |fields| fields.fields.as_str()));
+                shown.put("name", span.name());
+                shown.end()
             })
             .collect();
         if let Some(innermost) = spans.last() {
-            line.0.insert("span".to_owned(), innermost.clone());
-            line.0.insert("spans".to_owned(), spans.into());
+            line.put_json("span", innermost);
+            line.put_json("spans", &format!("[{}]", spans.join(",")));
         }
-        writeln!(writer, "{}", Value::Object(line.0))
+        writeln!(writer, "{}", line.end())
     }
 }
 
-/// What an event says, as JSON.
-struct Fields(Map<String, Value>);
+/// An object of JSON that is being written. Thousands of lines a second are: no tree is built of
+/// what is written out at once.
+#[derive(Default)]
+struct Line(String);
 
-impl Fields {
-    fn put(&mut self, field: &Field, value: Value) {
-        self.0.insert(field.name().to_owned(), value);
+impl Line {
+    /// Goes on with an object that is written already.
+    fn of(object: &str) -> Self {
+        let fields = object.trim().strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+        Self(fields.unwrap_or_default().to_owned())
+    }
+
+    fn put(&mut self, name: &str, value: impl Serialize) {
+        // Texts and numbers: nothing that JSON cannot say.
+        let value = serde_json::to_string(&value).unwrap_or_else(|_| "null".to_owned());
+        self.put_json(name, &value);
+    }
+
+    fn put_json(&mut self, name: &str, json: &str) {
+        if !self.0.is_empty() {
+            self.0.push(',');
+        }
+        // The name of a field in this program's own text: nothing in it is to be escaped.
+        self.0.extend(["\"", name, "\":", json]);
+    }
+
+    fn end(self) -> String {
+        format!("{{{}}}", self.0)
     }
 }
 
-impl Visit for Fields {
+impl Visit for Line {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.put(field, json!(value));
+        self.put(field.name(), value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, value.into());
+        self.put(field.name(), value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field, value.into());
+        self.put(field.name(), value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, value.into());
+        self.put(field.name(), value);
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, value.into());
+        self.put(field.name(), value);
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
@@ -105,11 +126,11 @@ impl Visit for Fields {
             }
             cause = error.source();
         }
-        self.put(field, text.into());
+        self.put(field.name(), text);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, format!("{value:?}").into());
+        self.put(field.name(), format!("{value:?}"));
     }
 }
 
@@ -118,6 +139,7 @@ mod tests {
     use std::io;
     use std::sync::{Arc, Mutex, PoisonError};
 
+    use serde_json::{Value, json};
     use tracing_subscriber::layer::SubscriberExt as _;
 
     use super::*;
@@ -167,5 +189,17 @@ mod tests {
         let task = json!({"job.id": "job_1", "task.id": "task_1", "name": "task"});
         assert_eq!(line["span"], task);
         assert_eq!(line["spans"], json!([task]));
+    }
+
+    #[test]
+    fn what_is_written_is_json_whatever_it_says() {
+        let mut line = Line::of("{}");
+        line.put("quoted", "a \"b\"\n");
+        line.put("endless", f64::NAN);
+        let mut more = Line::of(&line.end());
+        more.put("n", 1_u64);
+        let line: Value = serde_json::from_str(&more.end()).expect("an object");
+        assert_eq!(line, json!({"quoted": "a \"b\"\n", "endless": null, "n": 1}));
+        assert_eq!(Line::of("").end(), "{}");
     }
 }

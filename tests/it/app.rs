@@ -17,7 +17,7 @@ use reelway::id::{WorkerId, fresh};
 use reelway::job::{Codecs, File, FileKind};
 use reelway::output::{Links, Storage};
 use reelway::request::{
-    AppState, Auth, RateLimits, Readiness, RequestLimits, Slots, TrustedProxies, router,
+    AppParts, Auth, RateLimits, Readiness, RequestLimits, Slots, TrustedProxies, router,
 };
 use reelway::store::sql::SqlStore;
 use reelway::store::{
@@ -64,7 +64,7 @@ impl TestApp {
     }
 
     /// A server whose parts `change` has changed.
-    pub(crate) async fn with(change: impl FnOnce(&mut AppState)) -> Self {
+    pub(crate) async fn with(change: impl FnOnce(&mut AppParts)) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(NOW)));
         let database = folder.path().join("reelway.db");
@@ -74,7 +74,7 @@ impl TestApp {
         let public_url = Url::parse("https://media.example.com").expect("a URL");
         let links = Links::new(public_url.clone(), "link secret".into(), LINK_LIFE, clock.clone());
         let shutdown = CancellationToken::new();
-        let mut state = AppState {
+        let mut state = AppParts {
             store: store.clone(),
             storage: storage.clone(),
             uploads: Uploads {
@@ -99,7 +99,7 @@ impl TestApp {
             shutdown: shutdown.clone(),
         };
         change(&mut state);
-        let router = router(state);
+        let router = router(state.into());
         let headers = HeaderMap::new();
         Self { router, store, storage, links, clock, shutdown, headers, folder }
     }

@@ -1,5 +1,6 @@
 //! Values that stand for what workers and receivers say.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reelway::clock::Timestamp;
@@ -14,7 +15,7 @@ use reelway::task::{ErrorKind, Failure, StageKind, Stages};
 use crate::world::NOW;
 
 /// Jobs in one submission, without a key and without a limit.
-pub(crate) fn together(jobs: impl Into<Vec<Job>>) -> Submission {
+pub(crate) fn together(jobs: impl Into<Arc<[Job]>>) -> Submission {
     Submission { jobs: jobs.into(), idempotency: None, max_queued: u64::MAX }
 }
 

@@ -9,19 +9,26 @@ use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Mutex as Turn, oneshot};
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
+use super::room::Queue;
 use super::{SqlStore, VERB_TIMEOUT, submit};
 use crate::store::{StoreError, StoreResult, Submission, Submitted};
 
 /// How many submissions share a commit at most: no answer waits for more than these.
 const MAX_GROUP: usize = 64;
 
+/// How often whoever is ready to submit goes first, before a group is written: microseconds, in
+/// which those that were answered together come again together.
+const YIELDS: usize = 8;
+
 /// The submissions that wait to be written by this process.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Intake {
     waiting: Arc<Mutex<Vec<Waiting>>>,
     turn: Arc<Turn<()>>,
+    pub(super) queue: Arc<Queue>,
 }
 
 #[derive(Debug)]
@@ -33,19 +40,23 @@ struct Waiting {
 /// Writes the submission with others that wait; by itself where one of them cannot be written.
 pub(super) async fn submit(store: &SqlStore, submission: Submission) -> StoreResult<Submitted> {
     let (answer, answered) = oneshot::channel();
-    store.intake.push(Waiting { submission: submission.clone(), answer });
-    // A task of its own: a client that goes away takes nobody else's commit with it.
-    tokio::spawn(write_next(store.clone()));
+    if store.intake.push(Waiting { submission: submission.clone(), answer }) {
+        // A task of its own: a client that goes away takes nobody else's commit with it.
+        tokio::spawn(write_next(store.clone()));
+    }
     match timeout(VERB_TIMEOUT, answered).await.map_err(|_| StoreError::TimedOut)? {
         Ok(answer) => answer,
         Err(_) => alone(store, &submission).await,
     }
 }
 
-/// Writes what waits when it is its turn; nothing, when another has already written it.
+/// Writes one group when it is its turn; nothing, when another has already written it.
 async fn write_next(store: SqlStore) {
     let turn = store.intake.turn.clone();
     let _turn = turn.lock().await;
+    for _ in 0..YIELDS {
+        yield_now().await;
+    }
     let group = store.intake.take();
     let (submissions, answers): (Vec<_>, Vec<_>) =
         group.into_iter().map(|waiting| (waiting.submission, waiting.answer)).unzip();
@@ -71,8 +82,11 @@ async fn alone(store: &SqlStore, submission: &Submission) -> StoreResult<Submitt
 }
 
 impl Intake {
-    fn push(&self, waiting: Waiting) {
-        self.lock().push(waiting);
+    /// Whether a group begins with this one, which is to be written.
+    fn push(&self, waiting: Waiting) -> bool {
+        let mut line = self.lock();
+        line.push(waiting);
+        line.len() % MAX_GROUP == 1
     }
 
     /// The first of those that wait, as many as may share a commit.

@@ -47,7 +47,7 @@ pub(super) fn job_of_nobody() -> Job {
 }
 
 pub(super) fn submission(job: Job) -> Submission {
-    Submission { jobs: vec![job], idempotency: None, max_queued: u64::MAX }
+    Submission { jobs: [job].into(), idempotency: None, max_queued: u64::MAX }
 }
 
 async fn claim(store: &SqlStore, tasks: u32) -> Vec<Claim> {

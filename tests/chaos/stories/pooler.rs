@@ -162,7 +162,9 @@ async fn every_hint_finds_its_way_around_a_busy_pooler() {
     let mut changes = there.hints().changes();
     let jobs: Vec<_> = (0..JOBS).map(|_| job_of_nobody()).collect();
     let mut wanted: std::collections::BTreeSet<_> = jobs.iter().map(|job| job.id).collect();
-    join_all(jobs.into_iter().map(|job| here.submit(submission(job)))).await;
+    join_all(jobs.iter().map(|job| here.submit(submission(job.clone())))).await;
+    // Of new jobs the others are told together; of what becomes of them, for each.
+    join_all(jobs.iter().map(|job| here.cancel(&job.project, job.id))).await;
     let heard = tokio::time::timeout(Duration::from_secs(10), async {
         while !wanted.is_empty() {
             wanted.remove(&changes.recv().await.expect("changes"));

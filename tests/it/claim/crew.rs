@@ -178,7 +178,7 @@ impl Crew {
         };
         let job = Job::accepted(fresh(now), None, spec, now);
         let id = job.id;
-        let submission = Submission { jobs: vec![job], idempotency: None, max_queued: 1000 };
+        let submission = Submission { jobs: [job].into(), idempotency: None, max_queued: 1000 };
         let accepted = self.store.submit(submission).await.expect("an answer");
         assert_eq!(accepted, Submitted::Accepted);
         id

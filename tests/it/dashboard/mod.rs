@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, StatusCode};
 use reelway::dashboard::{Desk, Tester, routes};
-use reelway::request::{AppState, Auth, router_with};
+use reelway::request::{AppParts, AppState, Auth, router_with};
 use reelway::store::AttemptRecord;
 use serde_json::json;
 use std::sync::{Arc, Mutex};
@@ -25,15 +25,15 @@ impl Pages {
         Self::with(|_| {}).await
     }
 
-    async fn with(change: impl FnOnce(&mut AppState)) -> Self {
-        let kept: Arc<Mutex<Option<AppState>>> = Arc::default();
+    async fn with(change: impl FnOnce(&mut AppParts)) -> Self {
+        let kept: Arc<Mutex<Option<AppParts>>> = Arc::default();
         let mut app = TestApp::with(|state| {
             change(state);
             *kept.lock().expect("a lock") = Some(state.clone());
         })
         .await;
         let state = kept.lock().expect("a lock").take().expect("a state");
-        app.router = with_pages(state);
+        app.router = with_pages(state.into());
         Self { app, cookie: Mutex::default() }
     }
 

@@ -295,7 +295,7 @@ async fn a_job_through_a_connection_is_refused_in_words() {
     };
     let job = Job::accepted(fresh(at), None, spec, stage.app.clock.now());
     let id = job.id.to_string();
-    let submission = Submission { jobs: vec![job], idempotency: None, max_queued: 9 };
+    let submission = Submission { jobs: [job].into(), idempotency: None, max_queued: 9 };
     let submitted = stage.app.store.submit(submission).await.expect("an answer");
     assert_eq!(submitted, Submitted::Accepted);
     stage.dispatch().await;
@@ -326,7 +326,7 @@ async fn a_copy_is_refused_where_it_is_asked_for_and_where_it_waits() {
     };
     let job = Job::accepted(fresh(at), None, spec, stage.app.clock.now());
     let id = job.id.to_string();
-    let submission = Submission { jobs: vec![job], idempotency: None, max_queued: 9 };
+    let submission = Submission { jobs: [job].into(), idempotency: None, max_queued: 9 };
     let submitted = stage.app.store.submit(submission).await.expect("an answer");
     assert_eq!(submitted, Submitted::Accepted);
     stage.dispatch().await;
