@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 
+import admission
 import gateway
 import idle
 import intake
@@ -25,7 +26,7 @@ from measure import shown
 from product import Bench, build
 
 GROUPS = {"overhead": overhead, "gateway": gateway, "pipeline": pipeline, "remux": remux,
-          "stills": stills, "idle": idle, "intake": intake, "webhooks": webhooks}
+          "admission": admission, "stills": stills, "idle": idle, "intake": intake, "webhooks": webhooks}
 
 
 def main() -> int:

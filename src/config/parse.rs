@@ -164,6 +164,7 @@ impl Reader<'_> {
             with_serve: !self.parsed("no_workers", switch).unwrap_or(false),
             kinds: if kinds.is_empty() { Kind::ALL.to_vec() } else { kinds },
             threads: self.parsed("threads", at_least_one),
+            memory_bytes: self.parsed("memory", size),
             max_together: self.parsed("max_together", at_least_one).unwrap_or(4).min(16),
             max_running_per_key: self.parsed("max_running_per_key", at_least_one),
             min_free_disk_bytes: self.parsed("min_free_disk", size).unwrap_or(1 << 30),

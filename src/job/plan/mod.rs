@@ -12,6 +12,7 @@ mod color;
 mod copy;
 mod gate;
 mod image;
+mod memory;
 mod output;
 mod picture;
 mod quality;
@@ -36,6 +37,7 @@ use crate::package::Package;
 use crate::task::{ErrorKind, Failure};
 
 pub use copy::{Way, Ways, Why};
+pub use memory::Memory;
 pub use output::{FactsFrom, Place, Planned};
 pub use series::Thumbnails;
 
@@ -58,6 +60,8 @@ pub struct Plan {
     /// What the steps are, where that is one conversion that others of the same input can be made
     /// with, in one process.
     pub shareable: Option<Conversion>,
+    /// What its largest process takes of memory.
+    pub memory: Memory,
 }
 
 impl Plan {
@@ -65,6 +69,11 @@ impl Plan {
     #[must_use]
     pub fn copies(&self) -> bool {
         self.ways.is_some_and(|ways| ways.copies())
+    }
+
+    const fn taking(mut self, memory: Memory) -> Self {
+        self.memory = memory;
+        self
     }
 
     const fn capped(mut self, is_capped: bool) -> Self {
@@ -351,6 +360,7 @@ impl FileType {
             is_capped: false,
             ways: None,
             shareable: None,
+            memory: Memory::reading(given),
         }
     }
 

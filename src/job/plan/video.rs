@@ -10,7 +10,9 @@ use ffmpeg::{
 use super::picture::Picture;
 use super::size::{Grid, Wish};
 use super::span::Span;
-use super::{After, Fallback, FileType, Given, Plan, Step, Way, Ways, Why, copy, gate, quality};
+use super::{
+    After, Fallback, FileType, Given, Memory, Plan, Step, Way, Ways, Why, copy, gate, quality,
+};
 use crate::job::FileKind;
 use crate::job::options::{Quality, Seconds, VideoCodec, VideoFormat, VideoOptions};
 use crate::task::Failure;
@@ -102,11 +104,14 @@ pub(super) fn plan(options: &VideoOptions, given: Given<'_>) -> Result<Plan, Fai
         }
         (None, None) => file.plan(given, steps(&encoded), None),
     };
+    // Nobody knows before whether the copy will do.
+    let memory = Memory::reading(given).and(encoder, picture.geometry().size(), given);
+    let memory = memory.deep(keeps_light);
     let is_shareable = ways.video != Way::Copied && script.is_none() && hardware.is_none();
     Ok(Plan {
         ways: Some(ways),
         shareable: is_shareable.then(|| copying.unwrap_or(encoded)),
-        ..plan.capped(span.is_capped)
+        ..plan.capped(span.is_capped).taking(memory)
     })
 }
 
