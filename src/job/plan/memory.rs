@@ -301,7 +301,7 @@ mod tests {
             let low = json!({"width": 480, "quality": "low"});
             let each = [high, low].map(|options| memory("video", "1080p", threads, &options));
             let bytes = Memory::together(each.into_iter()).bytes();
-            assert!((mib << 20..mib * 5 / 2 << 20).contains(&bytes), "{mib}: {}", bytes >> 20);
+            assert!((mib << 20..(mib * 5 / 2) << 20).contains(&bytes), "{mib}: {}", bytes >> 20);
         }
     }
 
