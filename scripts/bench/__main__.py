@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 
+import admission
 import gateway
 import idle
 import intake
@@ -26,7 +27,8 @@ from measure import shown
 from product import Bench, build
 
 GROUPS = {"overhead": overhead, "gateway": gateway, "pipeline": pipeline, "remux": remux,
-          "pieces": pieces, "stills": stills, "idle": idle, "intake": intake, "webhooks": webhooks}
+          "pieces": pieces, "admission": admission, "stills": stills, "idle": idle,
+          "intake": intake, "webhooks": webhooks}
 
 
 def main() -> int:

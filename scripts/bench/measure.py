@@ -18,6 +18,8 @@ class Cost:
 
     wall_secs: float
     cpu_secs: float
+    # The most at once of all programs together, where it was looked at.
+    memory_mb: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ def in_turn(ways: Dict[str, Callable[[], Cost]], rounds: int) -> Dict[str, Cost]
         name: Cost(
             statistics.median(cost.wall_secs for cost in seen),
             statistics.median(cost.cpu_secs for cost in seen),
+            statistics.median(cost.memory_mb for cost in seen),
         )
         for name, seen in costs.items()
     }
@@ -75,11 +78,14 @@ def compared(subject: str, medians: Dict[str, Cost], at_most: Optional[float],
     for name, cost in medians.items():
         ratio = cost.wall_secs / medians[first].wall_secs
         cpu = cost.cpu_secs / medians[first].cpu_secs
+        memory = ""
+        if cost.memory_mb:
+            memory = f", memory {cost.memory_mb / medians[first].memory_mb:.3f}"
         judged = at_most is not None and name != first
         rows.append(Row(
             name=f"{subject}: {name}",
             value=f"{cost.wall_secs:.2f} s",
-            ratio=f"{ratio:.3f} (processors {cpu:.3f})",
+            ratio=f"{ratio:.3f} (processors {cpu:.3f}{memory})",
             target=", ".join(filter(None, [f"<= {at_most:.2f}", unjudged])) if judged else "",
             good=ratio <= at_most if judged and not unjudged else None,
             repeat=repeat,

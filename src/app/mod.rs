@@ -4,6 +4,7 @@
 //! hands each only what it needs. [`App::serve`] lets them run until it is told to stop, and
 //! stops them in the order in which nothing is lost.
 
+mod admission;
 mod backup;
 pub mod command;
 mod examine;
@@ -35,7 +36,7 @@ use crate::store::sql::SqlStore;
 use crate::task::RetryPolicy;
 use crate::upload::{UploadLimits, Uploads};
 use crate::webhook::{self, Deliverer, Secret, Secrets};
-use crate::worker::{Buckets, Engine, EngineSettings, Headroom, Scratch, Worker};
+use crate::worker::{Buckets, Engine, EngineSettings, Headroom, Processors, Scratch, Worker};
 
 pub use backup::{backup, restore};
 pub use command::{serve, work};
@@ -211,6 +212,8 @@ impl App {
                 min_free_memory_bytes,
             ),
             cutting: self.config.worker.cutting,
+            admission: admission::of(&self.config.worker),
+            processors: Processors::available(),
             retries: RetryPolicy::default(),
             clock: self.clock.clone(),
         })

@@ -211,8 +211,10 @@ pub struct Worker {
     pub light_slots: u32,
     /// The kinds that are worked on.
     pub kinds: Vec<Kind>,
-    /// Threads of each decoder and encoder; ffmpeg's own choice when not said.
+    /// Threads of each decoder and encoder; a share of the processors when not said.
     pub threads: Option<u32>,
+    /// Memory of all ffmpeg together in bytes, 0 for no limit; what is free when not said.
+    pub memory_bytes: Option<u64>,
     /// How many videos of one input are made by one ffmpeg at most.
     pub max_together: u32,
     /// When long videos are made in pieces.

@@ -165,6 +165,7 @@ impl Reader<'_> {
             with_serve: !self.parsed("no_workers", switch).unwrap_or(false),
             kinds: if kinds.is_empty() { Kind::ALL.to_vec() } else { kinds },
             threads: self.parsed("threads", at_least_one),
+            memory_bytes: self.parsed("memory", size),
             max_together: self.parsed("max_together", at_least_one).unwrap_or(4).min(16),
             cutting: Cutting {
                 when: self.parsed("pieces", pieces::when).unwrap_or_default(),

@@ -95,8 +95,10 @@ settings! {
         "How many images are made at once, beside the others; 0 makes none here";
     kinds, ["REELWAY_KINDS"], "all of them", "KIND[,KIND…]",
         "Which kinds of jobs are worked on here: video, audio, image, animation, adaptive_video, probe, import, export";
-    threads, ["REELWAY_THREADS"], "ffmpeg's own choice", "NUMBER",
-        "How many threads each decoder and encoder may use";
+    threads, ["REELWAY_THREADS"], "the processors, shared among the tasks at work; 1 for a thumbnail", "NUMBER",
+        "How many threads each decoder and encoder may use; commands that make one file leave it to ffmpeg";
+    memory, ["REELWAY_MEMORY"], "what is free at the start, less `min_free_memory`", "SIZE",
+        "How much memory all ffmpeg of this process may use together: a task waits until what it needs is there; 0 sets no limit";
     max_together, ["REELWAY_MAX_TOGETHER"], "4", "NUMBER",
         "How many videos of one input that wait are made by one ffmpeg, which decodes it once, 16 at most; 1 makes each alone";
     pieces, ["REELWAY_PIECES"], "auto", "auto|always|never",

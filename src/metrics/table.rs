@@ -79,6 +79,8 @@ metrics! {
         "How many tasks this process works on at once.");
     TASKS_AT_WORK = gauge("reelway_tasks_at_work", &["kind"],
         "Tasks that this process works on now.");
+    TASKS_WAITING_FOR_MEMORY = gauge("reelway_tasks_waiting_for_memory", &["lane"],
+        "Tasks at work that wait until there is memory for their ffmpeg.");
     CLAIMS = counter("reelway_claims_total", &["lane", "kind"],
         "Tasks that this process has taken.");
     WAIT_SECONDS = histogram("reelway_task_wait_seconds", WORK, &["lane"],

@@ -11,7 +11,9 @@ use super::made::{self, Made, collect};
 use super::{WorkError, loudness, stand_in};
 use crate::input::InputFile;
 use crate::job::Options;
-use crate::job::plan::{self, After, Av1Encoder, Hardwares, Known, Plan, Step, Work, Workspace};
+use crate::job::plan::{
+    self, After, Av1Encoder, Hardwares, Known, Memory, Plan, Step, Work, Workspace,
+};
 use crate::task::{ErrorKind, Failure};
 
 /// What the engine may do.
@@ -68,6 +70,29 @@ impl Engine {
     #[must_use]
     pub const fn tools(&self) -> &Tools {
         &self.tools
+    }
+
+    /// The same with so many threads for each decoder and encoder, unless the settings say how many.
+    #[must_use]
+    pub(super) fn with_threads(&self, threads: u32) -> Self {
+        let threads = self.settings.threads.or(Some(threads));
+        Self { tools: self.tools.clone(), settings: EngineSettings { threads, ..self.settings } }
+    }
+
+    /// What is needed of memory to make what `options` ask for.
+    ///
+    /// # Errors
+    ///
+    /// The input does not have what is asked, or costs too much.
+    pub(super) fn memory(
+        &self,
+        options: &Options,
+        from: &Ingredients<'_>,
+        folder: &Path,
+    ) -> Result<Memory, Failure> {
+        // How loud it is changes nothing here.
+        let known = Known { gain: None, subtitles: from.subtitles.cloned() };
+        Ok(self.plan(options, from, &known, folder)?.memory)
     }
 
     /// The facts of an input, read once however many tasks ask.

@@ -93,7 +93,8 @@ pub(super) fn free_disk_bytes(folder: &Path) -> Option<u64> {
 }
 
 /// What can still be had of the machine's memory, or of the container's when that is less.
-fn free_memory_bytes() -> Option<u64> {
+#[must_use]
+pub fn free_memory_bytes() -> Option<u64> {
     let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| available(&text));
     let read = |name| fs::read_to_string(Path::new("/sys/fs/cgroup").join(name)).ok();
     let container = left(read("memory.max"), read("memory.current"));

@@ -3,6 +3,7 @@
 //! A claim comes in; its lease is spent, whatever happens. The engine under it knows neither
 //! store nor lease, and is the same that the one-shot commands run.
 
+mod admission;
 mod buckets;
 mod disk;
 mod ending;
@@ -14,6 +15,7 @@ mod loudness;
 mod made;
 mod notes;
 mod pieces;
+mod processors;
 mod scratch;
 mod stand_in;
 mod sweeper;
@@ -39,7 +41,7 @@ use crate::metrics;
 use crate::output::{Links, Storage, Stored};
 use crate::package::{KEY_BYTES, KEY_FILE};
 use crate::store::{Claim, Lease, PieceClaim, Published, Store, StoreResult};
-use crate::task::{Failure, RetryPolicy, StageKind};
+use crate::task::{Failure, Lane, RetryPolicy, StageKind};
 use crate::trace;
 use crate::upload::Uploads;
 use ending::Ending;
@@ -47,13 +49,15 @@ use here::Here;
 
 use told::{copy_name, summed, told};
 
+pub use admission::{Admission, Admitted};
 pub use buckets::Buckets;
 pub use disk::DiskWatch;
 pub use engine::{Engine, EngineSettings, Ingredients, Told};
 pub use failure::WorkError;
-pub use headroom::{Headroom, Resource};
+pub use headroom::{Headroom, Resource, free_memory_bytes};
 pub use made::Made;
 pub use pieces::{Cutting, When};
+pub use processors::{AtWork, Processors};
 pub use scratch::{Room, Scratch};
 pub use sweeper::{Retention, SweepError, Sweeper};
 
@@ -82,6 +86,10 @@ pub struct Worker {
     pub headroom: Headroom,
     /// When long videos are made in pieces.
     pub cutting: Cutting,
+    /// What the programs may take of memory together.
+    pub admission: Admission,
+    /// What the programs share of processors.
+    pub processors: Processors,
     /// When failed work is tried again.
     pub retries: RetryPolicy,
     /// The time.
@@ -105,6 +113,7 @@ impl Perform for Worker {
         let kind = claim.job.spec.options.kind();
         tracing::info!(kind = kind.name(), "task claimed");
         let at_work = metrics::TASKS_AT_WORK.hold(&[kind.name()]);
+        let _processors = self.processors.begin(claim.lane);
         // Each part of the story in a place of its own: together they are more than a stack is
         // made for.
         let outcome = Box::pin(self.work(&claim, &held, None)).await;
@@ -113,10 +122,12 @@ impl Perform for Worker {
     }
 
     async fn perform_piece(&self, piece: PieceClaim, end: CancellationToken) {
+        let _processors = self.processors.begin(Lane::Heavy);
         Box::pin(self.help(&piece, &end)).await;
     }
 
     async fn perform_together(&self, first: (Claim, Held), companions: Vec<(Claim, Held)>) {
+        let _processors = self.processors.begin(first.0.lane);
         Box::pin(together::perform(self, std::iter::once(first).chain(companions).collect())).await;
     }
 }
@@ -242,15 +253,39 @@ impl Worker {
                 notes::given_up(error).into_iter().for_each(|note| held.note(note));
             }
         };
+        let engine = self.engine_for(claim);
+        let need_bytes = engine.memory(options, from, room.path())?.bytes();
+        let admitted = self.admit(claim.lane, need_bytes, &[held], held.stop()).await?;
         let begun = self.clock.now();
-        let make = Box::pin(self.engine.make(options, from, room.path(), report, held.stop()));
+        let make = Box::pin(engine.make(options, from, room.path(), report, held.stop()));
         let made = step(info_span!("ffmpeg"), make).await;
+        drop(admitted);
         if let Some(how) = from.input.how_it_came() {
             held.note_on(StageKind::Import, how);
         }
         let made = made?;
         ending::count_speed(options.kind(), &made, self.clock.now().since(begun));
         Box::pin(self.export(claim, held, &made)).await
+    }
+
+    /// The engine with the threads that this task has now.
+    fn engine_for(&self, claim: &Claim) -> Engine {
+        let reads_all = claim.job.spec.options.read_all();
+        self.engine.with_threads(self.processors.threads(claim.lane, reads_all))
+    }
+
+    /// Waits until there is memory for what is made; who waits is told.
+    async fn admit(
+        &self,
+        lane: Lane,
+        bytes: u64,
+        told: &[&Held],
+        stop: &CancellationToken,
+    ) -> Result<Admitted, WorkError> {
+        // One that takes more is killed.
+        let bytes = bytes.min(self.engine.tools().limits().memory_bytes);
+        let waits = || told.iter().for_each(|held| held.note(notes::waits_for_memory(bytes)));
+        self.admission.admit(lane, bytes, waits, stop).await
     }
 
     /// Output.

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
+use bytesize::ByteSize;
 use ffmpeg::{Command, Facts, Media, RunError, Still, Stream};
 
 /// How many lines of a program's own are kept of one run.
@@ -75,6 +76,11 @@ pub(super) fn still(still: &Still, folder: &Path) -> String {
     let words = argv.iter().map(|word| word.to_string_lossy());
     let inputs = [still.input.display().to_string()];
     words_of("vipsthumbnail", words, &inputs, &[(folder, String::new())])
+}
+
+/// That what is run needs so much memory, which is not there yet.
+pub(super) fn waits_for_memory(bytes: u64) -> String {
+    format!("waits for memory: {} are needed", ByteSize(bytes))
 }
 
 /// The last of what a program said that went well.

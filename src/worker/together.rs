@@ -15,11 +15,11 @@ use tracing::{Instrument as _, Span, info_span};
 use ffmpeg::{Command, Conversion, Progress};
 
 use super::engine::while_it_lasts;
-use super::{Ingredients, Made, Ready, Room, WorkError, Worker, ending, notes, step};
+use super::{Engine, Ingredients, Made, Ready, Room, WorkError, Worker, ending, notes, step};
 use crate::claim::Held;
 use crate::clock::Timestamp;
 use crate::input::InputFile;
-use crate::job::plan::{Known, Plan};
+use crate::job::plan::{Known, Memory, Plan};
 use crate::metrics::{self, Holding};
 use crate::store::{Claim, Published};
 use crate::task::{Failure, StageKind};
@@ -186,17 +186,25 @@ async fn make(
     ready: &Ready,
     stop: CancellationToken,
 ) -> Result<Vec<Outcome>, Apart> {
+    let Some(first) = members.first() else { return Err(Apart::Alone(None)) };
+    let (lane, engine) = (first.claim.lane, worker.engine_for(&first.claim));
     let mut parts = Vec::new();
     for member in members {
         let lease = &member.claim.lease;
         let room = worker.scratch.room(lease.task, lease.attempt).map_err(WorkError::from)?;
-        let plan = member.plan(worker, ready, room.path())?;
+        let plan = member.plan(&engine, ready, room.path())?;
         parts.push(Part { plan, room });
     }
     let conversions: Vec<&Conversion> =
         parts.iter().filter_map(|part| part.plan.shareable.as_ref()).collect();
     let command = Conversion::together(&conversions).filter(|_| parts.len() == conversions.len());
     let Some(command) = command else { return Err(Apart::Alone(None)) };
+    let need_bytes = Memory::together(parts.iter().map(|part| part.plan.memory)).bytes();
+    if !worker.admission.fits(lane, need_bytes) {
+        return Err(Apart::Alone(None));
+    }
+    let told: Vec<&Held> = members.iter().map(|member| &member.held).collect();
+    let admitted = Box::pin(worker.admit(lane, need_bytes, &told, &stop)).await?;
     tell(members, &parts, &command);
     let expected = command.expected_secs.filter(|secs| *secs > 0.0);
     let on_progress = |progress: Progress| {
@@ -212,6 +220,7 @@ async fn make(
     let run =
         |stop| async move { Ok(worker.engine.tools().run(&command, on_progress, &stop).await?) };
     let ran = while_it_lasts(&ready.input, &stop, run).await;
+    drop(admitted);
     drop(spans);
     if let Some(how) = ready.input.how_it_came() {
         members.iter().for_each(|it| it.held.note_on(StageKind::Import, how.clone()));
@@ -291,15 +300,15 @@ impl Member {
         }
     }
 
-    fn plan(&self, worker: &Worker, ready: &Ready, folder: &Path) -> Result<Plan, WorkError> {
+    fn plan(&self, engine: &Engine, ready: &Ready, folder: &Path) -> Result<Plan, WorkError> {
         let from = Ingredients { input: &ready.input, facts: &ready.facts, subtitles: None };
         let options = &self.claim.job.spec.options;
-        Ok(worker.engine.plan(options, &from, &Known::default(), folder)?)
+        Ok(engine.plan(options, &from, &Known::default(), folder)?)
     }
 
     /// Whether its output can be made with others.
     fn can_share(&self, worker: &Worker, ready: &Ready) -> bool {
-        let plan = self.plan(worker, ready, Path::new("/"));
+        let plan = self.plan(&worker.engine, ready, Path::new("/"));
         plan.is_ok_and(|plan| plan.shareable.is_some())
     }
 

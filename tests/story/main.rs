@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "a story that cannot go on has failed")]
 
 mod adaptive;
+mod admission;
 mod backup;
 mod buckets;
 mod coming;

@@ -292,6 +292,13 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_program_is_nicer_than_the_process_that_starts_it() {
+        let ours = rustix::process::getpriority_process(None).unwrap();
+        let wanted = (ours + Limits::default().nice).min(19);
+        assert_eq!(run("nice > said").await.trim(), wanted.to_string());
+    }
+
+    #[tokio::test]
     async fn a_process_that_takes_more_memory_than_it_may_is_killed() {
         let limits = Limits { memory_bytes: 8 << 20, ..Limits::default() };
         // The shell itself holds what it read, and would hold it for ever.

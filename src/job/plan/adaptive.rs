@@ -11,7 +11,7 @@ use super::picture::Picture;
 use super::size::{Grid, Wish};
 use super::span::Span;
 use super::video::sound;
-use super::{FactsFrom, FileType, Given, Plan, Planned, Step, Work, gate, quality};
+use super::{FactsFrom, FileType, Given, Memory, Plan, Planned, Step, Work, gate, quality};
 use crate::job::FileKind;
 use crate::job::options::{
     AdaptiveFormat, AdaptiveOptions, Position, Seconds, SegmentType, VideoFormat,
@@ -109,6 +109,7 @@ pub(super) fn plan(options: &AdaptiveOptions, given: Given<'_>) -> Result<Plan, 
         ways: None,
         shareable: None,
         cuttable: None,
+        memory: ladder.memory(),
     })
 }
 
@@ -218,6 +219,12 @@ impl Ladder<'_> {
             });
         }
         Ok(files)
+    }
+
+    fn memory(&self) -> Memory {
+        self.rungs.iter().fold(Memory::reading(self.given), |memory, &size| {
+            memory.and(self.encoder(size), size, self.given)
+        })
     }
 
     fn encoder(&self, size: (u32, u32)) -> VideoEncoder {

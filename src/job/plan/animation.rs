@@ -11,7 +11,7 @@ use ffmpeg::{
 use super::picture::Picture;
 use super::size::{Grid, Wish};
 use super::span::Span;
-use super::{FileType, Given, Plan, Step, gate, quality};
+use super::{FileType, Given, Memory, Plan, Step, gate, quality};
 use crate::job::FileKind;
 use crate::job::options::{AnimationFormat, AnimationOptions};
 use crate::task::Failure;
@@ -48,7 +48,7 @@ pub(super) fn plan(options: &AnimationOptions, given: Given<'_>) -> Result<Plan,
         AnimationFormat::Gif => GIF.plan(given, loops.gif(), None),
         AnimationFormat::Webp => WEBP.plan(given, loops.webp(), None),
     };
-    Ok(plan.capped(span.is_capped))
+    Ok(plan.capped(span.is_capped).taking(loops.memory()))
 }
 
 struct Loop<'a> {
@@ -59,6 +59,19 @@ struct Loop<'a> {
 }
 
 impl Loop<'_> {
+    fn memory(&self) -> Memory {
+        let (given, size) = (self.given, self.picture.geometry().size());
+        let memory = Memory::reading(given);
+        match self.options.format {
+            AnimationFormat::Gif => memory.and(VideoEncoder::Gif, size, given),
+            AnimationFormat::Webp => {
+                let encoder = quality::webp_animation(self.options.quality);
+                let secs = self.options.end.get() - self.options.start.get();
+                memory.and(encoder, size, given).and_whole(secs * self.options.fps(), size)
+            }
+        }
+    }
+
     fn webp(&self) -> Vec<Step> {
         let encoder = quality::webp_animation(self.options.quality);
         // WebP knows one meaning of its numbers.

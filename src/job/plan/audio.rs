@@ -4,7 +4,7 @@ use ffmpeg::{Audio, AudioEncoder, AudioStream, Bounds, Conversion, Muxer, Output
 
 use super::picture::input;
 use super::span::Span;
-use super::{FactsFrom, FileType, Given, Plan, Planned, Step, Work, gate, quality};
+use super::{FactsFrom, FileType, Given, Memory, Plan, Planned, Step, Work, gate, quality};
 use crate::job::FileKind;
 use crate::job::options::{AudioBitrate, AudioFormat, AudioOptions, Seconds};
 use crate::task::{ErrorKind, Failure};
@@ -59,7 +59,7 @@ pub(super) fn plan(options: &AudioOptions, given: Given<'_>) -> Result<Plan, Fai
         plan.steps.push(Step::quick(Work::Shape { sound, name, points }));
         plan.outputs.push(Planned::file(WAVEFORM, name.to_owned(), FactsFrom::Nobody));
     }
-    Ok(plan.capped(span.is_capped))
+    Ok(plan.capped(span.is_capped).taking(Memory::hearing()))
 }
 
 /// What is to be measured before the plan, and the loudness that is asked for.

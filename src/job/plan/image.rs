@@ -6,7 +6,7 @@ use ffmpeg::{Bounds, Conversion, Muxer, Output, Seek, Timing, Video, VideoEncode
 use super::picture::Picture;
 use super::size::{Grid, Wish};
 use super::still::by_vips;
-use super::{After, Fallback, FileType, Given, Plan, Step, Work, gate, quality, series};
+use super::{After, Fallback, FileType, Given, Memory, Plan, Step, Work, gate, quality, series};
 use crate::job::FileKind;
 use crate::job::options::{ImageFormat, ImageOptions, Quality};
 use crate::task::Failure;
@@ -39,6 +39,11 @@ pub(super) fn plan(options: &ImageOptions, given: Given<'_>) -> Result<Plan, Fai
         at_most: None,
         last_only: false,
     };
+    let memory = Memory::reading(given).and(
+        encoder(format, options.quality),
+        picture.geometry().size(),
+        given,
+    );
     let one = |seek, last_only| {
         let picture = Picture { last_only, ..picture };
         step(options, format, picture, seek, file, given)
@@ -46,20 +51,20 @@ pub(super) fn plan(options: &ImageOptions, given: Given<'_>) -> Result<Plan, Fai
     if still {
         let by_ffmpeg = vec![one(Seek::Start, false)];
         let Some(still) = by_vips(options, format, picture, file, given) else {
-            return Ok(file.plan(given, by_ffmpeg, None));
+            return Ok(file.plan(given, by_ffmpeg, None).taking(memory));
         };
         let step = Step { work: Work::Still(still), share: 1.0 };
         let fallback = Fallback { after: After::Failure, steps: by_ffmpeg };
-        return Ok(file.plan(given, vec![step], Some(fallback)));
+        return Ok(file.plan(given, vec![step], Some(fallback)).taking(memory));
     }
     let start = options.start.get();
     let last = one(given.facts.duration.map_or(Seek::Start, tail), true);
     if given.facts.duration.is_some_and(|duration| start >= duration) {
-        return Ok(file.plan(given, vec![last], None));
+        return Ok(file.plan(given, vec![last], None).taking(memory));
     }
     let seek = if start > 0.0 { Seek::At(start) } else { Seek::Start };
     let fallback = Fallback { after: After::Nothing, steps: vec![last] };
-    Ok(file.plan(given, vec![one(seek, false)], Some(fallback)))
+    Ok(file.plan(given, vec![one(seek, false)], Some(fallback)).taking(memory))
 }
 
 pub(super) const fn file_type(format: ImageFormat) -> FileType {

@@ -12,6 +12,7 @@ mod color;
 mod copy;
 mod gate;
 mod image;
+mod memory;
 mod output;
 mod picture;
 mod pieces;
@@ -37,6 +38,7 @@ use crate::package::Package;
 use crate::task::{ErrorKind, Failure};
 
 pub use copy::{Way, Ways, Why};
+pub use memory::Memory;
 pub use output::{FactsFrom, Place, Planned};
 pub use pieces::{moments, pieces};
 pub use series::Thumbnails;
@@ -62,6 +64,8 @@ pub struct Plan {
     pub shareable: Option<Conversion>,
     /// The same, where many can each make a piece of it.
     pub cuttable: Option<Conversion>,
+    /// What its largest process takes of memory.
+    pub memory: Memory,
 }
 
 impl Plan {
@@ -69,6 +73,11 @@ impl Plan {
     #[must_use]
     pub fn copies(&self) -> bool {
         self.ways.is_some_and(|ways| ways.copies())
+    }
+
+    const fn taking(mut self, memory: Memory) -> Self {
+        self.memory = memory;
+        self
     }
 
     const fn capped(mut self, is_capped: bool) -> Self {
@@ -356,6 +365,7 @@ impl FileType {
             ways: None,
             shareable: None,
             cuttable: None,
+            memory: Memory::reading(given),
         }
     }
 

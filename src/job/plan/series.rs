@@ -11,9 +11,9 @@ use ffmpeg::{Bounds, Conversion, Muxer, Output, Timing, Video};
 use super::picture::Picture;
 use super::size::Grid;
 use super::span::Span;
-use super::{FactsFrom, FileType, Given, Place, Plan, Planned, Step, Work, gate, image};
+use super::{FactsFrom, FileType, Given, Memory, Place, Plan, Planned, Step, Work, gate, image};
 use crate::job::FileKind;
-use crate::job::options::{ImageOptions, Length, MAX_SIDE, Sprite};
+use crate::job::options::{ImageFormat, ImageOptions, Length, MAX_SIDE, Sprite};
 use crate::task::{ErrorKind, Failure};
 
 /// The most pictures that a job makes as files of their own.
@@ -105,8 +105,9 @@ impl<'a> Series<'a> {
         let picture = Picture { at_most: count, ..self.picture };
         let most = count.unwrap_or(MAX_PICTURES);
         let (run, file) = self.run(picture, None, FRAMES, "%04d", most);
+        let memory = self.memory(picture.geometry().size());
         let steps = vec![Step::quick(Work::Folder(FRAMES)), run];
-        Ok(self.plan(steps, vec![folder(file, FRAMES)]))
+        Ok(self.plan(memory, steps, vec![folder(file, FRAMES)]))
     }
 
     fn sheets(mut self, Sprite { columns, rows }: Sprite) -> Result<Plan, Failure> {
@@ -135,6 +136,7 @@ impl<'a> Series<'a> {
         let tile = Filter::Tile { columns, rows };
         let most = tiles.div_ceil(a_sheet);
         let (run, file) = self.run(picture, Some(tile), SHEETS, "%03d", most);
+        let memory = self.memory((width * columns, height * rows));
         let list = Thumbnails {
             name: LIST.file_name,
             folder: SHEETS,
@@ -149,10 +151,20 @@ impl<'a> Series<'a> {
         let steps =
             vec![Step::quick(Work::Folder(SHEETS)), run, Step::quick(Work::Thumbnails(list))];
         let list = Planned::file(LIST, LIST.file_name.to_owned(), FactsFrom::Nobody);
-        Ok(self.plan(steps, vec![list, folder(file, SHEETS)]))
+        Ok(self.plan(memory, steps, vec![list, folder(file, SHEETS)]))
     }
 
-    fn plan(&self, steps: Vec<Step>, outputs: Vec<Planned>) -> Plan {
+    fn format(&self) -> ImageFormat {
+        self.options.format.unwrap_or_else(|| image::usual(self.picture.video, false))
+    }
+
+    /// With files of this size.
+    fn memory(&self, size: (u32, u32)) -> Memory {
+        let encoder = image::encoder(self.format(), self.options.quality);
+        Memory::reading(self.given).and(encoder, size, self.given)
+    }
+
+    fn plan(&self, memory: Memory, steps: Vec<Step>, outputs: Vec<Planned>) -> Plan {
         let folder = self.given.files.output.clone();
         Plan {
             steps,
@@ -163,6 +175,7 @@ impl<'a> Series<'a> {
             ways: None,
             shareable: None,
             cuttable: None,
+            memory,
         }
     }
 
@@ -175,7 +188,7 @@ impl<'a> Series<'a> {
         most: u64,
     ) -> (Step, FileType) {
         let Given { files, settings, .. } = self.given;
-        let format = self.options.format.unwrap_or_else(|| image::usual(picture.video, false));
+        let format = self.format();
         let file = image::file_type(format);
         let ending = file.file_name.rsplit('.').next().unwrap_or(file.format);
         let encoder = image::encoder(format, self.options.quality);

@@ -10,7 +10,9 @@ use ffmpeg::{
 use super::picture::Picture;
 use super::size::{Grid, Wish};
 use super::span::Span;
-use super::{After, Fallback, FileType, Given, Plan, Step, Way, Ways, Why, copy, gate, quality};
+use super::{
+    After, Fallback, FileType, Given, Memory, Plan, Step, Way, Ways, Why, copy, gate, quality,
+};
 use crate::job::FileKind;
 use crate::job::options::{Quality, Seconds, VideoCodec, VideoFormat, VideoOptions};
 use crate::task::Failure;
@@ -103,13 +105,16 @@ pub(super) fn plan(options: &VideoOptions, given: Given<'_>) -> Result<Plan, Fai
         (None, None) => file.plan(given, steps(&encoded), None),
     };
     let is_cuttable = copy::is_whole(options, given.facts) && copy::has_index(given.facts);
+    // Nobody knows before whether the copy will do.
+    let memory = Memory::reading(given).and(encoder, picture.geometry().size(), given);
+    let memory = memory.deep(keeps_light);
     let is_shareable = ways.video != Way::Copied && script.is_none() && hardware.is_none();
     let shareable = is_shareable.then(|| copying.unwrap_or(encoded));
     Ok(Plan {
         ways: Some(ways),
         cuttable: shareable.clone().filter(|it| is_cuttable && it.can_be_cut()),
         shareable,
-        ..plan.capped(span.is_capped)
+        ..plan.capped(span.is_capped).taking(memory)
     })
 }
 

@@ -16,13 +16,15 @@ use crate::job::plan::Known;
 use crate::job::{Cut, Piece, PieceFile};
 use crate::metrics;
 use crate::store::{PieceClaim, Settled};
-use crate::task::Failure;
+use crate::task::{Failure, Lane};
 
 /// What pieces are made of, and how.
 #[derive(Clone, Copy)]
 pub(super) struct Film<'a> {
     pub(super) from: &'a Ingredients<'a>,
     pub(super) conversion: &'a Conversion,
+    /// What one of them takes of memory, in bytes.
+    pub(super) memory_bytes: u64,
     pub(super) secs: f64,
 }
 
@@ -101,7 +103,8 @@ impl Worker {
             return Err(other().into());
         }
         let secs = facts.duration.unwrap_or_default();
-        let film = Film { from: &from, conversion: &conversion, secs };
+        let memory_bytes = plan.memory.bytes();
+        let film = Film { from: &from, conversion: &conversion, memory_bytes, secs };
         Box::pin(self.make_piece(piece, film, progress, stop)).await
     }
 
@@ -114,7 +117,13 @@ impl Worker {
         stop: CancellationToken,
     ) -> Result<PieceFile, WorkError> {
         let room = self.scratch.piece_room(&piece.lease)?;
-        let (command, path) = command(piece.piece, film.conversion, room.path())?;
+        let threads = self.processors.threads(Lane::Heavy, true);
+        let conversion = Conversion {
+            threads: film.conversion.threads.or(Some(threads)),
+            ..film.conversion.clone()
+        };
+        let (command, path) = command(piece.piece, &conversion, room.path())?;
+        let admitted = self.admit(Lane::Heavy, film.memory_bytes, &[], &stop).await?;
         let secs = secs(piece.piece, film.secs);
         let on_progress = |at: Progress| {
             let done = (at.out_secs / secs.max(0.001)).clamp(0.0, 1.0);
@@ -122,7 +131,9 @@ impl Worker {
         };
         let tools = self.engine.tools();
         let run = |stop| async move { Ok(tools.run(&command, on_progress, &stop).await?) };
-        let ran = while_it_lasts(film.from.input, &stop, run).await?;
+        let ran = while_it_lasts(film.from.input, &stop, run).await;
+        drop(admitted);
+        let ran = ran?;
         check_ran(&ran)?;
         let shown = match piece.piece {
             Piece::Sound => None,

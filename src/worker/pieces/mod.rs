@@ -264,7 +264,12 @@ impl Worker {
         };
         let progress = PieceProgress::default();
         let make = |stop| {
-            let film = Film { from: cut.from, conversion: &cut.conversion, secs: cut.secs };
+            let film = Film {
+                from: cut.from,
+                conversion: &cut.conversion,
+                memory_bytes: cut.plan.memory.bytes(),
+                secs: cut.secs,
+            };
             let make = self.make_piece(piece, film, &progress, stop);
             Box::pin(make)
         };

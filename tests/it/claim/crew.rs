@@ -18,9 +18,12 @@ use reelway::outbound::TableResolver;
 use reelway::output::{Links, Storage};
 use reelway::store::sql::SqlStore;
 use reelway::store::{Claim, Published, Store, Submission, Submitted, Want};
-use reelway::task::{Kind, RetryPolicy};
+use reelway::task::{Kind, Lane, RetryPolicy};
 use reelway::upload::{UploadLimits, Uploads};
-use reelway::worker::{Buckets, Cutting, Engine, EngineSettings, Headroom, Scratch, When, Worker};
+use reelway::worker::{
+    Admission, Buckets, Cutting, Engine, EngineSettings, Headroom, Processors, Scratch, When,
+    Worker,
+};
 use serde_json::{Map, Value};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -45,12 +48,21 @@ pub(crate) struct Setup {
     pub(crate) only: Option<Kind>,
     /// How much must be free on the disk.
     pub(crate) min_disk_bytes: u64,
+    /// How much memory ffmpeg may use, where that has a bound.
+    pub(crate) memory_bytes: Option<u64>,
+}
+
+impl Setup {
+    fn admission(self) -> Admission {
+        let of = |bytes| Admission::of(bytes, &[Lane::Heavy, Lane::Light]);
+        self.memory_bytes.map_or_else(Admission::default, of)
+    }
 }
 
 impl Default for Setup {
     fn default() -> Self {
         let stall = Duration::from_mins(1);
-        Self { heavy: 2, light: 1, stall, only: None, min_disk_bytes: 0 }
+        Self { heavy: 2, light: 1, stall, only: None, min_disk_bytes: 0, memory_bytes: None }
     }
 }
 
@@ -336,6 +348,8 @@ async fn perform(
         scratch: Arc::new(scratch),
         headroom: Headroom::new(folder, setup.min_disk_bytes, 0),
         cutting: Cutting { when: When::Never, at_least_secs: 30.0 },
+        admission: setup.admission(),
+        processors: Processors::of(2),
         retries: RetryPolicy::default(),
         clock,
     }

@@ -7,4 +7,5 @@ mod ends;
 mod failures;
 mod lanes;
 mod leases;
+mod memory;
 mod outage;
