@@ -235,10 +235,25 @@ impl Worker {
         from: &Ingredients<'_>,
         room: &Room,
     ) -> Result<Vec<Published>, WorkError> {
-        let in_pieces = Box::pin(self.make_in_pieces(claim, held, from, room));
-        if let Some(made) = step(info_span!("pieces"), in_pieces).await? {
-            return Box::pin(self.export(claim, held, &made)).await;
+        let made = match Box::pin(self.make_in_pieces(claim, held, from, room)).await {
+            Ok(None) => Box::pin(self.make_in_one(claim, held, from, room)).await,
+            Ok(Some(made)) => Ok(made),
+            Err(error) => Err(error),
+        };
+        if let Some(how) = from.input.how_it_came() {
+            held.note_on(StageKind::Import, how);
         }
+        Box::pin(self.export(claim, held, &made?)).await
+    }
+
+    /// All of it here, by one process after the other.
+    async fn make_in_one(
+        &self,
+        claim: &Claim,
+        held: &Held,
+        from: &Ingredients<'_>,
+        room: &Room,
+    ) -> Result<Vec<Made>, WorkError> {
         let options = &claim.job.spec.options;
         let report = |told: Told<'_>| match told {
             Told::Percent(percent) => held.advance(percent),
@@ -255,17 +270,12 @@ impl Worker {
         };
         let engine = self.engine_for(claim);
         let need_bytes = engine.memory(options, from, room.path())?.bytes();
-        let admitted = self.admit(claim.lane, need_bytes, &[held], held.stop()).await?;
+        let _admitted = self.admit(claim.lane, need_bytes, &[held], held.stop()).await?;
         let begun = self.clock.now();
         let make = Box::pin(engine.make(options, from, room.path(), report, held.stop()));
-        let made = step(info_span!("ffmpeg"), make).await;
-        drop(admitted);
-        if let Some(how) = from.input.how_it_came() {
-            held.note_on(StageKind::Import, how);
-        }
-        let made = made?;
+        let made = step(info_span!("ffmpeg"), make).await?;
         ending::count_speed(options.kind(), &made, self.clock.now().since(begun));
-        Box::pin(self.export(claim, held, &made)).await
+        Ok(made)
     }
 
     /// The engine with the threads that this task has now.

@@ -13,9 +13,10 @@ use std::time::Duration;
 
 use ffmpeg::{Conversion, Facts, Grid, Stitch};
 use tokio::time::sleep;
+use tracing::info_span;
 
 use super::engine::while_it_lasts;
-use super::{Ingredients, Made, Room, WorkError, Worker, notes};
+use super::{Ingredients, Made, Room, WorkError, Worker, ending, notes, step};
 use crate::claim::{Held, PieceProgress, persist};
 use crate::id::WorkerId;
 use crate::job::plan::{self, Known, Plan};
@@ -81,8 +82,13 @@ impl Worker {
             }
             return Ok(None);
         };
-        match Box::pin(self.make_all(&cut, room)).await {
-            Ok(made) => Ok(Some(made)),
+        let begun = self.clock.now();
+        match step(info_span!("pieces"), Box::pin(self.make_all(&cut, room))).await {
+            Ok(made) => {
+                let took = self.clock.now().since(begun);
+                ending::count_speed(claim.job.spec.options.kind(), &made, took);
+                Ok(Some(made))
+            }
             Err(WorkError::Stopped) => Err(WorkError::Stopped),
             Err(WorkError::Failed(failure)) => {
                 tracing::warn!(error = %failure, "the pieces came to nothing; it is made in one");
