@@ -35,6 +35,8 @@ const AT_ONCE: usize = 400;
 pub struct Grid {
     /// Where the file's time begins: the first picture or the first sound.
     pub start_us: i64,
+    /// When the first picture is shown, as far as its first packet tells.
+    pub first_us: i64,
     /// The keyframes before the moments that were asked for, in their order, each once.
     pub keyframes_us: Vec<i64>,
     /// Whether pictures are coded before they are shown.
@@ -214,8 +216,10 @@ impl Tools {
         // Times are the file's own, and only the file knows where they begin.
         let first = self.look(media, demuxer, stream, &[], stop).await?;
         let start_us = first.format.start_time.us().unwrap_or(0);
+        let first_us = first.packets.iter().find_map(|packet| packet.pts_time.us());
         let mut grid = Grid {
             start_us,
+            first_us: first_us.unwrap_or(start_us),
             keyframes_us: Vec::new(),
             is_reordered: first.streams.iter().any(|stream| stream.has_b_frames > 0),
         };

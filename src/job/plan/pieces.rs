@@ -24,7 +24,8 @@ const MAX_PIECES: f64 = 1000.0;
 pub fn moments(secs: f64, at_least_secs: f64, makers: u32) -> Vec<f64> {
     let for_each = secs / (PIECES_FOR_EACH * f64::from(makers.max(1)));
     let piece = for_each.clamp(at_least_secs, at_least_secs * LONGEST).max(secs / MAX_PIECES);
-    let count = (secs / piece).floor() as u32;
+    // To the next whole number where only rounding is in between.
+    let count = (secs / piece + 1e-6).floor() as u32;
     (1..count).map(|number| f64::from(number) * secs / f64::from(count)).collect()
 }
 
@@ -38,7 +39,7 @@ pub fn pieces(grid: &Grid, secs: f64, at_least_secs: f64, has_sound: bool) -> Ve
     let mut edges: Vec<Edge> = Vec::new();
     for keyframe_us in &grid.keyframes_us {
         let at_us = keyframe_us - BEFORE_KEYFRAME_US;
-        let before_us = edges.last().map_or(grid.start_us, |edge| edge.at_us);
+        let before_us = edges.last().map_or(grid.first_us, |edge| edge.at_us);
         if at_us - before_us >= shortest_us && end_us - at_us >= shortest_us {
             edges.push(Edge { at_us, seek_us: grid.seek_us(*keyframe_us) });
         }
@@ -81,7 +82,7 @@ mod tests {
             at_us in 0_i64..600_000_000,
         ) {
             let keyframes_us = keyframes_us.iter().map(|at| start_us + at).collect();
-            let grid = Grid { start_us, keyframes_us, is_reordered: true };
+            let grid = Grid { start_us, first_us: start_us, keyframes_us, is_reordered: true };
             let pieces = pieces(&grid, 600.0, 30.0, false);
             let has = |piece: &Piece| match piece {
                 Piece::Sound => false,
