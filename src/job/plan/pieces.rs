@@ -10,7 +10,7 @@ const BEFORE_KEYFRAME_US: i64 = 500;
 
 /// How many pieces there are for each who may make one: the quick make more of them than the slow,
 /// and nobody waits long for the last.
-const PIECES_FOR_EACH: f64 = 6.0;
+const PIECES_FOR_EACH: f64 = 12.0;
 
 /// How many times as long as the shortest a piece is at most.
 const LONGEST: f64 = 10.0;
@@ -63,8 +63,13 @@ mod tests {
     fn a_video_is_cut_for_those_who_make_it_and_never_short() {
         assert_eq!(moments(59.0, 30.0, 8), [0.0; 0]);
         assert_eq!(moments(60.0, 30.0, 8), [30.0]);
-        assert_eq!(moments(3600.0, 30.0, 2).len() + 1, 12, "the longest is ten times the shortest");
-        assert_eq!(moments(3600.0, 30.0, 10).len() + 1, 60, "six for each");
+        assert_eq!(
+            moments(36_000.0, 30.0, 2).len() + 1,
+            120,
+            "none longer than ten of the shortest"
+        );
+        assert_eq!(moments(3600.0, 30.0, 2).len() + 1, 24, "twelve for each");
+        assert_eq!(moments(3600.0, 30.0, 10).len() + 1, 120, "none shorter than the shortest");
         assert_eq!(moments(86400.0, 30.0, 900).len() + 1, 1000);
     }
 
