@@ -98,7 +98,7 @@ metrics! {
     FAILURES = counter("reelway_attempt_failures_total", &["kind", "error"],
         "Attempts that failed, by the error's kind.");
     FALLBACKS = counter("reelway_fallbacks_total", &[],
-        "Attempts whose first way failed (an encoder in hardware, libvips) and that went on in software or by ffmpeg.");
+        "Attempts whose first way failed (an encoder in hardware, libvips, pieces) and that went on in software, by ffmpeg or in one.");
     PIECES = counter("reelway_pieces_total", &[],
         "Pieces of long videos that were made here, of our own tasks and to help others.");
     STAGE_SECONDS = histogram("reelway_stage_seconds", WORK, &["stage"],

@@ -27,8 +27,8 @@ const SEEK_EARLIER_US: i64 = 130_435;
 /// Behind this a keyframe is found where its own time was rounded, in microseconds.
 const ROUNDED_US: i64 = 1_000;
 
-/// The most moments that are asked for at once: the argument that names them has its limits.
-const AT_ONCE: usize = 400;
+/// The most moments that are asked for at once: a process has only so much time for its answer.
+const AT_ONCE: usize = 50;
 
 /// What is known of the time of a stream of pictures, in microseconds of its own time stamps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -129,7 +129,7 @@ impl Conversion {
     /// The process that makes the sound of the whole into a file at `path`; nothing where there is
     /// none.
     ///
-    /// Its container is [`Muxer::of_sound`].
+    /// Its container is [`crate::Muxer::of_sound`].
     #[must_use]
     pub fn sound(&self, path: &Path) -> Option<Command> {
         self.output.audio.as_ref()?;

@@ -75,6 +75,9 @@ impl Worker {
         from: &Ingredients<'_>,
         room: &Room,
     ) -> Result<Option<Vec<Made>>, WorkError> {
+        if !matches!(claim.job.spec.options, Options::Video(_)) {
+            return Ok(None);
+        }
         let Some(cut) = Box::pin(self.cut(claim, held, from, room)).await? else {
             if claim.lease.attempt > 1 {
                 // An earlier attempt may have cut it: nobody shall go on with that.
@@ -129,22 +132,19 @@ impl Worker {
         from: &'a Ingredients<'a>,
         room: &Room,
     ) -> Result<Option<Cut<'a>>, WorkError> {
+        if self.cutting.when == When::Never || from.subtitles.is_some() {
+            return Ok(None);
+        }
         let options = &claim.job.spec.options;
-        if !matches!(options, Options::Video(_)) || from.subtitles.is_some() {
-            return Ok(None);
-        }
-        if self.cutting.when == When::Never {
-            return Ok(None);
-        }
         let plan = self.engine.plan(options, from, &Known::default(), room.path())?;
         let Some((conversion, secs)) = plan.cuttable.clone().zip(from.facts.duration) else {
             return Ok(None);
         };
-        let mut cut = Cut { claim, held, from, plan, conversion, grid: Grid::default(), secs };
+        let cut = Cut { claim, held, from, plan, conversion, grid: Grid::default(), secs };
         let recipe = recipe(&cut.conversion, from.facts, self.engine.tools().version());
         if claim.lease.attempt > 1 && self.goes_on(claim, &recipe).await {
-            cut.grid = self.grid(&cut, Vec::new()).await?;
-            return Ok(Some(cut));
+            let Some(grid) = self.grid(&cut, Vec::new()).await? else { return Ok(None) };
+            return Ok(Some(Cut { grid, ..cut }));
         }
         let Some(helpers) = self.helpers(from.facts).await else { return Ok(None) };
         let at_least_secs = self.cutting.at_least_secs;
@@ -152,7 +152,8 @@ impl Worker {
         if moments.is_empty() {
             return Ok(None);
         }
-        cut.grid = self.grid(&cut, moments).await?;
+        let Some(grid) = self.grid(&cut, moments).await? else { return Ok(None) };
+        let cut = Cut { grid, ..cut };
         let has_sound = cut.conversion.output.audio.is_some();
         let pieces = plan::pieces(&cut.grid, secs, at_least_secs, has_sound);
         if pieces.is_empty() {
@@ -198,18 +199,26 @@ impl Worker {
         }
     }
 
-    /// Where the video can be begun at, near these moments.
-    async fn grid(&self, cut: &Cut<'_>, moments: Vec<f64>) -> Result<Grid, WorkError> {
+    /// Where the video can be begun at, near these moments; nothing where that cannot be told.
+    async fn grid(&self, cut: &Cut<'_>, moments: Vec<f64>) -> Result<Option<Grid>, WorkError> {
         let (Some(reading), Some(video)) = (cut.conversion.inputs.first(), cut.from.facts.video())
         else {
-            return Ok(Grid::default());
+            return Ok(None);
         };
         let tools = self.engine.tools();
         let look = |stop| async move {
             let (media, demuxer) = (&reading.media, reading.demuxer);
             Ok(tools.grid(media, demuxer, video.index, &moments, &stop).await?)
         };
-        while_it_lasts(cut.from.input, cut.held.stop(), look).await
+        match while_it_lasts(cut.from.input, cut.held.stop(), look).await {
+            Ok(grid) => Ok(Some(grid)),
+            Err(WorkError::Stopped) => Err(WorkError::Stopped),
+            Err(WorkError::Failed(failure)) => {
+                // What is wrong with it is said when it is made in one.
+                tracing::warn!(error = %failure, "a long video cannot be looked at; it is made in one");
+                Ok(None)
+            }
+        }
     }
 
     async fn give_up(&self, claim: &Claim) {
@@ -249,6 +258,9 @@ impl Worker {
         };
         let helped = pieces.len().saturating_sub(own);
         cut.held.sum_up(&format!("made in {} pieces, {helped} of them elsewhere", pieces.len()));
+        if let Some(ways) = cut.plan.ways {
+            cut.held.sum_up(&ways.to_string());
+        }
         Box::pin(self.put_together(cut, &pieces, room)).await
     }
 
