@@ -9,6 +9,7 @@ use super::held::{Fence, Held};
 use super::keep::doom;
 use super::rescue::ZOMBIE;
 use super::row::{from_json, load_one, number, parse, to_json};
+use super::rows::insert;
 use super::statement::{Statement, sql};
 use crate::clock::Timestamp;
 use crate::id::WorkerId;
@@ -50,19 +51,17 @@ pub(super) async fn cut(
         .await?;
     } else {
         forget(&mut tx, &held.stored.job, now).await?;
-        for (position, piece) in (0_i64..).zip(pieces) {
-            sql("
-                insert into pieces (task_id, position, attempt, recipe, piece, state)
-                values ($1, $2, $3, $4, $5, 'waiting')
-                ")
-            .bind(lease.task.to_string())
-            .bind(position)
-            .bind(lease.attempt)
-            .bind(recipe)
-            .bind(to_json(piece)?)
-            .execute(&mut tx)
-            .await?;
-        }
+        let rows = (0_i64..).zip(pieces).map(|(position, piece)| {
+            Ok(vec![
+                ("task_id", lease.task.to_string().into()),
+                ("position", position.into()),
+                ("attempt", lease.attempt.into()),
+                ("recipe", recipe.into()),
+                ("piece", to_json(piece)?.into()),
+                ("state", "waiting".into()),
+            ])
+        });
+        insert(&mut tx, "pieces", rows.collect::<StoreResult<_>>()?).await?;
     }
     tx.commit().await?;
     if !pieces.is_empty() {
@@ -175,29 +174,22 @@ pub(super) async fn keep(
 ) -> StoreResult<Settled> {
     let mut tx = store.write().await?;
     let now = store.now(&mut tx).await?;
-    // Nobody needs a piece of a task that has ended or is being stopped.
-    let written = sql("
-        update pieces
-        set lease_until = $6, percent = $7
-        where task_id = $1 and position = $2 and attempt = $3 and worker = $4 and tries = $5
-            and state = 'taken'
+    let written = change("lease_until = $6, percent = $7", lease)
+        .push(
+            // Nobody needs a piece of a task that has ended or is being stopped.
+            "
             and exists (
                 select 1
                 from tasks
                 join jobs on jobs.id = tasks.job_id
                 where tasks.id = pieces.task_id and tasks.state = 'processing'
                     and jobs.cancel_asked_at is null and jobs.deleted_at is null
-            )
-        ")
-    .bind(lease.task.to_string())
-    .bind(lease.position)
-    .bind(lease.attempt)
-    .bind(lease.worker.to_string())
-    .bind(lease.tries)
-    .bind(now.plus(LEASE))
-    .bind(f64::from(percent))
-    .execute(&mut tx)
-    .await?;
+            )",
+        )
+        .bind(now.plus(LEASE))
+        .bind(f64::from(percent))
+        .execute(&mut tx)
+        .await?;
     tx.commit().await?;
     Ok(settled(written))
 }
@@ -208,39 +200,33 @@ pub(super) async fn finish(
     file: &PieceFile,
 ) -> StoreResult<Settled> {
     let mut tx = store.write().await?;
-    let written = sql("
-        update pieces
-        set state = 'made', made = $6, percent = 100, worker = null, lease_until = null
-        where task_id = $1 and position = $2 and attempt = $3 and worker = $4 and tries = $5
-            and state = 'taken'
-        ")
-    .bind(lease.task.to_string())
-    .bind(lease.position)
-    .bind(lease.attempt)
-    .bind(lease.worker.to_string())
-    .bind(lease.tries)
-    .bind(to_json(file)?)
-    .execute(&mut tx)
-    .await?;
+    let to = "state = 'made', made = $6, percent = 100, worker = null, lease_until = null";
+    let written = change(to, lease).bind(to_json(file)?).execute(&mut tx).await?;
     end(store, tx, lease, written).await
 }
 
 pub(super) async fn release(store: &SqlStore, lease: &PieceLease) -> StoreResult<Settled> {
     let mut tx = store.write().await?;
-    let written = sql("
-        update pieces
-        set state = 'waiting', worker = null, lease_until = null, percent = 0
-        where task_id = $1 and position = $2 and attempt = $3 and worker = $4 and tries = $5
-            and state = 'taken'
-        ")
-    .bind(lease.task.to_string())
-    .bind(lease.position)
-    .bind(lease.attempt)
-    .bind(lease.worker.to_string())
-    .bind(lease.tries)
-    .execute(&mut tx)
-    .await?;
+    let to = "state = 'waiting', worker = null, lease_until = null, percent = 0";
+    let written = change(to, lease).execute(&mut tx).await?;
     end(store, tx, lease, written).await
+}
+
+/// Changes a piece `to` something else, if it is still in the hands of the lease: its parameters
+/// come after the lease's five.
+fn change(to: &'static str, lease: &PieceLease) -> Statement {
+    Statement::begin("update pieces set ")
+        .push(to)
+        .push(
+            "
+            where task_id = $1 and position = $2 and attempt = $3 and worker = $4 and tries = $5
+                and state = 'taken'",
+        )
+        .bind(lease.task.to_string())
+        .bind(lease.position)
+        .bind(lease.attempt)
+        .bind(lease.worker.to_string())
+        .bind(lease.tries)
 }
 
 /// Commits, and tells whoever waits for the pieces of the job.
