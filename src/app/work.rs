@@ -112,12 +112,20 @@ async fn sweep_scratch(scratch: Arc<Scratch>, stop: CancellationToken) {
 }
 
 /// What this process may take.
-fn terms(worker: &config::Worker) -> Terms {
+fn terms(config: &config::Config) -> Terms {
+    let worker = &config.worker;
+    // Whose database is a file is alone with it: nobody is there to ask for help, or to be helped.
+    let has_others = matches!(config.database, config::Database::Postgres(_));
+    let is_cut = match worker.cutting.when {
+        When::Always => true,
+        When::Helped => has_others,
+        When::Never => false,
+    };
     Terms {
         kinds: worker.kinds.clone(),
         per_owner: worker.max_running_per_key,
         companions: worker.max_together - 1,
-        pieces: worker.cutting.when != When::Never && worker.kinds.contains(&Kind::Video),
+        pieces: is_cut && worker.kinds.contains(&Kind::Video),
     }
 }
 
@@ -170,11 +178,11 @@ impl Workers {
             let (scratch, stop) = (worker.scratch.clone(), shutdown.soft().clone());
             tokio::spawn(async move { sweep_scratch(scratch, stop).await });
             let slots = Slots::new(settings.slots, settings.light_slots);
-            claim(app, worker, slots, terms(settings), &heart, &tracker, shutdown)
+            claim(app, worker, slots, terms(&app.config), &heart, &tracker, shutdown)
         } else {
             let dispatcher = app.dispatcher(public_url)?;
             // Each is a request of its own.
-            let terms = Terms { companions: 0, pieces: false, ..terms(settings) };
+            let terms = Terms { companions: 0, pieces: false, ..terms(&app.config) };
             claim(app, dispatcher, dispatches(settings), terms, &heart, &tracker, shutdown)
         };
         let (beat, end) = (heart.clone(), last_beat.clone());
