@@ -261,8 +261,6 @@ impl Output {
         }
         args.flag("-sn");
         args.flag("-dn");
-        args.pair("-map_metadata", -1);
-        args.pair("-map_chapters", -1);
         self.write_bounds(args);
         self.muxer.write(args);
         if self.muxer == Muxer::Pictures {
@@ -272,7 +270,10 @@ impl Output {
         }
     }
 
+    /// Nothing of the source's metadata, and an end.
     fn write_bounds(&self, args: &mut Arguments) {
+        args.pair("-map_metadata", -1);
+        args.pair("-map_chapters", -1);
         if self.video.is_some() {
             args.pair("-frames:v", self.bounds.frames);
         }
@@ -291,8 +292,6 @@ impl Output {
         if let Some(threads) = threads {
             args.pair("-threads", threads);
         }
-        args.pair("-map_metadata", -1);
-        args.pair("-map_chapters", -1);
         self.write_bounds(args);
         args.pair("-avoid_negative_ts", "disabled");
         self.muxer.write_slice(args);
@@ -301,8 +300,6 @@ impl Output {
 
     /// What was put together, as it is.
     pub(crate) fn write_stitched(&self, args: &mut Arguments) {
-        args.pair("-map_metadata", -1);
-        args.pair("-map_chapters", -1);
         self.write_bounds(args);
         self.muxer.write_stitched(args);
         args.file(&self.path);
