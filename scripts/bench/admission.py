@@ -29,8 +29,6 @@ LOOK_SECS = 0.05
 def rows(bench: Bench) -> List[Row]:
     """A row a way: all at once by hand, one after the other by hand, a server with a slot for each."""
     busy = machine_is_busy()
-    if busy:
-        say("other work keeps the processors busy: only their time and memory can be compared")
     clip = short_clip(bench)
     found = []
     for jobs in JOBS:

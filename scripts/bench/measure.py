@@ -40,7 +40,8 @@ def say(text: str) -> None:
 
 
 def machine_is_busy() -> bool:
-    """Whether processors have work that is not ours: the clock then measures the neighbours."""
+    """Whether processors have work that is not ours: the clock then measures the neighbours, which
+    is said."""
     def ticks() -> List[int]:
         return [int(field) for field in open("/proc/stat").readline().split()[1:9]]
 
@@ -48,7 +49,10 @@ def machine_is_busy() -> bool:
     time.sleep(BUSY_LOOK_SECS)
     spent = [after - earlier for earlier, after in zip(before, ticks())]
     idle = spent[3] + spent[4]
-    return idle < (1 - BUSY_SHARE) * sum(spent)
+    busy = idle < (1 - BUSY_SHARE) * sum(spent)
+    if busy:
+        say("other work keeps the processors busy: the time on the clock cannot be compared")
+    return busy
 
 
 def in_turn(ways: Dict[str, Callable[[], Cost]], rounds: int) -> Dict[str, Cost]:

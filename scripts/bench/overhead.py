@@ -30,8 +30,6 @@ def rows(bench: Bench) -> List[Row]:
     """A long encode, which has the target, and a thumbnail, where the fixed cost shows."""
     with Server(bench, "overhead") as server:
         busy = machine_is_busy()
-        if busy:
-            say("other work keeps the processors busy: only their time can be compared")
         clip = long_clip(bench)
         url = server.share(clip)
         say(f"a video of {clip}")

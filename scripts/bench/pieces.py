@@ -10,7 +10,7 @@ from typing import Iterator, List
 
 from intake import Databases
 from measure import Cost, Row, compared, in_turn, machine_is_busy, say
-from product import Bench, Server, environment, fail
+from product import Bench, Server, cpu_secs, environment, fail
 
 AT_MOST = 0.55
 REPEAT = "scripts/with-postgres python3 -B scripts/bench pieces"
@@ -34,8 +34,6 @@ def rows(bench: Bench) -> List[Row]:
               "REELWAY_STORAGE": f"file://{bench.folder}/pieces-files"}
     with Server(bench, "pieces", **shared) as server:
         busy = machine_is_busy()
-        if busy:
-            say("other work keeps the processors busy: only their time can be compared")
         clip = film(bench)
         url = server.share(clip)
         say(f"{FILM_SECS} s of 1080p")
@@ -88,9 +86,3 @@ def worker(bench: Bench, shared: dict) -> Iterator[int]:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
-
-
-def cpu_secs(pid: int) -> float:
-    """What a process and its ended children have cost so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(int(ticks) for ticks in fields[11:15]) / os.sysconf("SC_CLK_TCK")

@@ -20,8 +20,6 @@ def rows(bench: Bench) -> List[Row]:
     """All three ends, from the one request to the last webhook; the source is on loopback."""
     with Server(bench, "pipeline", REELWAY_SLOTS="1") as server:
         busy = machine_is_busy()
-        if busy:
-            say("other work keeps the processors busy: only their time can be compared")
         clip = long_clip(bench)
         url = server.share(clip)
         by_hand = [command(bench, clip, number, *task) for number, task in enumerate(TASKS)]

@@ -29,8 +29,6 @@ def rows(bench: Bench) -> List[Row]:
     if not PHOTO.is_file():
         fail(f"there is no file {PHOTO}: install forensics-samples-files")
     busy = machine_is_busy()
-    if busy:
-        say("other work keeps the processors busy: only their time can be compared")
     unjudged = "machine busy" if busy else ""
     made: List[Row] = []
     for name, at_most in AT_MOST.items():
