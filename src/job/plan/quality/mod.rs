@@ -48,7 +48,7 @@ pub(super) fn video(
             VideoEncoder::X265 { preset, rate: rate(crf) }
         }
         (VideoCodec::Vp9, _) => {
-            let (crf, cpu_used) = row(quality, [(48, 5), (41, 5), (35, 4), (29, 3), (22, 2)]);
+            let (crf, cpu_used) = row(quality, [(54, 5), (44, 5), (36, 4), (25, 3), (19, 2)]);
             VideoEncoder::Vp9 { cpu_used, rate: rate(crf) }
         }
         (VideoCodec::Av1, Av1Encoder::Svt) => {
@@ -56,7 +56,7 @@ pub(super) fn video(
             VideoEncoder::SvtAv1 { preset, rate: rate(crf) }
         }
         (VideoCodec::Av1, Av1Encoder::Aom) => {
-            let (crf, cpu_used) = row(quality, [(50, 8), (43, 8), (36, 7), (29, 6), (22, 6)]);
+            let (crf, cpu_used) = row(quality, [(63, 8), (57, 8), (48, 7), (34, 6), (25, 6)]);
             VideoEncoder::AomAv1 { cpu_used, rate: rate(crf) }
         }
     }

@@ -63,6 +63,8 @@ fn told(encoder: VideoEncoder) -> (&'static str, String, u8) {
         VideoEncoder::X264 { preset, rate } => ("libx264", effort(preset), rate),
         VideoEncoder::X265 { preset, rate } => ("libx265", effort(preset), rate),
         VideoEncoder::SvtAv1 { preset, rate } => ("libsvtav1", preset.to_string(), rate),
+        VideoEncoder::Vp9 { cpu_used, rate } => ("libvpx-vp9", cpu_used.to_string(), rate),
+        VideoEncoder::AomAv1 { cpu_used, rate } => ("libaom-av1", cpu_used.to_string(), rate),
         other => panic!("nobody has measured it: {other:?}"),
     };
     let Rate::Quality(number) = rate else { panic!("not a quality: {rate:?}") };
@@ -70,18 +72,25 @@ fn told(encoder: VideoEncoder) -> (&'static str, String, u8) {
 }
 
 #[test]
-fn a_level_looks_alike_in_every_codec_that_was_measured() {
+fn a_level_looks_alike_in_every_codec() {
     let measured = measured();
+    let encoders = [
+        (VideoCodec::H264, Av1Encoder::Svt),
+        (VideoCodec::H265, Av1Encoder::Svt),
+        (VideoCodec::Vp9, Av1Encoder::Svt),
+        (VideoCodec::Av1, Av1Encoder::Svt),
+        (VideoCodec::Av1, Av1Encoder::Aom),
+    ];
     for (level, target) in TARGETS {
-        for codec in [VideoCodec::H264, VideoCodec::H265, VideoCodec::Av1] {
-            let (name, preset, number) = told(video(codec, level, None, Av1Encoder::Svt));
+        for (codec, av1) in encoders {
+            let (name, preset, number) = told(video(codec, level, None, av1));
             let off = |number| {
                 let found = looks(&measured, name, &preset, number);
                 (found.expect("a curve") - target).abs()
             };
             let what = format!("{name} {preset} {number} at {level:?}");
             assert!(off(number) < 0.35, "{what}: {:.2} dB beside it", off(number));
-            // AV1 ends at 63.
+            // VP9 and AV1 end at 63.
             let others = [number - 1, (number + 1).min(63)];
             assert!(others.iter().all(|&other| off(other) >= off(number)), "{what} is not nearest");
         }
