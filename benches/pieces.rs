@@ -2,9 +2,9 @@
 //! put in by a pause.
 //!
 //! `cargo bench --bench pieces` prints one table. The video is one of four hours, cut as a server
-//! would cut it for so many; what a piece takes is the same but for a fifth more or less, and a
-//! hundred times shorter than in earnest or more, so that what the store costs shows a hundred
-//! times as much. `REELWAY_TEST_POSTGRES` names a server that may be written to.
+//! would cut it for so many; what a second of it takes is the same in all pieces but for a fifth
+//! more or less, and a hundred times shorter than in earnest or more, so that what the store costs
+//! shows a hundred times as much. `REELWAY_TEST_POSTGRES` names a server that may be written to.
 
 #![expect(clippy::expect_used, reason = "a bench that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "the table is the result")]
@@ -30,7 +30,7 @@ const WORKERS: [u32; 5] = [2, 4, 16, 32, 64];
 /// How long the video is.
 const FILM_SECS: f64 = 4.0 * 3600.0;
 
-/// The shortest piece, as a server has it when nothing is said.
+/// How long pieces should be, as a server has it when nothing is said.
 const PIECE_SECS: f64 = 30.0;
 
 /// How long all of it takes at best: everybody is at work all the time.
@@ -72,7 +72,7 @@ async fn make(place: &Place, workers: u32) -> (usize, f64) {
         ..ffmpeg::Grid::default()
     };
     let pieces = pieces(&grid, FILM_SECS, PIECE_SECS, true);
-    let costs = costs(pieces.len(), IDEAL * workers);
+    let costs = costs(&pieces, IDEAL * workers);
     let sum: Duration = costs.iter().sum();
 
     let begun = Instant::now();
@@ -87,14 +87,28 @@ async fn make(place: &Place, workers: u32) -> (usize, f64) {
 }
 
 /// What each piece takes, of `all` together.
-fn costs(count: usize, all: Duration) -> Vec<Duration> {
-    let sound = all.mul_f64(SOUND_SHARE);
+fn costs(pieces: &[Piece], all: Duration) -> Vec<Duration> {
     // From 0.8 to 1.2 and back, evenly apart: the same in every run.
-    let weights: Vec<f64> =
-        (1..count).map(|n| 0.8 + 0.4 * (n as f64 * 0.618_034).fract()).collect();
+    let weights: Vec<f64> = pieces
+        .iter()
+        .enumerate()
+        .map(|(n, piece)| secs(piece) * (0.8 + 0.4 * (n as f64 * 0.618_034).fract()))
+        .collect();
     let sum: f64 = weights.iter().sum();
-    let rest = all.saturating_sub(sound);
-    std::iter::once(sound).chain(weights.iter().map(|weight| rest.mul_f64(weight / sum))).collect()
+    let rest = all.mul_f64(1.0 - SOUND_SHARE);
+    let cost = |(piece, weight): (&Piece, &f64)| match piece {
+        Piece::Sound => all.mul_f64(SOUND_SHARE),
+        Piece::Pictures(_) => rest.mul_f64(weight / sum),
+    };
+    pieces.iter().zip(&weights).map(cost).collect()
+}
+
+/// How much of the film a piece is.
+fn secs(piece: &Piece) -> f64 {
+    let Piece::Pictures(cut) = piece else { return 0.0 };
+    let from_us = cut.from.map_or(0, |edge| edge.at_us);
+    let until_us = cut.until_us.unwrap_or((FILM_SECS * 1e6) as i64);
+    (until_us - from_us) as f64 / 1e6
 }
 
 /// Makes pieces until there are none: of its own task, or to help.

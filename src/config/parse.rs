@@ -169,7 +169,7 @@ impl Reader<'_> {
             max_together: self.parsed("max_together", at_least_one).unwrap_or(4).min(16),
             cutting: Cutting {
                 when: self.parsed("pieces", pieces::when).unwrap_or_default(),
-                at_least_secs: self.parsed("piece_secs", pieces::secs).unwrap_or(30.0),
+                wanted_secs: self.parsed("piece_secs", pieces::secs).unwrap_or(30.0),
             },
             max_running_per_key: self.parsed("max_running_per_key", at_least_one),
             min_free_disk_bytes: self.parsed("min_free_disk", size).unwrap_or(1 << 30),

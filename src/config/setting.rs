@@ -104,7 +104,7 @@ settings! {
     pieces, ["REELWAY_PIECES"], "auto", "auto|always|never",
         "Whether a long video is cut and made by all workers that have a free slot: where another process has one, always, or never";
     piece_secs, ["REELWAY_PIECE_SECS"], "30", "SECONDS",
-        "How long such a piece is at least, 1 to 3600; a video twice as long is cut";
+        "How long such a piece is at least, 1 to 3600, and the last ones half of it; a video twice as long is cut";
     max_running_per_key, ["REELWAY_MAX_RUNNING_PER_KEY"], "", "NUMBER",
         "How many tasks of one API key run at the same time, in all workers together";
     health_port, ["REELWAY_HEALTH_PORT"], "", "PORT",

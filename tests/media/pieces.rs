@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::harness::{Bench, Clip, clip, kept, media, run, tones, turn};
 
 /// Shorter than any that a server makes.
-const PIECE_SECS: f64 = 1.0;
+const PIECE_SECS: f64 = 2.0;
 
 /// Each picture or sound of a file: when it is there, and what it is.
 fn packets(path: &Path, stream: &str) -> Vec<(i64, String)> {

@@ -35,8 +35,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 pub struct Cutting {
     /// When they are cut.
     pub when: When,
-    /// How long a piece is at least, in seconds.
-    pub at_least_secs: f64,
+    /// How long pieces should be, in seconds: the last are half as long.
+    pub wanted_secs: f64,
 }
 
 /// When long videos are cut.
@@ -107,7 +107,7 @@ impl Worker {
     /// How many others would help with a video that is as `facts` say; nobody where it shall not be
     /// cut at all.
     pub(super) async fn helpers(&self, facts: &Facts) -> Option<u32> {
-        let is_long = facts.duration.is_some_and(|secs| secs >= 2.0 * self.cutting.at_least_secs);
+        let is_long = facts.duration.is_some_and(|secs| secs >= 2.0 * self.cutting.wanted_secs);
         if !is_long || self.cutting.when == When::Never {
             return None;
         }
@@ -147,15 +147,15 @@ impl Worker {
             return Ok(Some(Cut { grid, ..cut }));
         }
         let Some(helpers) = self.helpers(from.facts).await else { return Ok(None) };
-        let at_least_secs = self.cutting.at_least_secs;
-        let moments = plan::moments(secs, at_least_secs, helpers + 1);
+        let wanted_secs = self.cutting.wanted_secs;
+        let moments = plan::moments(secs, wanted_secs, helpers + 1);
         if moments.is_empty() {
             return Ok(None);
         }
         let Some(grid) = self.grid(&cut, moments).await? else { return Ok(None) };
         let cut = Cut { grid, ..cut };
         let has_sound = cut.conversion.output.audio.is_some();
-        let pieces = plan::pieces(&cut.grid, secs, at_least_secs, has_sound);
+        let pieces = plan::pieces(&cut.grid, secs, wanted_secs, has_sound);
         if pieces.is_empty() {
             held.sum_up("made in one: there are too few pictures that it can be begun at");
             return Ok(None);

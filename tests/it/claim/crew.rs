@@ -347,7 +347,7 @@ async fn perform(
         links,
         scratch: Arc::new(scratch),
         headroom: Headroom::new(folder, setup.min_disk_bytes, 0),
-        cutting: Cutting { when: When::Never, at_least_secs: 30.0 },
+        cutting: Cutting { when: When::Never, wanted_secs: 30.0 },
         admission: setup.admission(),
         processors: Processors::of(2),
         retries: RetryPolicy::default(),
