@@ -89,12 +89,7 @@ pub(super) async fn perform(worker: &Worker, claims: Vec<(Claim, Held)>) {
         {
             Ok(ready) => break ready,
             Err(WorkError::Stopped) => members = settle_stopped(worker, members).await,
-            Err(WorkError::Failed(failure)) => {
-                for member in members {
-                    member.end(worker, Err(failure.clone().into())).await;
-                }
-                return;
-            }
+            Err(WorkError::Failed(failure)) => return fail_all(worker, members, &failure).await,
         }
         if members.is_empty() {
             return;
@@ -122,6 +117,10 @@ pub(super) async fn perform(worker: &Worker, claims: Vec<(Claim, Held)>) {
             Err(Apart::Stopped) => {}
             Err(Apart::Alone(None)) => break,
             Err(Apart::Alone(Some(failure))) => {
+                // Of what cannot be had, nobody alone makes anything either.
+                if let Err(failure) = ready.input.check_source() {
+                    return fail_all(worker, sharing, &failure).await;
+                }
                 tracing::warn!(error = %failure, "tasks could not be made together; each is made alone");
                 for member in &sharing {
                     member.held.sum_up("that failed: made alone");
@@ -159,6 +158,13 @@ async fn settle_stopped(worker: &Worker, members: Vec<Member>) -> Vec<Member> {
         member.end(worker, Err(WorkError::Stopped)).await;
     }
     others
+}
+
+/// Ends all of them by what is wrong with their input.
+async fn fail_all(worker: &Worker, members: Vec<Member>, failure: &Failure) {
+    for member in members {
+        member.end(worker, Err(failure.clone().into())).await;
+    }
 }
 
 /// What the input is, told to each of them.

@@ -14,7 +14,7 @@ use crate::harness::{
 };
 
 /// One slot, so that everything that waits stands behind the same task.
-const ONE_SLOT: [(&str, &str); 1] = [("REELWAY_SLOTS", "1")];
+pub(crate) const ONE_SLOT: [(&str, &str); 1] = [("REELWAY_SLOTS", "1")];
 
 fn three_tasks() -> Value {
     json!([
@@ -24,9 +24,18 @@ fn three_tasks() -> Value {
     ])
 }
 
-/// Posts a batch; returns the ids of its jobs.
 async fn send(server: &Server, source: &Source, receiver: &Receiver, tasks: Value) -> Vec<String> {
-    let body = json!({"url": source.url, "tasks": tasks, "webhook_url": receiver.url});
+    send_of(server, &source.url, receiver, tasks).await
+}
+
+/// Posts a batch; returns the ids of its jobs.
+pub(crate) async fn send_of(
+    server: &Server,
+    url: &str,
+    receiver: &Receiver,
+    tasks: Value,
+) -> Vec<String> {
+    let body = json!({"url": url, "tasks": tasks, "webhook_url": receiver.url});
     let batch = server.post("/process", &body).await;
     let tasks = batch["tasks"].as_array().expect("tasks");
     tasks.iter().map(|task| task["task_id"].as_str().expect("an id").to_owned()).collect()
@@ -43,7 +52,7 @@ async fn next(receiver: &Receiver) -> Value {
 }
 
 /// What is said of how a job was made.
-async fn summary(server: &Server, id: &str) -> String {
+pub(crate) async fn summary(server: &Server, id: &str) -> String {
     let job = server.get(&format!("/jobs/{id}")).await;
     let stages = job["tasks"].as_array().expect("stages").clone();
     let said = stages.iter().filter_map(|stage| stage["summary"].as_str());
@@ -144,7 +153,11 @@ async fn a_killed_worker_s_tasks_are_each_made_once_more_and_told_once() {
 }
 
 /// The ends that are told of the jobs of a batch, by their ids: one each, and then no more.
-async fn ends(receiver: &Receiver, server: &Server, ids: &[String]) -> BTreeMap<String, Value> {
+pub(crate) async fn ends(
+    receiver: &Receiver,
+    server: &Server,
+    ids: &[String],
+) -> BTreeMap<String, Value> {
     let mut told = BTreeMap::new();
     // Of each job, and of the batch.
     for _ in 0..=ids.len() {
@@ -161,7 +174,7 @@ async fn ends(receiver: &Receiver, server: &Server, ids: &[String]) -> BTreeMap<
 }
 
 /// How a job failed.
-fn failure(end: &Value) -> &str {
+pub(crate) fn failure(end: &Value) -> &str {
     assert_eq!(end["type"], "job.failed", "{end}");
     assert_eq!(end["outputs"], json!([]), "{end}");
     end["error"]["kind"].as_str().expect("a kind")
