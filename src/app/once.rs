@@ -1,10 +1,10 @@
 //! The engine without a server: for the one-shot commands.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ffmpeg::Facts;
+use ffmpeg::{Facts, Media};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -13,10 +13,10 @@ use crate::cli::{CliError, Commands, Made, NotMade, Order, Sketch, Source};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
 use crate::input::{Downloads, InputFile};
-use crate::job::plan::{Step, Work};
+use crate::job::plan::{Place, Plan, Step, Work};
 use crate::output::Stored;
 use crate::package::{KEY_BYTES, KEY_FILE};
-use crate::task::StageKind;
+use crate::task::{ErrorKind, Failure, StageKind};
 use crate::worker::{Engine, Ingredients, Told, WorkError};
 
 /// Makes one output of one input, with no database and no queue.
@@ -25,7 +25,7 @@ pub struct Once {
     engine: Engine,
     downloads: Downloads,
     sandbox: ffmpeg::Sandbox,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Once {
@@ -45,7 +45,7 @@ impl Once {
             sandbox: tools.sandbox(),
             downloads: through_gateway(downloads, config, &tools),
             engine: Engine::new(tools, engine_settings(config)),
-            _folder: folder,
+            folder,
         })
     }
 
@@ -106,50 +106,54 @@ impl Once {
     ///
     /// # Errors
     ///
-    /// The input is not media or does not have what is asked, or the work was told to stop.
+    /// The input is not media, does not have what is asked or is made into another by no command,
+    /// or the work was told to stop.
     pub async fn sketch(&self, sketch: Sketch<'_>) -> Result<Commands, NotMade> {
-        let Sketch { options, input, output, stop } = sketch;
-        let input = InputFile::local(input).await.map_err(WorkError::from)?;
-        let output = std::path::absolute(output).map_err(WorkError::from)?;
+        let Sketch { options, input: typed, output, stop } = sketch;
+        let input = InputFile::local(typed).await.map_err(WorkError::from)?;
         let facts = self.engine.probe(&input, stop).await?;
-        let folder = std::env::temp_dir();
+        // A folder that nobody's file is in: a path below it is one that the plan has made up.
+        let folder = self.folder.path().join("plan");
         let from = Ingredients { input: &input, facts: &facts, subtitles: None };
         let known = self.engine.find_out(options, &from, |_| {}, stop).await?;
         let plan = self.engine.plan(options, &from, &known, &folder);
         let plan = plan.map_err(WorkError::from)?;
-        let planned = plan.main_path();
-        let named = |step: &Step| {
-            if let Work::Still(still) = &step.work {
-                let still = ffmpeg::Still { output: output.clone(), ..still.clone() };
-                return Some(self.engine.tools().still_line(&still));
-            }
-            let argv = self.engine.tools().command_line(step.command()?).into_iter();
-            let renamed = |word: OsString| {
-                let Some(path) = word.to_str().and_then(|word| word.strip_prefix("file:")) else {
-                    return word;
-                };
-                match Path::new(path).strip_prefix(&folder) {
-                    // A package is a folder; what is between two steps stays where it is.
-                    Ok(name) if options.makes_folder() => argument(&output.join(name)),
-                    _ if planned.as_deref() == Some(Path::new(path)) => argument(&output),
-                    _ => word,
-                }
-            };
-            Some(argv.map(renamed).collect())
+        let places = Places {
+            plan: &plan,
+            output: std::path::absolute(output).map_err(WorkError::from)?,
+            is_folder: options.makes_folder(),
+            stand_in: stand_in(&input, &facts)?,
         };
-        Ok(Commands {
-            steps: plan.steps.iter().filter_map(named).collect(),
-            fallback: plan
-                .fallback
-                .iter()
-                .flat_map(|other| &other.steps)
-                .filter_map(named)
-                .collect(),
-            is_finished_here: plan
-                .steps
-                .iter()
-                .any(|step| step.command().is_none() && !matches!(step.work, Work::Still(_))),
-        })
+        let mut steps = Vec::new();
+        if places.stand_in.is_some() {
+            let heic = std::path::absolute(typed).map_err(WorkError::from)?;
+            let png = between(Path::new(ffmpeg::PNG_OF_HEIC));
+            steps.push(self.engine.tools().heic_line(&heic, &png));
+        }
+        if places.is_folder {
+            steps.push(make_folder(&places.output));
+        }
+        let typed = |step: &Step| self.typed(step, &places);
+        steps.extend(plan.steps.iter().filter_map(typed));
+        let fallback = plan.fallback.iter().flat_map(|other| &other.steps);
+        let is_finished_here = plan.steps.iter().any(|step| typed(step).is_none());
+        Ok(Commands { steps, fallback: fallback.filter_map(typed).collect(), is_finished_here })
+    }
+
+    /// A step as somebody would type it; nothing where no command does it.
+    fn typed(&self, step: &Step, places: &Places<'_>) -> Option<Vec<OsString>> {
+        match &step.work {
+            Work::Folder(name) => Some(make_folder(&places.of(&places.plan.folder.join(name)))),
+            Work::Still(still) => {
+                let (input, output) = (places.of(&still.input), places.of(&still.output));
+                let still = ffmpeg::Still { input, output, ..still.clone() };
+                Some(self.engine.tools().still_line(&still))
+            }
+            _ => {
+                let argv = self.engine.tools().command_line(step.command()?);
+                Some(argv.into_iter().map(|word| places.in_word(word)).collect())
+            }
+        }
     }
 
     /// The facts of an input.
@@ -181,11 +185,74 @@ impl Once {
     }
 }
 
-/// A path as a command names it.
-fn argument(path: &Path) -> OsString {
-    let mut argument = OsString::from("file:");
-    argument.push(path);
-    argument
+/// Where the files of a plan are for somebody who types its commands.
+struct Places<'a> {
+    /// The plan, in a folder that is not there.
+    plan: &'a Plan,
+    /// Where the job's output goes.
+    output: PathBuf,
+    /// Whether that is a folder, with everything in it.
+    is_folder: bool,
+    /// What is read in place of the input, which is gone with this process.
+    stand_in: Option<PathBuf>,
+}
+
+impl Places<'_> {
+    /// The place of a file that a command names.
+    fn of(&self, path: &Path) -> PathBuf {
+        if self.stand_in.as_deref() == Some(path) {
+            return between(path.file_name().map_or(path, Path::new));
+        }
+        let Ok(name) = path.strip_prefix(&self.plan.folder) else { return path.to_owned() };
+        let is_kept = || {
+            self.plan.outputs.iter().any(|planned| match &planned.place {
+                Place::File(file) => name == Path::new(file),
+                Place::Folder(folder) => name.starts_with(folder),
+            })
+        };
+        if self.is_folder {
+            self.output.join(name)
+        } else if self.plan.main_path().as_deref() == Some(path) {
+            self.output.clone()
+        } else if is_kept() {
+            self.output.with_file_name(name)
+        } else {
+            between(name)
+        }
+    }
+
+    /// The same in an argument of ffmpeg.
+    fn in_word(&self, word: OsString) -> OsString {
+        let Some(path) = word.to_str().and_then(|word| word.strip_prefix("file:")) else {
+            return word;
+        };
+        Media::from(self.of(Path::new(path))).argument()
+    }
+}
+/// Where a file lies that one command writes for the next.
+fn between(name: &Path) -> PathBuf {
+    let mut file = OsString::from("reelway-");
+    file.push(name);
+    std::env::temp_dir().join(file)
+}
+
+fn make_folder(path: &Path) -> Vec<OsString> {
+    vec!["mkdir".into(), "-p".into(), path.into()]
+}
+
+/// What is read in place of an input that ffmpeg does not open, where a command can make it.
+fn stand_in(input: &InputFile, facts: &Facts) -> Result<Option<PathBuf>, NotMade> {
+    if !input.has_stand_in() {
+        return Ok(None);
+    }
+    if facts.format == "apng" {
+        let refused = "no command can be printed for a moving WebP";
+        return Err(NotMade::Failed(
+            Failure::new(ErrorKind::InputUnsupported, refused)
+                .hint("reelway itself reads its pictures: leave --print-command out"),
+        ));
+    }
+    Ok(input.media().path().map(Path::to_owned))
 }
 
 impl From<WorkError> for NotMade {

@@ -42,7 +42,8 @@ struct Part {
 enum Outcome {
     /// Its files.
     Made(Room, Vec<Made>),
-    /// What was copied is not as it should be: it is made alone.
+    /// Nobody can tell whether its files are good, or what was copied is not as it should be: it is
+    /// made alone.
     Alone,
     /// Its own failure, which it would have alone too.
     Failed(WorkError),
@@ -88,12 +89,7 @@ pub(super) async fn perform(worker: &Worker, claims: Vec<(Claim, Held)>) {
         {
             Ok(ready) => break ready,
             Err(WorkError::Stopped) => members = settle_stopped(worker, members).await,
-            Err(WorkError::Failed(failure)) => {
-                for member in members {
-                    member.end(worker, Err(failure.clone().into())).await;
-                }
-                return;
-            }
+            Err(WorkError::Failed(failure)) => return fail_all(worker, members, &failure).await,
         }
         if members.is_empty() {
             return;
@@ -121,6 +117,10 @@ pub(super) async fn perform(worker: &Worker, claims: Vec<(Claim, Held)>) {
             Err(Apart::Stopped) => {}
             Err(Apart::Alone(None)) => break,
             Err(Apart::Alone(Some(failure))) => {
+                // Of what cannot be had, nobody alone makes anything either.
+                if let Err(failure) = ready.input.check_source() {
+                    return fail_all(worker, sharing, &failure).await;
+                }
                 tracing::warn!(error = %failure, "tasks could not be made together; each is made alone");
                 for member in &sharing {
                     member.held.sum_up("that failed: made alone");
@@ -158,6 +158,13 @@ async fn settle_stopped(worker: &Worker, members: Vec<Member>) -> Vec<Member> {
         member.end(worker, Err(WorkError::Stopped)).await;
     }
     others
+}
+
+/// Ends all of them by what is wrong with their input.
+async fn fail_all(worker: &Worker, members: Vec<Member>, failure: &Failure) {
+    for member in members {
+        member.end(worker, Err(failure.clone().into())).await;
+    }
 }
 
 /// What the input is, told to each of them.
@@ -265,20 +272,20 @@ fn tell(members: &[Member], parts: &[Part], command: &Command) {
 
 /// Publishes what each has, and spends its lease.
 async fn end_all(worker: &Worker, members: Vec<Member>, outcomes: Vec<Outcome>, ready: &Ready) {
-    let ends = members.into_iter().zip(outcomes).map(|(member, outcome)| async {
+    let (mut ends, mut alone) = (Vec::new(), Vec::new());
+    for (member, outcome) in members.into_iter().zip(outcomes) {
         match outcome {
-            Outcome::Made(room, made) => {
-                let span = member.held.span().clone();
-                let export = Box::pin(worker.export(&member.claim, &member.held, &made));
-                let published = export.instrument(span).await;
-                drop(room);
-                member.end(worker, published).await;
-            }
-            Outcome::Alone => member.go_alone(worker, ready).await,
-            Outcome::Failed(error) => member.end(worker, Err(error)).await,
+            Outcome::Made(room, made) => ends.push(member.publish(worker, Ok((room, made)))),
+            Outcome::Failed(error) => ends.push(member.publish(worker, Err(error))),
+            Outcome::Alone => alone.push(member),
         }
-    });
+    }
     join_all(ends).await;
+    // One after the other: they have one slot.
+    for member in alone {
+        member.held.sum_up("that did not do: made alone");
+        member.go_alone(worker, ready).await;
+    }
 }
 
 impl Member {
@@ -318,6 +325,18 @@ impl Member {
         let work = Box::pin(worker.work(&self.claim, &self.held, Some(ready.clone())));
         let outcome = work.instrument(span).await;
         self.end(worker, outcome).await;
+    }
+
+    /// Publishes what was made of it, and spends its lease.
+    async fn publish(self, worker: &Worker, made: Result<(Room, Vec<Made>), WorkError>) {
+        let published = match made {
+            Ok((_room, made)) => {
+                let export = Box::pin(worker.export(&self.claim, &self.held, &made));
+                export.instrument(self.held.span().clone()).await
+            }
+            Err(error) => Err(error),
+        };
+        self.end(worker, published).await;
     }
 
     async fn end(self, worker: &Worker, outcome: Result<Vec<Published>, WorkError>) {

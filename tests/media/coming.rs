@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ffmpeg::{Demuxer, Facts, Limits, Loopback, Media, Tools, Waiting};
+use ffmpeg::{Conversion, Demuxer, Facts, Limits, Loopback, Media, Tools, Waiting};
 use reelway::clock::{Clock as _, SystemClock};
 use reelway::input::{Downloads, FetchLimits, Fetcher, Gateway, InputFile};
 use reelway::job::Options;
+use reelway::job::plan::{Known, Plan};
 use reelway::outbound::{Client, Guard, SystemResolver};
 use reelway::task::{Failure, Kind};
 use reelway::worker::{Engine, EngineSettings, Ingredients, Made, Told, WorkError};
@@ -17,7 +18,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::{Clip, Seen, Source, Trouble, clip, kept, run};
+use crate::harness::{Clip, Seen, Source, Trouble, clip, kept, likeness, run};
 
 /// Half a minute of pictures that are hard to code, so that it has some megabytes.
 const NOISE: &str = "testsrc2=s=640x360:r=25:d=30,noise=alls=60:allf=t";
@@ -113,6 +114,27 @@ impl Worker {
         made.await.map(|mut made| made.remove(0)).map_err(WorkError::into_failure)
     }
 
+    /// Videos of one input by one ffmpeg.
+    async fn make_together(&self, wanted: &[Value], input: &InputFile) -> Vec<PathBuf> {
+        let (facts, known) = (self.probe(input).await, Known::default());
+        let from = Ingredients { input, facts: &facts, subtitles: None };
+        let plan = |options: &Value| {
+            let options = options.as_object().expect("options are an object");
+            let options = Options::decode(Kind::Video, options).expect("valid options");
+            let folder = tempfile::tempdir_in(self.folder.path()).expect("a folder").keep();
+            self.engine.plan(&options, &from, &known, &folder).expect("a plan")
+        };
+        let plans: Vec<Plan> = wanted.iter().map(plan).collect();
+        let conversions: Vec<_> = plans.iter().filter_map(|it| it.shareable.as_ref()).collect();
+        let command = Conversion::together(&conversions).expect("one process");
+        assert_eq!(command.inputs.first(), Some(&input.media()));
+        input.read_ahead();
+        let stop = CancellationToken::new();
+        self.engine.tools().run(&command, |_| {}, &stop).await.expect("they are made");
+        input.check_source().expect("all that was read was there");
+        plans.iter().map(|plan| plan.main_path().expect("a file")).collect()
+    }
+
     async fn make(&self, asked: (Kind, &Value), input: &InputFile) -> Made {
         self.try_make(asked, input, |_| {}).await.expect("it is made")
     }
@@ -179,6 +201,33 @@ async fn sounds_are_the_same_whether_they_are_here_or_come_as_they_are_read() {
         (Kind::Audio, json!({ "format": "wav", "start": 9, "end": 11 })),
     ];
     same_by_both_ways(&sounds, &kinds).await;
+}
+
+#[tokio::test]
+async fn videos_by_one_ffmpeg_are_the_same_whether_their_input_is_here_or_comes() {
+    let worker = Worker::open().await;
+    let wanted = [
+        json!({ "width": 320, "quality": "low" }),
+        json!({ "width": 160, "quality": "very_low", "fps": 10, "mute": true }),
+        json!({ "width": 96, "quality": "very_low", "format": "webm" }),
+    ];
+    for film in [film(), copied("first.mp4", &["-movflags", "+faststart"]), copied("film.mkv", &[])]
+    {
+        let source = Source::of(&film).await;
+        let here = InputFile::local(&film).await.expect("a file");
+        let coming = worker.make_together(&wanted, &*worker.input(&source).await).await;
+        let of_file = worker.make_together(&wanted, &here).await;
+        for (one, other) in coming.iter().zip(&of_file) {
+            let what = format!("{} of {}", one.display(), film.display());
+            let (seen, expected) = (Seen::of(one), Seen::of(other));
+            assert_eq!(seen.line(), expected.line(), "{what}");
+            assert_eq!(seen.times(), expected.times(), "{what}");
+            let alike = likeness(one, other);
+            assert!(alike > 0.98, "{what}: {alike}");
+        }
+        let sent = source.sent_bytes() as f64 / source.size_bytes() as f64;
+        assert!(sent < 1.5, "it comes once, not for each: {sent}");
+    }
 }
 
 #[tokio::test]

@@ -148,6 +148,7 @@ pub(crate) async fn what_an_earlier_attempt_has_made_of_the_same_pieces_counts(w
     assert_eq!(keep(&world, &second).await, Settled::Lost);
     let again = world.take(&claim.job).await;
     assert_eq!(help(&world).await, None, "nobody has cut it yet");
+    assert_eq!(keep(&world, &second).await, Settled::Lost, "its attempt is over");
     assert!(seen(&world, &again).await.is_empty());
     assert_eq!(cut(&world, &claim, "one", &pieces(2)).await, Settled::Lost);
     assert_eq!(cut(&world, &again, "one", &pieces(5)).await, Settled::Done);

@@ -1,12 +1,16 @@
 //! Inputs that are read while they come, seen from outside.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::{Server, client, eventually, processes_naming, ranged_clip, run, words};
+use crate::harness::{
+    Receiver, Server, client, eventually, processes_naming, ranged_clip, run, words,
+};
 use crate::parts::{Source, Trouble};
+use crate::together::{ONE_SLOT, ends, failure, send_of, summary};
 
 /// A file of some megabytes with its index in front, and where its second half is.
 fn film(folder: &Path) -> (PathBuf, std::ops::Range<usize>) {
@@ -98,4 +102,103 @@ async fn a_server_killed_while_an_input_comes_leaves_nothing_of_it_once_it_is_ba
     server.job_when(&id, |job| job["status"] == "succeeded").await;
     server.signal(rustix::process::Signal::TERM);
     assert!(server.ended().await, "SIGTERM is a good end");
+}
+
+/// Of different sizes, formats and rates, so that none is another's.
+fn three_videos() -> Value {
+    json!([
+        {"kind": "video", "options": {"width": 320, "quality": "low"}},
+        {"kind": "video", "options": {"width": 160, "quality": "very_low", "fps": 10}},
+        {"kind": "video", "options": {"width": 96, "quality": "very_low", "format": "webm"}},
+    ])
+}
+
+/// What is told of the outputs, in the order of their jobs, but for what the same pictures may differ
+/// in from one encode to the next.
+fn told(ids: &[String], ends: &BTreeMap<String, Value>) -> Vec<Value> {
+    let told = |id: &String| {
+        assert_eq!(ends[id]["type"], "job.succeeded", "{}", ends[id]);
+        let mut output = ends[id]["output"].clone();
+        let facts = output.as_object_mut().expect("an output");
+        facts.retain(|name, _| !["url", "filesize", "bitrate", "sha256"].contains(&name.as_str()));
+        output
+    };
+    ids.iter().map(told).collect()
+}
+
+#[tokio::test]
+async fn videos_of_an_input_that_comes_are_made_by_one_ffmpeg_as_of_a_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (film, half) = film(folder.path());
+    let receiver = Receiver::start().await;
+    let gate = CancellationToken::new();
+    let trouble = Trouble { held: Some((half, gate.clone())), ..Trouble::default() };
+    let source = Source::with(&film, trouble).await;
+    let data_dir = tempfile::tempdir().expect("a folder");
+    let server = Server::start_with(data_dir.path(), &ONE_SLOT).await;
+    let ids = send_of(&server, source.url().as_str(), &receiver, three_videos()).await;
+    // Each is on its way while half of the input has not come.
+    for id in &ids {
+        server
+            .job_when(id, |job| {
+                let stages = job["tasks"].as_array().expect("stages");
+                stages.iter().any(|it| it["kind"] == "video" && it["progress"].as_f64() > Some(0.0))
+            })
+            .await;
+    }
+    assert!(!gate.is_cancelled());
+    gate.cancel();
+    let coming = ends(&receiver, &server, &ids).await;
+    for id in &ids {
+        let summary = summary(&server, id).await;
+        assert!(summary.contains("made together with"), "{summary}");
+        assert!(!summary.contains("made alone"), "{summary}");
+    }
+    assert!(source.sent_bytes() < source.size_bytes() * 3 / 2, "it comes once, not for each");
+    server.kill().await;
+
+    let source = Source::of(&film).await;
+    let data_dir = tempfile::tempdir().expect("a folder");
+    let env = [ONE_SLOT[0], ("REELWAY_INPUT_GATEWAY", "never")];
+    let server = Server::start_with(data_dir.path(), &env).await;
+    let of_file = send_of(&server, source.url().as_str(), &receiver, three_videos()).await;
+    let whole = ends(&receiver, &server, &of_file).await;
+    assert_eq!(told(&ids, &coming), told(&of_file, &whole));
+    server.kill().await;
+}
+
+#[tokio::test]
+async fn an_input_that_breaks_off_fails_each_of_its_videos_with_what_the_source_said() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (film, half) = film(folder.path());
+    let receiver = Receiver::start().await;
+    let data_dir = tempfile::tempdir().expect("a folder");
+    let server = Server::start_with(data_dir.path(), &ONE_SLOT).await;
+    let trouble = Trouble { runs_out_at: Some(half.start), ..Trouble::default() };
+    let source = Source::with(&film, trouble).await;
+    let ids = send_of(&server, source.url().as_str(), &receiver, three_videos()).await;
+    let ends = ends(&receiver, &server, &ids).await;
+    for id in &ids {
+        assert_eq!(failure(&ends[id]), "input_unauthorized");
+        let summary = summary(&server, id).await;
+        assert!(summary.contains("made together with"), "{summary}");
+        assert!(!summary.contains("made alone"), "there is nothing to make it of: {summary}");
+    }
+
+    // What may pass is tried again, by each for itself.
+    let trouble = Trouble { breaks_at: Some(half.start), ..Trouble::default() };
+    let source = Source::with(&film, trouble).await;
+    let ids = send_of(&server, source.url().as_str(), &receiver, three_videos()).await;
+    let failed = |job: &Value| {
+        let stages = job["tasks"].as_array().expect("stages");
+        stages.iter().find(|stage| stage["status"] == "failed").cloned()
+    };
+    for id in &ids {
+        let is_back = |job: &Value| job["status"] == "queued" && failed(job).is_some();
+        let job = server.job_when(id, is_back).await;
+        let stage = failed(&job).expect("a stage that failed");
+        assert_eq!(stage["kind"], "video", "{stage}");
+        assert_eq!(stage["error"]["kind"], "input_unavailable", "{stage}");
+    }
+    server.kill().await;
 }

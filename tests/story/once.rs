@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::harness::short_clip;
+use crate::harness::{is_here, short_clip};
 
 /// Runs `reelway` in `folder` with no settings but the system's.
 #[expect(clippy::disallowed_methods, reason = "the test starts the product")]
@@ -104,6 +104,88 @@ fn the_printed_command_makes_what_the_job_makes() {
         succeeds(reelway(folder.path(), &args));
         assert_eq!(by_hand, facts(folder.path(), output), "{printed}");
     }
+}
+
+/// Prints what would be run, then types it.
+fn print_and_type(folder: &Path, args: &[&str]) -> String {
+    let printed = succeeds(reelway(folder, &[args, &["--print-command"]].concat()));
+    run_in_a_shell(&printed);
+    printed
+}
+
+#[test]
+fn the_printed_commands_make_the_renditions_of_a_package_wherever_the_input_is() {
+    // Inputs and outputs are below the system's temporary folder here.
+    let folder = tempfile::tempdir().expect("a folder");
+    short_clip(folder.path());
+    let make = |output| ["adaptive", "-i", "short.mp4", "-o", output, "--width", "320"];
+    let printed = print_and_type(folder.path(), &make("by hand"));
+    succeeds(reelway(folder.path(), &make("by reelway")));
+    let rendition = |output| facts(folder.path(), &format!("{output}/video_180p.mp4"));
+    let (by_hand, by_reelway) = (rendition("by hand"), rendition("by reelway"));
+    let picture = |facts: &Value| facts["streams"][0]["width"].clone();
+    assert_eq!(picture(&by_hand), 320, "{printed}");
+    assert_eq!(picture(&by_hand), picture(&by_reelway), "{printed}");
+}
+
+#[test]
+fn the_printed_command_of_sheets_has_the_folder_that_they_go_into() {
+    let folder = tempfile::tempdir().expect("a folder");
+    short_clip(folder.path());
+    let args = ["image", "-i", "short.mp4", "-o", "list.vtt", "--interval", "1", "--sprite", "2x1"];
+    let printed = print_and_type(folder.path(), &args);
+    let typed = facts(folder.path(), "sprites/001.webp");
+    std::fs::remove_dir_all(folder.path().join("sprites")).expect("the sheets");
+    succeeds(reelway(folder.path(), &args));
+    assert_eq!(typed, facts(folder.path(), "sprites/001.webp"), "{printed}");
+}
+
+#[test]
+fn the_printed_commands_of_a_heic_make_a_picture_of_it_first() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(()) = photograph(folder.path()) else { return };
+    for output in ["thumb nail.webp", "thumbnail.jpg"] {
+        let args = ["image", "-i", "a photograph.heic", "-o", output, "--width", "160"];
+        let printed = print_and_type(folder.path(), &args);
+        assert_eq!(printed.lines().filter(|line| line.contains("heif-convert")).count(), 1);
+        let by_hand = facts(folder.path(), output);
+        std::fs::remove_file(folder.path().join(output)).expect("the printed command's output");
+        succeeds(reelway(folder.path(), &args));
+        assert_eq!(by_hand, facts(folder.path(), output), "{printed}");
+    }
+}
+
+#[test]
+fn a_moving_webp_is_no_matter_of_commands() {
+    let folder = tempfile::tempdir().expect("a folder");
+    run_in_a_shell(&format!(
+        "ffmpeg -v error -f lavfi -i testsrc2=size=64x64:rate=5:duration=1 -c:v libwebp_anim {}",
+        folder.path().join("moving.webp").display()
+    ));
+    let args = ["animation", "-i", "moving.webp", "-o", "moving.gif", "--end", "1"];
+    let refused = reelway(folder.path(), &[&args[..], &["--print-command"]].concat());
+    assert!(!refused.status.success());
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("no command can be printed for a moving WebP"), "{said}");
+    succeeds(reelway(folder.path(), &args));
+}
+
+/// A HEIC, where it can be made and opened.
+fn photograph(folder: &Path) -> Option<()> {
+    let has = |program: &str| {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    };
+    let is_here = is_here("libheif-examples", has("heif-enc") && has("heif-convert"));
+    is_here.then(|| {
+        let (png, heic) = (folder.join("a.png"), folder.join("a photograph.heic"));
+        run_in_a_shell(&format!(
+            "ffmpeg -v error -f lavfi -i testsrc2=size=320x240 -frames:v 1 '{0}'\n\
+             heif-enc '{0}' -o '{1}' >&2",
+            png.display(),
+            heic.display()
+        ));
+    })
 }
 
 #[expect(clippy::disallowed_methods, reason = "the test types what was printed")]

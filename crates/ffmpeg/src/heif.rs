@@ -21,8 +21,11 @@ const WALL: Duration = Duration::from_mins(2);
 /// How much of a file is searched for its colours.
 const HEAD_BYTES: u64 = 1 << 20;
 
+/// What the PNG of a HEIC photograph is called.
+pub const PNG_OF_HEIC: &str = "picture.png";
+
 /// What is written; of a file with several pictures the first one gets a number.
-const MADE: [&str; 2] = ["picture.png", "picture-1.png"];
+const MADE: [&str; 2] = [PNG_OF_HEIC, "picture-1.png"];
 
 impl Tools {
     /// Makes a PNG of the HEIC at `path` in `folder`, which is empty and this run's own.
@@ -40,8 +43,7 @@ impl Tools {
             return Err(refused(Cause::Heic, Vec::new()));
         };
         let path = std::path::absolute(path).map_err(RunError::Input)?;
-        let argv = ["--quiet".into(), path.clone().into(), folder.join(MADE[0]).into()];
-        let argv: [OsString; 3] = argv;
+        let argv = argv(&path, &folder.join(MADE[0]));
         let run = Beside {
             name: "heif-convert",
             program,
@@ -62,6 +64,19 @@ impl Tools {
         let made = MADE.iter().map(|name| folder.join(name)).find(|path| path.is_file());
         made.ok_or_else(|| refused(Cause::Corrupt, tail.log()))
     }
+
+    /// What a person would type to make a PNG of the HEIC at `path`: the program's path and its
+    /// arguments. Of a file with several pictures it writes each under a number behind the name,
+    /// the first one as `-1`.
+    #[must_use]
+    pub fn heic_line(&self, path: &Path, png: &Path) -> Vec<OsString> {
+        let program = self.heif_convert().unwrap_or(Path::new("heif-convert"));
+        std::iter::once(program.into()).chain(argv(path, png)).collect()
+    }
+}
+
+fn argv(path: &Path, png: &Path) -> [OsString; 3] {
+    ["--quiet".into(), path.into(), png.into()]
 }
 
 /// Whether the colours of the HEIC at `path` are those of Display P3, as of most phones.

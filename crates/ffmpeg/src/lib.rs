@@ -46,7 +46,7 @@ pub use cgroup::{Cgroup, CgroupError};
 pub use codec::{AudioEncoder, Muxer, Preset, Rate, Syntax, VideoEncoder};
 pub use facts::{AudioStream, Color, Facts, OtherStream, Ratio, Rotation, Stream, VideoStream};
 pub use hardware::{Hardware, HardwareCodec, HardwareEncoder};
-pub use heif::is_display_p3;
+pub use heif::{PNG_OF_HEIC, is_display_p3};
 pub use limits::Limits;
 pub use loudness::{Gain, Loudness, Sound};
 pub use media::{Loopback, Media, Wait, Waiting};

@@ -57,6 +57,13 @@ impl Plan {
         })
     }
 
+    /// Whether an output of `pictures` at most may have come to the bound of them.
+    #[must_use]
+    pub fn may_be_full(&self, pictures: f64) -> bool {
+        let bound = self.last_command().map_or(0, |command| command.bounds.frames);
+        bound > 1 && pictures >= bound as f64
+    }
+
     /// Refuses an output of `secs` that holds less than was asked for.
     ///
     /// # Errors

@@ -19,6 +19,18 @@ use crate::store::{
     StoreResult, pieces_prefix,
 };
 
+/// Whether anybody needs the piece: not of a task that has ended or is being stopped, nor of an
+/// attempt that was lost. Whoever has the task now cuts it anew.
+const IS_WANTED: &str = "
+    and exists (
+        select 1
+        from tasks
+        join jobs on jobs.id = tasks.job_id
+        where tasks.id = pieces.task_id and tasks.attempt = pieces.attempt
+            and tasks.state = 'processing'
+            and jobs.cancel_asked_at is null and jobs.deleted_at is null
+    )";
+
 pub(super) async fn cut(
     store: &SqlStore,
     lease: &Lease,
@@ -149,19 +161,8 @@ async fn due(
             .push_bind(" and attempt = ", lease.attempt);
     }
     statement
-        .push(
-            "
-            and exists (
-                select 1
-                from tasks
-                join jobs on jobs.id = tasks.job_id
-                where tasks.id = pieces.task_id and tasks.attempt = pieces.attempt
-                    and tasks.state = 'processing'
-                    and jobs.cancel_asked_at is null and jobs.deleted_at is null
-            )
-            order by task_id, position
-            limit 1",
-        )
+        .push(IS_WANTED)
+        .push(" order by task_id, position limit 1")
         .skip_locked()
         .row(tx)
         .await
@@ -175,17 +176,7 @@ pub(super) async fn keep(
     let mut tx = store.write().await?;
     let now = store.now(&mut tx).await?;
     let written = change("lease_until = $6, percent = $7", lease)
-        .push(
-            // Nobody needs a piece of a task that has ended or is being stopped.
-            "
-            and exists (
-                select 1
-                from tasks
-                join jobs on jobs.id = tasks.job_id
-                where tasks.id = pieces.task_id and tasks.state = 'processing'
-                    and jobs.cancel_asked_at is null and jobs.deleted_at is null
-            )",
-        )
+        .push(IS_WANTED)
         .bind(now.plus(LEASE))
         .bind(f64::from(percent))
         .execute(&mut tx)

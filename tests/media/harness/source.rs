@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use reelway::job::InputUrl;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -21,6 +21,8 @@ pub(crate) struct Trouble {
     pub(crate) held: Option<(Range<usize>, CancellationToken)>,
     /// Here every connection breaks.
     pub(crate) breaks_at: Option<usize>,
+    /// Here every connection breaks, and from then on who asks is told that the link ran out.
+    pub(crate) runs_out_at: Option<usize>,
     /// So many connections break after a piece.
     pub(crate) breaks: usize,
 }
@@ -37,6 +39,7 @@ struct Served {
     trouble: Trouble,
     requests: AtomicUsize,
     sent: AtomicU64,
+    has_run_out: AtomicBool,
 }
 
 impl Source {
@@ -46,7 +49,8 @@ impl Source {
 
     pub(crate) async fn with(path: &Path, trouble: Trouble) -> Self {
         let film = std::fs::read(path).expect("the file");
-        let served = Served { film, trouble, requests: 0.into(), sent: 0.into() };
+        let (requests, sent, has_run_out) = (0.into(), 0.into(), false.into());
+        let served = Served { film, trouble, requests, sent, has_run_out };
         let served = Arc::new(served);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -86,6 +90,12 @@ impl Served {
     async fn answer(&self, mut stream: TcpStream) -> std::io::Result<()> {
         let number = self.requests.fetch_add(1, Ordering::SeqCst);
         let head = head(&mut stream).await?;
+        if self.has_run_out.load(Ordering::SeqCst) {
+            let refused =
+                "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            stream.write_all(refused.as_bytes()).await?;
+            return stream.shutdown().await;
+        }
         let total = self.film.len();
         let part = asked(&head, total);
         let (status, range) = match &part {
@@ -111,8 +121,10 @@ impl Served {
             {
                 until.cancelled().await;
             }
+            let runs_out = self.trouble.runs_out_at.is_some_and(|place| end > place);
+            self.has_run_out.fetch_or(runs_out, Ordering::SeqCst);
             let is_broken = self.trouble.breaks_at.is_some_and(|place| end > place);
-            if is_broken || (number < self.trouble.breaks && at > part.start) {
+            if runs_out || is_broken || (number < self.trouble.breaks && at > part.start) {
                 stream.set_zero_linger()?;
                 return Ok(());
             }

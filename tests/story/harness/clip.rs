@@ -38,6 +38,23 @@ pub(crate) fn ranged_clip(folder: &Path) -> PathBuf {
     path
 }
 
+/// So many pictures, ten a second, but for the last one, which is shown at `last_secs`.
+pub(crate) fn gap_clip(folder: &Path, pictures: u32, last_secs: u32) -> PathBuf {
+    let path = folder.join(format!("gap-{pictures}-{last_secs}.mkv"));
+    let (secs, last) = (f64::from(pictures) / 10.0, pictures - 1);
+    let times = format!("setpts='if(lt(N,{last}),N/10,{last_secs})/TB'");
+    let picture = format!("testsrc2=size=128x72:rate=10:duration={secs},{times}");
+    #[expect(clippy::disallowed_methods, reason = "the test makes its own media")]
+    let status = Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-f", "lavfi", "-i", &picture, "-vsync", "passthrough"])
+        .args(["-c:v", "libx264", "-crf", "40", "-pix_fmt", "yuv420p", "-y"])
+        .arg(&path)
+        .status()
+        .expect("ffmpeg is installed");
+    assert!(status.success(), "ffmpeg could not make a gap");
+    path
+}
+
 /// A phone's own video, which `scripts/setup sample` installs.
 pub(crate) fn phone_clip() -> Option<PathBuf> {
     let path = Path::new("/usr/share/forensics-samples/original-files/movie1")

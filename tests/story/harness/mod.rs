@@ -14,7 +14,7 @@ use std::time::Duration;
 use axum::Router;
 use tokio::net::TcpListener;
 
-pub(crate) use clip::{film_clip, long_clip, phone_clip, ranged_clip, short_clip};
+pub(crate) use clip::{film_clip, gap_clip, long_clip, phone_clip, ranged_clip, short_clip};
 pub(crate) use postgres::Postgres;
 pub(crate) use program::{Program, example, installed, node_project};
 pub(crate) use receiver::Receiver;
