@@ -2,8 +2,8 @@
 //!
 //! A field that is `null` counts as one that is not there. Fields that Reelway does not know are
 //! ignored, because clients written for other generations of the API send some; but one that is
-//! a slip of a known name (`webhookUrl`, `option`) is refused, because its sender would wait for
-//! something that never comes.
+//! a slip of a known name (`webhookUrl`, `option`) or an option out of its place is refused, because
+//! its sender would wait for something that never comes.
 
 use serde_json::{Map, Value};
 
@@ -80,6 +80,17 @@ impl<'a> Fields<'a> {
         Ok(())
     }
 
+    /// Refuses a name of `options` that stands beside `options`, where it would do nothing.
+    pub(super) fn refuse_options(&self, is_option: impl Fn(&str) -> bool) -> Result<(), Problem> {
+        let Some(name) = self.object.keys().find(|name| self.has(name) && is_option(name)) else {
+            return Ok(());
+        };
+        let path = self.path(name);
+        let message = format!("`{path}` is an option, and stands outside `options`");
+        Err(Problem::invalid_input(path, message)
+            .hint(format!("put it into `options`: {{\"options\": {{\"{name}\": …}}}}")))
+    }
+
     fn value(&self, name: &str) -> Option<&'a Value> {
         self.object.get(name).filter(|value| !value.is_null())
     }
@@ -99,10 +110,15 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The one of `known` that `name` is a slip of: up to a quarter of its letters are wrong.
+/// The one of `known` that `name` is a slip of: its first word, or up to a quarter of its letters
+/// are wrong.
 pub(super) fn slip(name: &str, known: &[&'static str]) -> Option<&'static str> {
     if known.contains(&name) || name.len() > 64 {
         return None;
+    }
+    let first_word = |meant: &&&str| meant.split_once('_').is_some_and(|(first, _)| first == name);
+    if let Some(meant) = known.iter().find(first_word) {
+        return Some(meant);
     }
     known
         .iter()
@@ -156,6 +172,7 @@ mod tests {
         for (typed, meant) in [
             ("webhookUrl", "webhook_url"),
             ("webhook_uri", "webhook_url"),
+            ("webhook", "webhook_url"),
             ("option", "options"),
             ("task", "tasks"),
             ("inputs", "input"),

@@ -229,7 +229,27 @@ fn refused(name: &'static str, error: InputError, what: &str) -> Problem {
         InputError::Scheme => format!("only http, https and s3 URLs can be {what}"),
         error => error.to_string(),
     };
-    Problem::invalid_input(name, format!("`{name}` cannot be used: {message}"))
+    let problem = Problem::invalid_input(name, format!("`{name}` cannot be used: {message}"));
+    match advice(name, error) {
+        Some(hint) => problem.hint(hint),
+        None => problem,
+    }
+}
+
+/// What whoever sent such a URL can do.
+fn advice(name: &str, error: InputError) -> Option<&'static str> {
+    Some(match error {
+        InputError::NotAUrl | InputError::Scheme if name == "webhook_url" => {
+            "for example https://app.example.com/webhooks/media"
+        }
+        InputError::NotAUrl | InputError::Scheme => {
+            "for example https://example.com/a.mp4; a file of your own is sent to POST /files first, \
+             and the `url` of its answer is an input"
+        }
+        InputError::UserInfo => "let the query of the URL open it, as signed links do",
+        InputError::Characters => "write them percent-encoded: a space is %20",
+        InputError::Object | InputError::TooLong => return None,
+    })
 }
 
 fn metadata(fields: &Fields<'_>) -> Result<Map<String, Value>, Problem> {
@@ -266,6 +286,8 @@ fn options(
             fields.missing("kind").hint(format!("the kinds are {}", kinds.join(", ")))
         })?,
     };
+    // Older generations of the API took options there.
+    fields.refuse_options(|name| !KNOWN.contains(&name) && Options::has(kind, name))?;
     let raw = fields.object("options")?.cloned().unwrap_or_default();
     let options = Options::decode(kind, &raw)
         .map_err(|error| Problem::invalid_option(&fields.path("options"), error))?;

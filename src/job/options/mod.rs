@@ -80,6 +80,16 @@ impl Options {
         }
     }
 
+    /// Whether a `kind` has an option of this name.
+    #[must_use]
+    pub fn has(kind: Kind, name: &str) -> bool {
+        let alone = Map::from_iter([(name.to_owned(), Value::Null)]);
+        !matches!(
+            Self::decode(kind, &alone),
+            Err(OptionError { message, .. }) if message.starts_with(NO_OPTION)
+        )
+    }
+
     /// The kind that these are the options of.
     #[must_use]
     pub const fn kind(&self) -> Kind {
@@ -195,6 +205,9 @@ pub fn whole(number: &Number) -> Option<i64> {
     })
 }
 
+/// How an error about a name that is no option's begins.
+const NO_OPTION: &str = "there is no option";
+
 /// An option that cannot be accepted, in words for the person who sent it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -226,7 +239,12 @@ impl OptionError {
         match at(&field, options) {
             Some(value) if !message.starts_with("unknown field") => {
                 let reason = reason(&message);
-                Self::new(&field, format!("`{field}` cannot be {}: {reason}", shown(value)))
+                let wrong =
+                    Self::new(&field, format!("`{field}` cannot be {}: {reason}", shown(value)));
+                match meant(&field, value, &message) {
+                    Some(hint) => wrong.hint(hint),
+                    None => wrong,
+                }
             }
             _ => Self::unknown_or_missing(&field, &message),
         }
@@ -240,14 +258,19 @@ impl OptionError {
             return Self::new(field, message);
         };
         if is_missing {
-            return Self::new(name, format!("`{name}` is required"));
+            let missing = Self::new(name, format!("`{name}` is required"));
+            return if name == "end" {
+                missing.hint("say in seconds where the animation ends, at most 60 s after `start`")
+            } else {
+                missing
+            };
         }
         let path = if field.ends_with(name) { field } else { name };
         if known.is_empty() {
-            return Self::new(path, format!("there is no option `{name}`; there are none"));
+            return Self::new(path, format!("{NO_OPTION} `{name}`; there are none"));
         }
         let unknown =
-            Self::new(path, format!("there is no option `{name}`; there are {}", known.join(", ")));
+            Self::new(path, format!("{NO_OPTION} `{name}`; there are {}", known.join(", ")));
         match closest(name, known.iter().copied()) {
             Some(meant) => unknown.hint(format!("did you mean `{meant}`?")),
             None => unknown,
@@ -271,8 +294,43 @@ fn reason(message: &str) -> String {
     } else if message.ends_with("expected string or map") {
         "it is a name in quotes".to_owned()
     } else {
-        message.to_owned()
+        let is_type = message.starts_with("invalid type") || message.starts_with("invalid value");
+        let expected = message.rsplit_once(", expected ").filter(|_| is_type);
+        expected.and_then(|(_, name)| typed(name)).unwrap_or(message).to_owned()
     }
+}
+
+/// A type of serde's in words for whoever wrote the value.
+fn typed(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "f32" | "f64" => "it is a number, such as 2 or 2.5",
+        "a boolean" => "it is true or false",
+        "a string" => "it is a text in quotes",
+        _ if name.starts_with("struct ") => "it is an object",
+        _ if matches!(name.split_at_checked(1), Some(("u" | "i", bits)) if bits.parse::<u8>().is_ok()) => {
+            "it is a whole number"
+        }
+        _ => return None,
+    })
+}
+
+/// What was probably meant by a name that is none of an option's, or whose kind has it.
+fn meant(field: &str, value: &Value, message: &str) -> Option<String> {
+    let typed = value.as_str()?.to_ascii_lowercase().replace(['-', ' '], "_");
+    if let Some((_, names)) = message.split_once(", expected one of ")
+        && let Some(meant) = closest(&typed, names.split('`').skip(1).step_by(2))
+    {
+        return Some(format!("did you mean `{meant}`?"));
+    }
+    let kind = match typed.trim_start_matches('.') {
+        "mp4" | "mov" | "webm" => Kind::Video,
+        "mp3" | "aac" | "m4a" | "ogg" | "opus" | "wav" | "flac" => Kind::Audio,
+        "jpeg" | "jpg" | "png" | "webp" | "avif" => Kind::Image,
+        "gif" => Kind::Animation,
+        "hls" | "dash" => Kind::AdaptiveVideo,
+        _ => return None,
+    };
+    (field == "format").then(|| format!("the kind `{}` makes that", kind.name()))
 }
 
 /// The one of `known` that `typed` is probably a slip of.

@@ -34,6 +34,18 @@ fn every_error_names_the_field_the_value_and_what_is_allowed() {
         (Kind::Video, json!({"format": "webm", "codec": "h264"})),
         (Kind::Video, json!({"fps": 61})),
         (Kind::Video, json!({"bitrate": 1000})),
+        (Kind::Video, json!({"bitrate": "2M"})),
+        (Kind::Video, json!({"bitrate": -1})),
+        (Kind::Video, json!({"start": "00:01:00"})),
+        (Kind::Video, json!({"mute": "yes"})),
+        (Kind::Video, json!({"background": 5})),
+        (Kind::Video, json!({"format": "MP4"})),
+        (Kind::Video, json!({"format": "gif"})),
+        (Kind::Video, json!({"format": "avi"})),
+        (Kind::Video, json!({"quality": "very-high"})),
+        (Kind::Image, json!({"format": "mp4"})),
+        (Kind::Image, json!({"sprite": "10x5"})),
+        (Kind::Image, json!({"sprite": {"columns": "a", "rows": 2}})),
         (Kind::Video, json!({"start": 5, "end": 2})),
         (Kind::Video, json!({"background": "#fff", "width": 100})),
         (Kind::Video, json!({"background": "red"})),
@@ -111,5 +123,20 @@ fn a_length_is_pixels_or_a_share() {
         (json!("50%"), Length::Percent(50.0)),
     ] {
         assert_eq!(serde_json::from_value::<Length>(wire).ok(), Some(length));
+    }
+}
+
+#[test]
+fn a_kind_has_the_options_that_it_takes_and_no_others() {
+    for (kind, name, has) in [
+        (Kind::Video, "width", true),
+        (Kind::Video, "format", true),
+        (Kind::Animation, "end", true),
+        (Kind::Animation, "width", true),
+        (Kind::Audio, "width", false),
+        (Kind::Probe, "width", false),
+        (Kind::Video, "label", false),
+    ] {
+        assert_eq!(Options::has(kind, name), has, "{name} of {kind:?}");
     }
 }
