@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::child::spawn;
+use crate::child::{Variable, spawn};
 use crate::tail::Tail;
 use crate::watch::{End, Heard, Watch};
 use crate::{Cause, RunError, Scope, Tools};
@@ -21,7 +21,7 @@ pub(crate) struct Beside<'a> {
     /// What it is told.
     pub(crate) argv: &'a [OsString],
     /// What it finds in its environment.
-    pub(crate) environment: &'static [(&'static str, &'static str)],
+    pub(crate) environment: Vec<Variable>,
     /// The one file that it reads, by its whole path.
     pub(crate) input: &'a Path,
     /// The one folder that it writes into.

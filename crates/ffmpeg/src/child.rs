@@ -31,6 +31,9 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 /// Files a child may have open: libraries are closed once mapped, and threads share the rest.
 const OPEN_FILES: u64 = 64;
 
+/// A name of an environment, and what it stands for.
+pub(crate) type Variable = (&'static str, OsString);
+
 /// What holds inside a process: made before the fork, applied between fork and exec.
 #[derive(Clone, Debug)]
 pub(crate) struct Containment {
@@ -38,7 +41,7 @@ pub(crate) struct Containment {
     sandbox: Sandbox,
     scope: Scope,
     cgroup: Option<(Cgroup, u64)>,
-    environment: &'static [(&'static str, &'static str)],
+    environment: Vec<Variable>,
 }
 
 /// What the kernel holds a process to by numbers, and with whom it dies.
@@ -52,7 +55,7 @@ struct Bounds {
 impl Containment {
     /// For one process, which is given what is in `scope`.
     pub(crate) fn prepare(limits: &Limits, sandbox: Sandbox, scope: Scope) -> Self {
-        Self { bounds: Bounds::of(limits), sandbox, scope, cgroup: None, environment: &[] }
+        Self { bounds: Bounds::of(limits), sandbox, scope, cgroup: None, environment: Vec::new() }
     }
 
     /// The same in a cgroup of its own, with so much memory.
@@ -61,10 +64,7 @@ impl Containment {
     }
 
     /// The same with these words in its environment.
-    pub(crate) fn with_environment(
-        self,
-        environment: &'static [(&'static str, &'static str)],
-    ) -> Self {
+    pub(crate) fn with_environment(self, environment: Vec<Variable>) -> Self {
         Self { environment, ..self }
     }
 
@@ -157,7 +157,7 @@ pub(crate) fn spawn(
         .env_clear()
         .env("PATH", PATH)
         .env("LC_ALL", "C.UTF-8")
-        .envs(containment.environment.iter().copied())
+        .envs(containment.environment.iter().map(|(name, value)| (name, value)))
         .current_dir(folder)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -48,7 +48,7 @@ impl Tools {
             name: "heif-convert",
             program,
             argv: &argv,
-            environment: &[],
+            environment: Vec::new(),
             input: &path,
             folder,
             wall: WALL,

@@ -279,11 +279,16 @@ async fn ask(
 /// A libvips that is there, new enough and answers: whatever else it is, ffmpeg does its work.
 async fn find_vips(containment: &Containment) -> Option<Vips> {
     let program = locate("vipsthumbnail", None).ok()?;
-    let ask = |question| ask("vipsthumbnail", &program, question, containment);
-    let (version, config) = tokio::try_join!(ask(&["--version"]), ask(&["--vips-config"])).ok()?;
-    let version = version.trim().strip_prefix("vips-")?.to_owned();
-    let savers = Savers::read(&config);
-    (numbers(&version)? >= vips::OLDEST).then_some(Vips { program, version, savers })
+    let with =
+        |(name, value): (_, &str)| containment.clone().with_environment(vec![(name, value.into())]);
+    let (talkative, bare) = (with(vips::TALKATIVE), with(vips::WITHOUT_MODULES));
+    let (version, config) = tokio::try_join!(
+        ask("vipsthumbnail", &program, &["--version"], &talkative),
+        ask("vipsthumbnail", &program, &["--vips-config"], &bare),
+    )
+    .ok()?;
+    let vips = Vips::read(program, &version, Savers::read(&config))?;
+    (numbers(&vips.version)? >= vips::OLDEST).then_some(vips)
 }
 
 /// Reads the version and refuses an old one. A build from between two releases is named after a

@@ -6,12 +6,15 @@
 //! of strangers, and of its modules only those that an output needs.
 
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use crate::beside::Beside;
+use crate::child::Variable;
 use crate::run::failed;
 use crate::still;
 use crate::{Cause, RunError, Tools, webp_bare};
@@ -22,16 +25,20 @@ pub(crate) const OLDEST: (u32, u32) = (8, 13);
 /// How long a picture may take; one of 50 megapixels takes two seconds.
 const WALL: Duration = Duration::from_mins(2);
 
-/// What every run has in its environment: no loader but the hardened ones, and no modules.
-const ALONE: &[(&str, &str)] = &[TRUSTED_ONLY, NO_MODULES];
+/// No loader runs but the hardened ones.
+const TRUSTED_ONLY: &str = "VIPS_BLOCK_UNTRUSTED";
 
-/// What is made by a module has them all: in Debian AVIF is one, beside PDF and slides.
-const WITH_MODULES: &[(&str, &str)] = &[TRUSTED_ONLY];
+/// Where modules are looked for, instead of beside the library.
+const HOME: &str = "VIPSHOME";
 
-const TRUSTED_ONLY: (&str, &str) = ("VIPS_BLOCK_UNTRUSTED", "1");
+/// Nothing lies there.
+pub(crate) const WITHOUT_MODULES: (&str, &str) = (HOME, "/dev/null");
 
-/// Modules are looked for below this, and nothing lies there. It halves the time of a start.
-const NO_MODULES: (&str, &str) = ("VIPSHOME", "/dev/null");
+/// It says what it loads, when it is asked for its version.
+pub(crate) const TALKATIVE: (&str, &str) = ("VIPS_INFO", "1");
+
+/// The module that writes AVIF, where it is one: in Debian it lies beside PDF and slides.
+const AVIF_MODULE: &str = "vips-heif.so";
 
 /// Up to this size a picture lies in memory, where the watchdog counts it: there is no other
 /// place for it in the box.
@@ -90,6 +97,61 @@ pub struct Vips {
     pub version: String,
     /// What it writes.
     pub savers: Savers,
+    /// Its module that writes AVIF; nothing where that is no module.
+    pub(crate) avif_module: Option<PathBuf>,
+}
+
+impl Vips {
+    /// Reads what it says of its version and, as it is [`TALKATIVE`], of its modules.
+    pub(crate) fn read(program: PathBuf, answer: &str, savers: Savers) -> Option<Self> {
+        let version = answer.lines().find_map(|line| line.trim().strip_prefix("vips-"))?.to_owned();
+        let loaded =
+            answer.lines().filter_map(|line| line.split_once("loading \"")?.1.strip_suffix('"'));
+        let mut modules = loaded.map(PathBuf::from);
+        let avif_module = modules.find(|module| module.ends_with(AVIF_MODULE));
+        Some(Self { program, version, savers, avif_module })
+    }
+}
+
+/// Where libvips looks for its modules.
+enum Home {
+    /// Nowhere, which halves the time of a start.
+    Nowhere,
+    /// In a folder with the one module that is needed, as long as this lives.
+    Own(TempDir),
+    /// Where they were installed, all of them.
+    Installed,
+}
+
+impl Home {
+    /// The one for this encoder; it lies in `folder` where it has to be made.
+    fn open(encoder: StillEncoder, vips: &Vips, folder: &Path) -> io::Result<Self> {
+        match (encoder, &vips.avif_module) {
+            (StillEncoder::Png | StillEncoder::Webp { .. }, _) => Ok(Self::Nowhere),
+            (StillEncoder::Avif { .. }, None) => Ok(Self::Installed),
+            (StillEncoder::Avif { .. }, Some(module)) => Self::with(module, folder).map(Self::Own),
+        }
+    }
+
+    /// Below a home libvips looks under the last names of its modules' own folders, such as
+    /// `x86_64-linux-gnu/vips-modules-8.14`.
+    fn with(module: &Path, folder: &Path) -> io::Result<TempDir> {
+        let home = tempfile::Builder::new().prefix("vips-").tempdir_in(folder)?;
+        let mut names: Vec<_> = module.components().rev().take(3).collect();
+        names.reverse();
+        let place = home.path().join(names.iter().collect::<PathBuf>());
+        std::fs::create_dir_all(place.parent().unwrap_or(home.path()))?;
+        std::os::unix::fs::symlink(module, place)?;
+        Ok(home)
+    }
+
+    fn variable(&self) -> Option<Variable> {
+        match self {
+            Self::Nowhere => Some((HOME, WITHOUT_MODULES.1.into())),
+            Self::Own(home) => Some((HOME, home.path().into())),
+            Self::Installed => None,
+        }
+    }
 }
 
 /// What a libvips writes beside PNG.
@@ -175,13 +237,6 @@ impl StillEncoder {
             }
         }
     }
-
-    const fn environment(self) -> &'static [(&'static str, &'static str)] {
-        match self {
-            Self::Png | Self::Webp { .. } => ALONE,
-            Self::Avif { .. } => WITH_MODULES,
-        }
-    }
 }
 
 impl Tools {
@@ -195,11 +250,13 @@ impl Tools {
         let Some(vips) = self.vips() else { return Err(refused(Cause::Unknown, Vec::new())) };
         let folder = still.output.parent().unwrap_or(Path::new("/"));
         let argv = still.argv();
+        let home = Home::open(still.encoder, vips, folder).map_err(RunError::Lost)?;
+        let trusted_only = (TRUSTED_ONLY, "1".into());
         let run = Beside {
             name: "vipsthumbnail",
             program: &vips.program,
             argv: &argv,
-            environment: still.encoder.environment(),
+            environment: std::iter::once(trusted_only).chain(home.variable()).collect(),
             input: &still.input,
             folder,
             wall: WALL,
@@ -283,6 +340,46 @@ mod tests {
         }
         let output = Still { output: "/out/%s.png".into(), ..png };
         assert!(!output.has_plain_names());
+    }
+
+    #[test]
+    fn it_tells_its_version_and_its_modules() {
+        let savers = Savers { webp: true, avif: true };
+        let read = |answer| Vips::read("/bin/vipsthumbnail".into(), answer, savers);
+        let debian = "VIPS-INFO: 04:31:16.167: searching \"/usr/lib/x/vips-modules-8.14\"\n\
+                      VIPS-INFO: 04:31:16.167: loading \"/usr/lib/x/vips-modules-8.14/vips-poppler.so\"\n\
+                      VIPS-INFO: 04:31:16.191: loading \"/usr/lib/x/vips-modules-8.14/vips-heif.so\"\n\
+                      vips-8.14.1\n";
+        let vips = read(debian).expect("a version");
+        assert_eq!(vips.version, "8.14.1");
+        let module = Path::new("/usr/lib/x/vips-modules-8.14/vips-heif.so");
+        assert_eq!(vips.avif_module.as_deref(), Some(module));
+        assert_eq!(read("vips-8.16.0").and_then(|vips| vips.avif_module), None);
+        assert_eq!(read("8.16.0"), None);
+    }
+
+    #[test]
+    fn avif_has_a_home_with_one_module_and_the_others_have_none() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let module = folder.path().join("lib/x86_64/vips-modules-8.14/vips-heif.so");
+        std::fs::create_dir_all(module.parent().expect("a folder")).expect("folders");
+        std::fs::write(&module, "a module").expect("a file");
+        let savers = Savers { webp: true, avif: true };
+        let mut vips = Vips::read("/bin/vipsthumbnail".into(), "vips-8.14.1", savers).expect("it");
+        let open = |encoder, vips: &Vips| {
+            Home::open(encoder, vips, folder.path()).expect("a home").variable()
+        };
+        let avif = StillEncoder::Avif { quality: 54 };
+        assert_eq!(open(avif, &vips), None);
+        assert_eq!(open(StillEncoder::Png, &vips), Some((HOME, "/dev/null".into())));
+
+        vips.avif_module = Some(module);
+        let home = Home::open(avif, &vips, folder.path()).expect("a home");
+        let (_, path) = home.variable().expect("a home");
+        let found = Path::new(&path).join("x86_64/vips-modules-8.14/vips-heif.so");
+        assert_eq!(std::fs::read(found).expect("the module"), b"a module");
+        drop(home);
+        assert!(!Path::new(&path).exists(), "nothing is left");
     }
 
     #[test]
