@@ -266,8 +266,9 @@ impl Engine {
     }
 
     /// The files of a plan whose conversion ran with others; nothing where only a run of its own
-    /// can tell whether they are good: ffmpeg complained of an output, or something was copied that
-    /// did not come out as it was.
+    /// can tell whether they are good: ffmpeg complained of an output, a file that does not say how
+    /// many pictures it has may have come to the bound of them, or something was copied that did not
+    /// come out as it was.
     pub(super) async fn made_of_shared(
         &self,
         plan: &Plan,
@@ -278,34 +279,19 @@ impl Engine {
         if ran.time_is_lost {
             return Ok(None);
         }
-        // What the process counted may be another's: each file tells of itself.
+        // What the process counted may be another's: each file tells of itself, if it can.
         let of = |frame| Ran { written: Progress { frame, ..ran.written }, ..ran.clone() };
         let made = self.checked(plan, &of(0), None, stop).await?;
-        if let Some(main) = made.first() {
-            let pictures = self.pictures(plan, main, stop).await?;
-            plan.check_whole(&of(pictures), main.facts.duration)?;
-        }
         let main = made.first().map(|main| &main.facts);
-        Ok(if plan.is_off(ran, source, main) { None } else { Some(made) })
-    }
-
-    /// How many pictures are in a file that was made, as far as a bound of the plan may have ended
-    /// it: not every container says, and to count them takes all of the file.
-    async fn pictures(
-        &self,
-        plan: &Plan,
-        made: &Made,
-        stop: &CancellationToken,
-    ) -> Result<u64, WorkError> {
-        if let Some(frames) = made.facts.video().and_then(|video| video.frames) {
-            return Ok(frames);
-        }
+        let frames = main.and_then(|main| main.video()?.frames);
+        let secs = main.and_then(|main| main.duration);
         // Containers round.
-        let secs = made.facts.duration.map_or(f64::INFINITY, |secs| secs + 1.0);
-        if !plan.may_be_full(secs * self.settings.max_fps) {
-            return Ok(0);
+        let at_most = secs.map_or(f64::INFINITY, |secs| (secs + 1.0) * self.settings.max_fps);
+        if frames.is_none() && plan.may_be_full(at_most) {
+            return Ok(None);
         }
-        Ok(self.tools.moments(&made.path, stop).await?.pictures)
+        plan.check_whole(&of(frames.unwrap_or(0)), secs)?;
+        Ok(if plan.is_off(ran, source, main) { None } else { Some(made) })
     }
 
     /// The shape of a sound that was made.

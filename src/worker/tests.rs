@@ -29,6 +29,9 @@ const CRASH: &str = "echo \"[error] $$\" >&2; kill -SEGV $$";
 /// Never answers.
 const HANG: &str = "exec sleep 1000";
 
+/// Never answers, and keeps a processor busy with that.
+const SPIN: &str = "while :; do :; done";
+
 /// An engine whose ffprobe is a script, and one download that any number of tasks may take.
 struct Bench {
     engine: Engine,
@@ -40,12 +43,16 @@ struct Bench {
 
 impl Bench {
     async fn with_ffprobe(answer: &str) -> Self {
+        Self::limited(answer, Limits::default()).await
+    }
+
+    async fn limited(answer: &str, limits: Limits) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let ffprobe = folder.path().join("ffprobe");
         let known = "[ \"$1\" = -version ] && { echo ffprobe version 5.1; exit; }";
         fs::write(&ffprobe, format!("#!/bin/sh\n{known}\n{answer}\n")).expect("a script");
         fs::set_permissions(&ffprobe, fs::Permissions::from_mode(0o755)).expect("a program");
-        let tools = Tools::find(None, Some(&ffprobe), Limits::default()).await.expect("the tools");
+        let tools = Tools::find(None, Some(&ffprobe), limits).await.expect("the tools");
 
         let film = b"\0\0\0\x20ftypisom";
         let server = Server::start(|_, _| ok(film)).await;
@@ -109,6 +116,22 @@ async fn a_failure_that_may_pass_is_nobody_elses() {
     let first = log_of(bench.probe(&one).await, ErrorKind::FfmpegCrashed);
     assert!(!first.is_empty());
     assert_ne!(first, log_of(bench.probe(&two).await, ErrorKind::FfmpegCrashed));
+}
+
+#[tokio::test]
+async fn a_probe_that_had_no_time_may_have_some_later_and_one_that_takes_too_much_never_has_enough()
+{
+    let limits = |processor, wall| Limits {
+        probe_processor: Duration::from_millis(processor),
+        probe_wall: Duration::from_millis(wall),
+        ..Limits::default()
+    };
+    let bench = Bench::limited(HANG, limits(60_000, 500)).await;
+    log_of(bench.probe(&*bench.input().await).await, ErrorKind::FfmpegStalled);
+    assert!(ErrorKind::FfmpegStalled.is_retryable());
+    let bench = Bench::limited(SPIN, limits(300, 60_000)).await;
+    log_of(bench.probe(&*bench.input().await).await, ErrorKind::FfmpegTimedOut);
+    assert!(!ErrorKind::FfmpegTimedOut.is_retryable());
 }
 
 #[tokio::test]

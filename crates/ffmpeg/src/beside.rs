@@ -52,6 +52,7 @@ impl Tools {
             wall: wall.min(limits.wall),
             stall: None,
             grace: limits.grace,
+            processor: None,
             memory_bytes: limits.memory_bytes,
             waiting: &[],
             stop,
@@ -62,7 +63,7 @@ impl Tools {
         match end.map_err(RunError::Lost)? {
             End::Exited(status) => Ok((status, tail)),
             End::Stopped => Err(RunError::Stopped),
-            End::Stalled | End::TimedOut => {
+            End::Stalled | End::TimedOut | End::OutOfProcessor => {
                 Err(RunError::TimedOut { secs: watch.wall.as_secs(), log: tail.log() })
             }
             End::OutOfMemory => refused(Cause::OutOfMemory, tail.log()),

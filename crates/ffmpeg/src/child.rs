@@ -184,6 +184,20 @@ impl Child {
         Some(resident.saturating_mul(rustix::param::page_size() as u64))
     }
 
+    /// How much of the processors' time the process has had; `None` once it has ended.
+    pub(crate) fn processor_time(&self) -> Option<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.inner.id()?)).ok()?;
+        // Its name, in brackets, may have anything in it.
+        let (_, numbers) = stat.rsplit_once(')')?;
+        let ticks = |text: &str| text.parse::<u64>().ok();
+        let mut spent = numbers.split_ascii_whitespace().skip(11).map_while(ticks);
+        let ticks = spent.next()? + spent.next()?;
+        Some(
+            Duration::from_secs(ticks)
+                / u32::try_from(rustix::param::clock_ticks_per_second()).ok()?,
+        )
+    }
+
     /// Whether the kernel has ended a process of its cgroup for want of memory.
     pub(crate) fn was_out_of_memory(&self) -> bool {
         self.leaf.as_ref().is_some_and(Leaf::was_out_of_memory)

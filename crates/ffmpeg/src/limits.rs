@@ -11,8 +11,11 @@ pub struct Limits {
     /// How long ffmpeg may make no progress: no new picture, no new second, no new byte. 60
     /// seconds, which a filter that reads the whole input first (a palette) must stay under.
     pub stall: Duration,
-    /// How long a run of ffprobe may take in all. 20 seconds: of 6,155 files the slowest took
-    /// 2.5.
+    /// How much of the processors' time a run of ffprobe may take. 20 seconds: of 6,155 files the
+    /// slowest took 2.5.
+    pub probe_processor: Duration,
+    /// How long a run of ffprobe may take in all. A minute, which no file makes it take: only a
+    /// machine that has no time for it.
     pub probe_wall: Duration,
     /// How long a process that is asked to end may take before it is killed. 2 seconds; one
     /// that fills a gap of hours with pictures ignored the question for 21.
@@ -35,7 +38,8 @@ impl Default for Limits {
         Self {
             wall: Duration::from_hours(6),
             stall: Duration::from_mins(1),
-            probe_wall: Duration::from_secs(20),
+            probe_processor: Duration::from_secs(20),
+            probe_wall: Duration::from_mins(1),
             grace: Duration::from_secs(2),
             memory_bytes: 4 << 30,
             probe_memory_bytes: 1 << 30,

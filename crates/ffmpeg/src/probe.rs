@@ -85,6 +85,7 @@ impl Tools {
             wall: limits.probe_wall,
             stall: None,
             grace: limits.grace,
+            processor: Some(limits.probe_processor),
             memory_bytes: limits.probe_memory_bytes,
             waiting: &waiting,
             stop,
@@ -97,8 +98,12 @@ impl Tools {
         let end = watch.over(child, pipes, &mut tail, hear).await.map_err(RunError::Lost)?;
         match end {
             End::Stopped => Err(RunError::Stopped),
+            // It answers at its end: whoever has had no time to come to it may have some later.
             End::Stalled | End::TimedOut => {
-                Err(RunError::TimedOut { secs: limits.probe_wall.as_secs(), log: tail.log() })
+                Err(RunError::Stalled { secs: limits.probe_wall.as_secs(), log: tail.log() })
+            }
+            End::OutOfProcessor => {
+                Err(RunError::TimedOut { secs: limits.probe_processor.as_secs(), log: tail.log() })
             }
             End::TooMuch => Err(RunError::Output(OutputError::TooLong { limit: ANSWER_BYTES })),
             End::OutOfMemory => {

@@ -42,7 +42,7 @@ pub enum RunError {
         /// What it said.
         log: Vec<String>,
     },
-    /// It was not done in time and was killed.
+    /// It was not done in time, its own or the processors', and was killed.
     #[error("not done in {secs} seconds")]
     TimedOut {
         /// How long it had, in seconds.
@@ -219,6 +219,7 @@ impl Tools {
             wall: limits.wall,
             stall: Some(limits.stall),
             grace: limits.grace,
+            processor: None,
             memory_bytes: limits.memory_bytes,
             waiting: &waiting,
             stop,
@@ -229,7 +230,9 @@ impl Tools {
         match end {
             End::Stopped => Err(RunError::Stopped),
             End::Stalled => Err(RunError::Stalled { secs: limits.stall.as_secs(), log }),
-            End::TimedOut => Err(RunError::TimedOut { secs: limits.wall.as_secs(), log }),
+            End::TimedOut | End::OutOfProcessor => {
+                Err(RunError::TimedOut { secs: limits.wall.as_secs(), log })
+            }
             End::TooMuch => Err(RunError::Refused { cause: Cause::Unknown, log }),
             End::OutOfMemory => Err(RunError::Refused { cause: Cause::OutOfMemory, log }),
             End::Exited(status) if !status.success() => Err(failed(status, &tail)),

@@ -259,6 +259,7 @@ async fn ask(
         wall: ANSWER_WALL,
         stall: None,
         grace: Duration::ZERO,
+        processor: None,
         memory_bytes: Limits::default().probe_memory_bytes,
         waiting: &[],
         stop: &stop,

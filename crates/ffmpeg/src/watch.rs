@@ -16,15 +16,17 @@ use crate::Waiting;
 use crate::child::{Child, Pipes};
 use crate::tail::Tail;
 
-/// How often is looked at how much memory a process has. At full speed it can take some 500 MB
-/// in between.
-const LOOK_AT_MEMORY: Duration = Duration::from_millis(100);
+/// How often is looked at what a process takes of memory and processors. At full speed it can take
+/// some 500 MB in between.
+const LOOK_AT_COSTS: Duration = Duration::from_millis(100);
 
 /// When to lose patience.
 pub(crate) struct Watch<'a> {
     pub(crate) wall: Duration,
     pub(crate) stall: Option<Duration>,
     pub(crate) grace: Duration,
+    /// How much of the processors' time it may take, where that has a bound of its own.
+    pub(crate) processor: Option<Duration>,
     pub(crate) memory_bytes: u64,
     /// Time in which the process waits for one of these counts for nothing.
     pub(crate) waiting: &'a [Waiting],
@@ -57,6 +59,8 @@ pub(crate) enum End {
     TooMuch,
     /// Took too much memory.
     OutOfMemory,
+    /// Took too much of the processors' time.
+    OutOfProcessor,
 }
 
 impl Watch<'_> {
@@ -72,7 +76,7 @@ impl Watch<'_> {
         let (mut out_open, mut err_open) = (true, true);
         let mut awake = Awake::from(Instant::now());
         let mut alive_at = Duration::ZERO;
-        let mut looks = interval(LOOK_AT_MEMORY);
+        let mut looks = interval(LOOK_AT_COSTS);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let end = loop {
             let passed = if self.waiting.iter().any(Waiting::is_anybody) {
@@ -94,6 +98,10 @@ impl Watch<'_> {
                 _ = looks.tick() => {
                     if child.memory_bytes().is_some_and(|bytes| bytes > self.memory_bytes) {
                         break End::OutOfMemory;
+                    }
+                    let is_over = |bound| child.processor_time().is_some_and(|took| took > bound);
+                    if self.processor.is_some_and(is_over) {
+                        break End::OutOfProcessor;
                     }
                 }
                 read = pipes.stderr.read(&mut err), if err_open => {
@@ -122,9 +130,11 @@ impl Watch<'_> {
         match end {
             End::Exited(_) => {}
             End::Stopped => child.end(self.grace).await?,
-            End::Stalled | End::TimedOut | End::TooMuch | End::OutOfMemory => {
-                child.end(Duration::ZERO).await?;
-            }
+            End::Stalled
+            | End::TimedOut
+            | End::TooMuch
+            | End::OutOfMemory
+            | End::OutOfProcessor => child.end(Duration::ZERO).await?,
         }
         Ok(end)
     }
@@ -186,6 +196,7 @@ mod tests {
             wall,
             stall: Some(wall),
             grace,
+            processor: None,
             memory_bytes: 1 << 30,
             waiting: &[],
             stop: &stop,

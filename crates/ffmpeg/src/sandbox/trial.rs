@@ -186,6 +186,7 @@ impl<'a> Trial<'a> {
             wall: WALL,
             stall: None,
             grace: Duration::ZERO,
+            processor: None,
             memory_bytes: limits.memory_bytes,
             waiting: &[],
             stop: &self.stop,
