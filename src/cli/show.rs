@@ -83,6 +83,9 @@ fn lines(job: &JobView) -> String {
     for task in &job.tasks {
         let facts: Vec<_> = std::iter::once(stage(task)).chain(speed(job, task)).collect();
         line(&clean(&task.kind), &facts.join("  "));
+        if let Some(summary) = &task.summary {
+            line("", &clean(summary));
+        }
     }
     for file in &job.outputs {
         line("output", &facts(file));
@@ -176,6 +179,7 @@ mod tests {
             task("import", "succeeded", 2000, Some(2400)),
             task("video", "succeeded", 2400, Some(6500)),
         ]);
+        job["tasks"][1]["summary"] = json!("copied video");
         job["outputs"] = json!([{
             "object": "file", "url": "http://127.0.0.1:3000/files/a.mp4", "kind": "video",
             "format": "mp4", "filesize": 1_234_567, "width": 640, "height": 360,
@@ -189,6 +193,7 @@ mod tests {
           took      4.5 s
           import    400 ms
           video     4.1 s  3.0 x real time
+                    copied video
           output    mp4  640 x 360  12.5 s  1.2 MB  http://127.0.0.1:3000/files/a.mp4
         "#);
     }
