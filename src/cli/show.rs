@@ -90,7 +90,9 @@ fn lines(job: &JobView) -> String {
     for file in &job.outputs {
         line("output", &facts(file));
     }
-    if let Some(error) = &job.error {
+    // Between two tries the job has no error of its own.
+    let of_stage = || job.tasks.last().and_then(|task| task.error.as_ref());
+    if let Some(error) = job.error.as_ref().or_else(of_stage) {
         line("error", &clean(&format!("{}: {}", error.kind, error.message)));
         for said in &error.log {
             line("", &clean(said));
@@ -195,6 +197,24 @@ mod tests {
           video     4.1 s  3.0 x real time
                     copied video
           output    mp4  640 x 360  12.5 s  1.2 MB  http://127.0.0.1:3000/files/a.mp4
+        "#);
+    }
+
+    #[test]
+    fn a_job_between_two_tries_says_why_it_waits() {
+        let mut job = job("queued");
+        job["tasks"] = json!([task("import", "failed", 2000, Some(2400))]);
+        job["tasks"][0]["error"] = json!({
+            "kind": "disk_full", "message": "the server's disk is full", "retryable": true,
+            "hint": "make room", "log": [],
+        });
+        insta::assert_snapshot!(console::strip_ansi_codes(&block(&job)), @r#"
+        job_01h2xcejqtf2nbrexx3vqjhp41  video  queued  42 %
+          input     https://example.com/a.mp4
+          options   {"width":640}
+          import    failed after 400 ms
+          error     disk_full: the server's disk is full
+          hint      make room
         "#);
     }
 
