@@ -6,7 +6,7 @@ use crate::cli::{
     CliError, DoctorConfig, OfKind, OneShot, ProbeArgs, Settled, ShowConfig, Terminal, run,
 };
 use crate::clock::SystemClock;
-use crate::config::{Config, Flags, Purpose, Sources, shown};
+use crate::config::{self, Config, Flags, Purpose, Sources, shown};
 use crate::telemetry::{self, Spans};
 
 use super::examine;
@@ -42,6 +42,9 @@ async fn open(flags: &Flags, role: Role) -> Result<(App, Shutdown, Option<Spans>
     let (config, _) = load(flags, purpose)?;
     let spans = telemetry::start(&config.log, config.traces.as_ref());
     let spans = spans.map_err(|error| failed(&error.into()))?;
+    for stray in strays() {
+        tracing::warn!("{stray}");
+    }
     crate::metrics::start().map_err(|error| failed(&error.into()))?;
     let shutdown = Shutdown::default();
     let drain = config.worker.drain;
@@ -104,7 +107,19 @@ pub async fn doctor(flags: &Flags, terminal: &Terminal) -> Result<(), CliError> 
 /// The settings are wrong; all of it is told.
 pub fn check_config(flags: &Flags, terminal: &Terminal) -> Result<(), CliError> {
     load(flags, Purpose::Listen)?;
+    for stray in strays() {
+        terminal.say(&format!("warning: {stray}"));
+    }
     terminal.line("the settings can be used")
+}
+
+/// The variables that somebody has probably set in vain.
+fn strays() -> Vec<String> {
+    let variables = std::env::vars_os();
+    let texts = variables.filter_map(|(name, value)| {
+        Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
+    });
+    config::strays(texts)
 }
 
 /// `reelway config show`.

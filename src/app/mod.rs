@@ -100,6 +100,9 @@ impl App {
         let works = role == Role::Worker || config.worker.with_serve;
         let is_local = config.engine == config::Engine::Local;
         let mut tools = if is_local { Some(tools(&config).await?) } else { None };
+        if works && let Some(warning) = tools.as_ref().and_then(|tools| unmet(&config, tools)) {
+            tracing::warn!("{warning}");
+        }
         let containment = if let Some(tools) = tools.as_mut().filter(|_| works) {
             let scratch = Scratch::open(&config.data_dir.join("scratch"), fresh(clock.now()));
             let scratch = scratch.context(NO_ROOM)?;
@@ -131,6 +134,13 @@ impl App {
     /// Whether this process works on tasks.
     fn works(&self) -> bool {
         self.role == Role::Worker || self.config.worker.with_serve
+    }
+
+    /// Whether what is accepted here waits for ever.
+    fn nobody_works(&self) -> bool {
+        let worker = &self.config.worker;
+        let is_at_work = self.works() && (worker.slots > 0 || worker.light_slots > 0);
+        !is_at_work && matches!(self.config.database, config::Database::Sqlite(_))
     }
 
     /// Where the server of this worker is reached: the beginning of links that its storage cannot
@@ -270,6 +280,11 @@ pub async fn tools(config: &Config) -> Result<ffmpeg::Tools, ffmpeg::ToolsError>
         wanted if wanted.is_empty() => tools,
         wanted => Box::pin(tools.with_hardware(&wanted)).await,
     })
+}
+
+/// What the settings ask of the programs and do not get.
+fn unmet(config: &Config, tools: &ffmpeg::Tools) -> Option<String> {
+    config.tools.encoder.missed(!tools.hardware().is_empty())
 }
 
 /// The one client that reaches out.

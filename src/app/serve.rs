@@ -61,6 +61,12 @@ impl App {
             slots = self.config.worker.slots, "reelway is ready"
         );
 
+        if self.nobody_works() {
+            tracing::warn!(
+                "nobody works: no worker is here, and a SQLite file is shared with no other; jobs \
+                 wait until the server is started with workers"
+            );
+        }
         self.tell_metrics();
         greet(&format!("http://{address}"))?;
         let state = self.state(&public_url, self.inbox()?, shutdown.soft());

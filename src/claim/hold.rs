@@ -83,9 +83,9 @@ impl Hold {
         lock(&self.stages).sum_up(text);
     }
 
-    /// Something about the last stage of a kind that has begun, for a person.
-    pub fn note_on(&self, kind: StageKind, text: String) {
-        lock(&self.stages).note_on(kind, text);
+    /// What was done in the last stage of a kind that has begun, for whoever asks.
+    pub fn sum_up_on(&self, kind: StageKind, text: String) {
+        lock(&self.stages).sum_up_on(kind, text);
     }
 
     /// The last stage has ended well.

@@ -48,9 +48,8 @@ pub struct ServerArgs {
 }
 
 fn server_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| error.to_string())?;
-    match url.scheme() {
-        "http" | "https" => Ok(url),
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(url),
         _ => Err("a server's URL begins with http:// or https://".to_owned()),
     }
 }

@@ -18,7 +18,7 @@ pub struct JobsArgs {
     /// Only jobs in this status: queued, processing, succeeded, failed or cancelled
     #[arg(long, value_name = "NAME", value_parser = status, conflicts_with = "id")]
     pub status: Option<Status>,
-    /// Only jobs of this kind: video, audio, image or animation
+    /// Only jobs of this kind: video, audio, image, animation, `adaptive_video` or probe
     #[arg(long, value_name = "KIND", value_parser = kind, conflicts_with = "id")]
     pub kind: Option<Kind>,
     /// How many at most, 1 to 100, newest first

@@ -163,7 +163,8 @@ fn greet(url: &str, is_blind: bool, terminal: &Terminal) -> Result<(), CliError>
     }
     terminal.say(&format!("listening on {url} until Ctrl-C"));
     if is_blind {
-        terminal.say("signatures are not verified: give the sender's secret with --secret");
+        terminal.say("signatures are not verified: give the sender's secret with --secret; `reelway config show \
+             --secrets` shows that of a server here");
     }
     Ok(())
 }

@@ -346,6 +346,8 @@ fn tell(file: &File, output: &Path, took: Duration, terminal: &Terminal) -> Resu
     let mut line = json!(file);
     if let Value::Object(line) = &mut line {
         line.remove("key");
+        // As in the API: what does not apply, or is not known, is not there.
+        line.retain(|_, value| !value.is_null() && value.as_str() != Some(""));
         line.insert("path".to_owned(), path.into());
     }
     terminal.json(&line)

@@ -83,11 +83,16 @@ fn lines(job: &JobView) -> String {
     for task in &job.tasks {
         let facts: Vec<_> = std::iter::once(stage(task)).chain(speed(job, task)).collect();
         line(&clean(&task.kind), &facts.join("  "));
+        if let Some(summary) = &task.summary {
+            line("", &clean(summary));
+        }
     }
     for file in &job.outputs {
         line("output", &facts(file));
     }
-    if let Some(error) = &job.error {
+    // Between two tries the job has no error of its own.
+    let of_stage = || job.tasks.last().and_then(|task| task.error.as_ref());
+    if let Some(error) = job.error.as_ref().or_else(of_stage) {
         line("error", &clean(&format!("{}: {}", error.kind, error.message)));
         for said in &error.log {
             line("", &clean(said));
@@ -176,6 +181,7 @@ mod tests {
             task("import", "succeeded", 2000, Some(2400)),
             task("video", "succeeded", 2400, Some(6500)),
         ]);
+        job["tasks"][1]["summary"] = json!("copied video");
         job["outputs"] = json!([{
             "object": "file", "url": "http://127.0.0.1:3000/files/a.mp4", "kind": "video",
             "format": "mp4", "filesize": 1_234_567, "width": 640, "height": 360,
@@ -189,7 +195,26 @@ mod tests {
           took      4.5 s
           import    400 ms
           video     4.1 s  3.0 x real time
+                    copied video
           output    mp4  640 x 360  12.5 s  1.2 MB  http://127.0.0.1:3000/files/a.mp4
+        "#);
+    }
+
+    #[test]
+    fn a_job_between_two_tries_says_why_it_waits() {
+        let mut job = job("queued");
+        job["tasks"] = json!([task("import", "failed", 2000, Some(2400))]);
+        job["tasks"][0]["error"] = json!({
+            "kind": "disk_full", "message": "the server's disk is full", "retryable": true,
+            "hint": "make room", "log": [],
+        });
+        insta::assert_snapshot!(console::strip_ansi_codes(&block(&job)), @r#"
+        job_01h2xcejqtf2nbrexx3vqjhp41  video  queued  42 %
+          input     https://example.com/a.mp4
+          options   {"width":640}
+          import    failed after 400 ms
+          error     disk_full: the server's disk is full
+          hint      make room
         "#);
     }
 

@@ -23,7 +23,7 @@ pub struct SubmitArgs {
     /// An http(s) URL, or a file of this machine, which is sent to the server first
     #[arg(value_name = "INPUT")]
     pub input: String,
-    /// What to make: video, audio, image or animation
+    /// What to make: video, audio, image, animation, `adaptive_video` or probe
     #[arg(
         long,
         value_name = "KIND",

@@ -38,6 +38,20 @@ impl Encoder {
     }
 }
 
+impl Encoder {
+    /// What whoever asked for one kind of hardware has to know when none of it was found.
+    #[must_use]
+    pub fn missed(self, found_any: bool) -> Option<String> {
+        match self {
+            Self::Only(hardware) if !found_any => Some(format!(
+                "the encoder {} was asked for and encoded no picture here: the processors encode",
+                hardware.name()
+            )),
+            _ => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,6 +62,9 @@ mod tests {
         assert_eq!(Encoder::parse("auto").expect("a word").wanted().len(), 4);
         let vaapi = Encoder::parse("vaapi").expect("a word");
         assert_eq!(vaapi.wanted(), [Hardware::Vaapi]);
+        assert!(vaapi.missed(false).expect("a warning").contains("vaapi"));
+        assert_eq!(vaapi.missed(true), None);
+        assert_eq!(Encoder::Auto.missed(false).or(Encoder::Software.missed(false)), None);
         let wrong = Encoder::parse("cuda").expect_err("no encoder");
         assert!(wrong.contains("nvenc"), "{wrong}");
     }

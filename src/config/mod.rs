@@ -17,6 +17,7 @@ mod sandbox;
 mod setting;
 mod show;
 mod sources;
+mod stray;
 mod traces;
 
 use std::fmt;
@@ -44,6 +45,7 @@ pub use sandbox::{Extras, Sandbox};
 pub use setting::{SETTINGS, Setting};
 pub use show::{reference, shown};
 pub use sources::{Source, Sources};
+pub use stray::strays;
 pub use traces::{Sampling, Traces};
 
 /// Everything that can be decided from outside, valid.

@@ -166,7 +166,7 @@ impl Reader<'_> {
             kinds: if kinds.is_empty() { Kind::ALL.to_vec() } else { kinds },
             threads: self.parsed("threads", at_least_one),
             memory_bytes: self.parsed("memory", size),
-            max_together: self.parsed("max_together", at_least_one).unwrap_or(4).min(16),
+            max_together: self.parsed("max_together", together).unwrap_or(4),
             cutting: Cutting {
                 when: self.parsed("pieces", pieces::when).unwrap_or_default(),
                 wanted_secs: self.parsed("piece_secs", pieces::secs).unwrap_or(30.0),
@@ -242,7 +242,7 @@ impl Reader<'_> {
     fn bind(&mut self) -> Option<SocketAddr> {
         let from_platform = matches!(self.sources.said("port"), Some((_, Source::Env(_))));
         let port_was_said = self.sources.said("port").is_some();
-        let port = self.parsed("port", number::<u16>);
+        let port = self.parsed("port", port);
         let default: IpAddr =
             if from_platform { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::LOCALHOST.into() };
         let bind = match self.sources.said("bind") {
@@ -283,7 +283,19 @@ fn default_slots() -> u32 {
 }
 
 pub(super) fn number<T: FromStr>(text: &str) -> Result<T, String> {
-    text.trim().parse().map_err(|_| format!("`{text}` is not a whole number in range"))
+    text.trim().parse().map_err(|_| format!("`{text}` is not a whole number that can be used here"))
+}
+
+fn port(text: &str) -> Result<u16, String> {
+    number(text).map_err(|_| format!("`{text}` is no port, a whole number from 0 to 65535"))
+}
+
+/// How many tasks one ffmpeg may make, of which more would wait for each other's memory.
+fn together(text: &str) -> Result<u32, String> {
+    match at_least_one(text)? {
+        number @ ..=16 => Ok(number),
+        _ => Err("at most 16 are made by one ffmpeg".to_owned()),
+    }
 }
 
 fn at_least_one(text: &str) -> Result<u32, String> {

@@ -54,8 +54,9 @@ pub fn reference() -> String {
     let head = "# Settings\n\n\
         Made from the table in `src/config/setting.rs`; a test keeps the two together.\n\n\
         A flag wins over the environment, the environment over `reelway.toml` (or the file named \
-        by `--config`). `reelway config check` names everything that is wrong at once; `reelway \
-        config show` says where each value came from.\n\n\
+        by `--config`). `reelway config check` names everything that is wrong at once, and \
+        `REELWAY_…` variables that are a slip of one below and do nothing; `reelway config show` says \
+        where each value came from.\n\n\
         Sizes are written like `500MB` or `10GiB`, durations like `30s`, `10m` or `6h`.\n\n\
         | key of `reelway.toml` | flag | environment | default | what it does |\n\
         |---|---|---|---|---|\n";

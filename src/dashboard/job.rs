@@ -18,7 +18,6 @@ use crate::id::JobId;
 use crate::job::{Job, Options};
 use crate::request::{AppState, Problem};
 use crate::store::{AttemptRecord, Delivery, DeliveryFilter, DeliveryState, JobFilter};
-use crate::task::{ErrorKind, Failure, Fault};
 
 /// How many files are shown, and how many are named.
 const SHOWN: usize = 24;
@@ -207,41 +206,9 @@ fn trouble(job: &Job) -> Option<Trouble> {
     Some(Trouble {
         kind: failure.kind.name(),
         message: failure.message.clone(),
-        advice: advice(failure),
+        advice: failure.advice(),
         log: failure.log.clone(),
     })
-}
-
-/// What to do: the failure's own words, else what holds for whoever can do something.
-fn advice(failure: &Failure) -> String {
-    if let Some(hint) = &failure.hint {
-        return hint.clone();
-    }
-    let of_kind = match failure.kind {
-        ErrorKind::InputNotFound => Some("put the file there and retry, or submit the right URL"),
-        ErrorKind::InputUnauthorized => {
-            Some("make a link that is good for longer, and submit that")
-        }
-        ErrorKind::InputForbidden => {
-            Some("use a public URL, or allow the network with REELWAY_ALLOW_NETWORKS")
-        }
-        ErrorKind::InputUnsupported => Some("submit a video, a sound or a picture"),
-        ErrorKind::DiskFull => Some("make room on the worker's disk, then retry"),
-        ErrorKind::Poison => Some("look in the log of the workers that had it: each of them died"),
-        _ => None,
-    };
-    if let Some(words) = of_kind {
-        return words.to_owned();
-    }
-    let words = match (failure.kind.fault(), failure.kind.is_retryable()) {
-        (Fault::Input, true) => "see whether the input can be fetched now, then retry",
-        (Fault::Input, false) => "the same input fails again: mend it, and submit it anew",
-        (Fault::Destination, true) => "see whether the storage takes files again, then retry",
-        (Fault::Destination, false) => "see to the bucket's name, keys and rights, then retry",
-        (Fault::Ours, true) => "retry; if it fails again, the server's log has the cause",
-        (Fault::Ours, false) => "look at the log below, and at the server's for this job's id",
-    };
-    words.to_owned()
 }
 
 /// Options as they were sent, a line each.

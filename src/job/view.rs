@@ -173,7 +173,7 @@ pub struct ErrorView {
     pub kind: String,
     /// What went wrong, for a person.
     pub message: String,
-    /// What to do about it, when there is something to say.
+    /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub hint: Option<String>,
     /// Whether the same work may succeed when it is tried again.
@@ -284,7 +284,7 @@ impl ErrorView {
         Self {
             kind: failure.kind.name().to_owned(),
             message: failure.message.clone(),
-            hint: failure.hint.clone(),
+            hint: Some(failure.advice()),
             retryable: failure.kind.is_retryable(),
             log: failure.log.clone(),
         }

@@ -157,6 +157,37 @@ pub struct Failure {
 }
 
 impl ErrorKind {
+    /// What to do about an error of this kind, when nothing better is known.
+    #[must_use]
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::InputNotFound => "put the file there and retry, or submit the right URL",
+            Self::InputUnauthorized => "make a link that is good for longer, and submit that",
+            Self::InputForbidden => {
+                "use a public URL, or allow the network with REELWAY_ALLOW_NETWORKS"
+            }
+            Self::InputEmpty => "see whether the upload was whole, and send the file again",
+            Self::InputUnsupported => "submit a video, a sound or a picture",
+            Self::InputNoAudio => "ask for a video or an image of it",
+            Self::DiskFull => "make room on the worker's disk, then retry",
+            Self::Poison => "look in the log of the workers that had it: each of them died",
+            _ => match (self.fault(), self.is_retryable()) {
+                (Fault::Input, true) => "see whether the input can be fetched now, then retry",
+                (Fault::Input, false) => "the same input fails again: mend it, and submit it anew",
+                (Fault::Destination, true) => {
+                    "see whether the storage takes files again, then retry"
+                }
+                (Fault::Destination, false) => {
+                    "see to the bucket's name, keys and rights, then retry"
+                }
+                (Fault::Ours, true) => "retry; if it fails again, the server's log has the cause",
+                (Fault::Ours, false) => {
+                    "look at the error's `log`, and at the server's log for this job's id"
+                }
+            },
+        }
+    }
+
     /// The kind called `name` on the wire, if there is one.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
@@ -176,6 +207,12 @@ impl Failure {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// What to do: the failure's own words, else what holds for whoever can do something.
+    #[must_use]
+    pub fn advice(&self) -> String {
+        self.hint.clone().unwrap_or_else(|| self.kind.advice().to_owned())
     }
 
     /// The same with the tail of a tool's output.

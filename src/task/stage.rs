@@ -130,13 +130,15 @@ impl Stages {
         self.note(text.to_owned());
     }
 
-    /// Writes down something about the last stage of `kind`, which may have ended.
-    pub fn note_on(&mut self, kind: StageKind, mut text: String) {
-        text.truncate(text.floor_char_boundary(MAX_NOTE_BYTES));
-        let stage = self.0.iter_mut().rev().find(|stage| stage.kind == kind);
-        if let Some(stage) = stage.filter(|stage| stage.notes.len() < MAX_NOTES) {
-            stage.notes.push(text);
+    /// Writes down what was done in the last stage of `kind`, which may have ended, in the place of
+    /// what was said before.
+    pub fn sum_up_on(&mut self, kind: StageKind, mut text: String) {
+        text.truncate(text.floor_char_boundary(MAX_SUMMARY_BYTES));
+        let Some(stage) = self.0.iter_mut().rev().find(|stage| stage.kind == kind) else { return };
+        if stage.notes.len() < MAX_NOTES {
+            stage.notes.push(text.clone());
         }
+        stage.summary = Some(text);
     }
 
     /// Sets the open stage's progress in per cent; never back.
@@ -221,6 +223,21 @@ mod tests {
         seen.push(stages.progress());
         assert!(seen.is_sorted(), "{seen:?}");
         assert!((seen[seen.len() - 1] - 100.0).abs() < f32::EPSILON);
+    }
+
+    #[test]
+    fn how_a_stage_went_can_be_said_after_its_end() {
+        let mut stages = Stages::default();
+        stages.begin(StageKind::Import, at(1));
+        stages.begin(StageKind::Encode(Kind::Video), at(2));
+        stages.sum_up("made together");
+        stages.sum_up("copied video");
+        for told in ["1 MB of 9 MB read", "2 MB of 9 MB read"] {
+            stages.sum_up_on(StageKind::Import, told.to_owned());
+        }
+        let summaries: Vec<_> = stages.as_slice().iter().map(|it| it.summary.as_deref()).collect();
+        assert_eq!(summaries, [Some("2 MB of 9 MB read"), Some("made together; copied video")]);
+        assert_eq!(stages.as_slice()[0].notes.len(), 2);
     }
 
     #[test]

@@ -241,7 +241,7 @@ impl Worker {
             Err(error) => Err(error),
         };
         if let Some(how) = from.input.how_it_came() {
-            held.note_on(StageKind::Import, how);
+            held.sum_up_on(StageKind::Import, how);
         }
         Box::pin(self.export(claim, held, &made?)).await
     }
@@ -262,10 +262,14 @@ impl Worker {
             }
             Told::Said(lines) => notes::said(lines).for_each(|line| held.note(line)),
             Told::Note(text) => held.sum_up(text),
-            Told::MakesStill(still) => held.note(notes::still(still, room.path())),
+            Told::MakesStill(still) => {
+                held.sum_up("made by libvips");
+                held.note(notes::still(still, room.path()));
+            }
             Told::GivesUp(error) => {
                 metrics::FALLBACKS.add(1, &[]);
-                notes::given_up(error).into_iter().for_each(|note| held.note(note));
+                held.sum_up(&notes::given_up(error));
+                notes::said_of(error).for_each(|line| held.note(line));
             }
         };
         let engine = self.engine_for(claim);

@@ -88,8 +88,13 @@ pub(super) fn said(log: &[String]) -> impl Iterator<Item = String> {
     log[log.len().saturating_sub(SAID_LINES)..].iter().cloned()
 }
 
-/// Why a first way was given up, and what the program said.
-pub(super) fn given_up(error: &RunError) -> Vec<String> {
+/// Why a first way was given up.
+pub(super) fn given_up(error: &RunError) -> String {
+    format!("given up ({error}); made in another way")
+}
+
+/// What a program said that failed.
+pub(super) fn said_of(error: &RunError) -> impl Iterator<Item = String> {
     let log = match error {
         RunError::Refused { log, .. }
         | RunError::Crashed { log, .. }
@@ -97,8 +102,7 @@ pub(super) fn given_up(error: &RunError) -> Vec<String> {
         | RunError::TimedOut { log, .. } => log.as_slice(),
         _ => &[],
     };
-    let why = format!("given up ({error}); made in another way");
-    std::iter::once(why).chain(log.iter().take(SAID_LINES).cloned()).collect()
+    log.iter().take(SAID_LINES).cloned()
 }
 
 /// A line for a shell, in which inputs are called `input` and each folder has its name.

@@ -230,7 +230,7 @@ async fn make(
     drop(admitted);
     drop(spans);
     if let Some(how) = ready.input.how_it_came() {
-        members.iter().for_each(|it| it.held.note_on(StageKind::Import, how.clone()));
+        members.iter().for_each(|it| it.held.sum_up_on(StageKind::Import, how.clone()));
     }
     let ran = ran?;
     for member in members {

@@ -37,6 +37,10 @@ async fn a_thumbnail_says_how_little_of_its_film_was_read() {
         let answer = client().get(format!("{}{path}", server.url)).send().await;
         answer.expect("an answer").text().await.expect("text")
     };
+    let job: serde_json::Value =
+        serde_json::from_str(&get(format!("/jobs/{id}")).await).expect("a job");
+    let of_import = job["tasks"][0]["summary"].as_str().unwrap_or_default();
+    assert!(of_import.contains(" read, in "), "the API tells it as the page does: {job:#}");
     let page = get(format!("/ui/jobs/{id}")).await;
     assert!(page.contains(" read, in "), "the stage tells: {page}");
     assert!(!page.contains("127.0.0.1:0") && page.contains("-i input"), "and not from where");

@@ -39,6 +39,8 @@ pub struct DoctorConfig {
     pub sandbox: config::Sandbox,
     /// What is put around the box.
     pub extras: config::Extras,
+    /// What is to encode videos.
+    pub encoder: config::Encoder,
     /// The provider that makes the jobs, when it is not this machine.
     pub provider: Option<config::Provider>,
 }
@@ -54,6 +56,7 @@ impl From<&Config> for DoctorConfig {
             ffprobe: config.tools.ffprobe.clone(),
             sandbox: config.tools.sandbox,
             extras: config.tools.extras,
+            encoder: config.tools.encoder,
             provider: match config.engine {
                 config::Engine::Local => None,
                 config::Engine::Ittybit => config.provider.clone(),
@@ -157,7 +160,7 @@ pub async fn run(
     show(match &config.provider {
         None => {
             let (ffmpeg, ffprobe) = (config.ffmpeg.as_deref(), config.ffprobe.as_deref());
-            tools::check(ffmpeg, ffprobe, config.sandbox, config.extras).await
+            tools::check(ffmpeg, ffprobe, config).await
         }
         Some(provider) => vec![engine(provider)],
     })?;

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use ffmpeg::{Hardware, Limits, Tools};
+use ffmpeg::{Hardware, HardwareEncoder, Limits, Tools};
 
-use super::{Check, sandbox};
+use super::{Check, DoctorConfig, sandbox};
 use crate::config;
 
 /// The encoders of the usual formats.
@@ -17,11 +17,10 @@ const AV1: &[&str] = &["libsvtav1", "libaom-av1"];
 pub(super) async fn check(
     ffmpeg: Option<&Path>,
     ffprobe: Option<&Path>,
-    rule: config::Sandbox,
-    extras: config::Extras,
+    config: &DoctorConfig,
 ) -> Vec<Check> {
     let tools = match Tools::find(ffmpeg, ffprobe, Limits::default()).await {
-        Ok(tools) if extras.namespaces => tools,
+        Ok(tools) if config.extras.namespaces => tools,
         Ok(tools) => tools.in_sandbox(tools.sandbox().without_namespaces()),
         Err(error) => {
             let fix = "apt-get install ffmpeg, or set REELWAY_FFMPEG and REELWAY_FFPROBE";
@@ -33,9 +32,9 @@ pub(super) async fn check(
         encoders(&tools),
         photographs(&tools),
         pictures(&tools),
-        Box::pin(hardware(&tools)).await,
+        Box::pin(hardware(&tools, config.encoder)).await,
         fonts(FONTS),
-        sandbox::check(&tools, rule).await,
+        sandbox::check(&tools, config.sandbox).await,
     ]
 }
 
@@ -68,8 +67,13 @@ fn pictures(tools: &Tools) -> Check {
 }
 
 /// All that there is, whatever the settings ask for.
-async fn hardware(tools: &Tools) -> Check {
+async fn hardware(tools: &Tools, wanted: config::Encoder) -> Check {
     let tools = tools.with_hardware(&Hardware::ALL).await;
+    let is_met = |encoder: &HardwareEncoder| wanted.wanted().contains(&encoder.hardware);
+    if let Some(missed) = wanted.missed(tools.hardware().iter().any(is_met)) {
+        let fix = "give the server the card's devices and drivers, or leave REELWAY_ENCODER out";
+        return Check::doubtful("hardware", missed, fix);
+    }
     let names = tools.hardware().iter().map(|encoder| encoder.name()).collect::<Vec<_>>();
     if names.is_empty() {
         return Check::good("hardware", "no encoder in hardware: the processors encode");

@@ -82,8 +82,10 @@ pub(super) fn to_level(
 }
 
 fn heard(given: Given<'_>) -> Result<&AudioStream, Failure> {
-    gate::sound(given.facts)?
-        .ok_or_else(|| Failure::new(ErrorKind::InputNoAudio, "the input has no sound"))
+    gate::sound(given.facts)?.ok_or_else(|| {
+        Failure::new(ErrorKind::InputNoAudio, "the input has no sound")
+            .hint(ErrorKind::InputNoAudio.advice())
+    })
 }
 
 fn span(options: &AudioOptions, given: Given<'_>) -> Result<Span, Failure> {

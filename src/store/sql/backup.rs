@@ -43,6 +43,18 @@ pub enum BackupError {
     Database(#[from] sqlx::Error),
 }
 
+impl BackupError {
+    /// The same, said of the file at `path`.
+    fn about(self, path: &Path) -> Self {
+        let path = path.to_owned();
+        match self {
+            Self::Damaged { found, .. } => Self::Damaged { path, found },
+            Self::Newer { shape, known, .. } => Self::Newer { path, shape, known },
+            other => other,
+        }
+    }
+}
+
 /// Copies the database at `from` to a new file at `to`, as it is at one moment. Readable by its
 /// owner alone, for it holds secrets; on disk when this returns.
 ///
@@ -97,7 +109,8 @@ pub async fn restore(
     let copied = async {
         let mut source = File::open(from).map_err(at(from))?;
         io::copy(&mut source, &mut file).map_err(at(&partial))?;
-        look(&partial).await
+        // It is the caller's file that is looked at, whatever it is called meanwhile.
+        look(&partial).await.map_err(|error| error.about(from))
     };
     let copied = copied.await;
     if copied.is_err() {
@@ -227,7 +240,8 @@ mod tests {
         ] {
             fs::write(place(name), bytes).expect("written");
             let restored = restore(&place(name), &place("restored.db"), ".before").await;
-            assert!(matches!(restored, Err(BackupError::Damaged { .. })), "{name}: {restored:?}");
+            let told = restored.expect_err(name).to_string();
+            assert!(told.contains(&format!("{name} is no whole")), "{told}");
         }
         let restored = restore(&place("good"), &place("restored.db"), ".before").await;
         assert!(matches!(restored, Err(BackupError::Newer { .. })), "{restored:?}");

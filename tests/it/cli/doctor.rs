@@ -57,6 +57,17 @@ fn the_layers_around_the_sandbox_are_named_and_can_be_left_out() {
 }
 
 #[test]
+fn hardware_that_was_asked_for_and_is_not_there_is_doubtful() {
+    let real = [ANY_PORT, LOOPBACK, ("REELWAY_FFMPEG", ""), ("REELWAY_FFPROBE", "")];
+    // Apple's, which no machine with Landlock has.
+    for (encoder, expected) in [("videotoolbox", "doubtful"), ("auto", "good")] {
+        let env = [&real[..], &[("REELWAY_ENCODER", encoder)]].concat();
+        let checks = checks(&Desk::new().run_with(&["doctor"], &env));
+        assert_eq!(verdict(&checks, "hardware"), expected, "{encoder}");
+    }
+}
+
+#[test]
 fn a_missing_ffmpeg_is_bad_and_has_a_fix() {
     let env = [ANY_PORT, LOOPBACK, ("REELWAY_FFMPEG", "/nowhere/ffmpeg")];
     let said = Desk::new().run_with(&["doctor"], &env);
