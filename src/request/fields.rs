@@ -2,8 +2,8 @@
 //!
 //! A field that is `null` counts as one that is not there. Fields that Reelway does not know are
 //! ignored, because clients written for other generations of the API send some; but one that is
-//! a slip of a known name (`webhookUrl`, `option`) or an option out of its place is refused, because
-//! its sender would wait for something that never comes.
+//! a slip of a known name (`webhookUrl`, `option`) is refused, because its sender would wait for
+//! something that never comes.
 
 use serde_json::{Map, Value};
 
@@ -80,15 +80,19 @@ impl<'a> Fields<'a> {
         Ok(())
     }
 
-    /// Refuses a name of `options` that stands beside `options`, where it would do nothing.
-    pub(super) fn refuse_options(&self, is_option: impl Fn(&str) -> bool) -> Result<(), Problem> {
-        let Some(name) = self.object.keys().find(|name| self.has(name) && is_option(name)) else {
-            return Ok(());
-        };
-        let path = self.path(name);
-        let message = format!("`{path}` is an option, and stands outside `options`");
-        Err(Problem::invalid_input(path, message)
-            .hint(format!("put it into `options`: {{\"options\": {{\"{name}\": …}}}}")))
+    /// `options`, and what stands beside it and is an option: older generations of the API have them
+    /// there. Where a name is in both, that of `options` counts.
+    pub(super) fn options(
+        &self,
+        is_option: impl Fn(&str) -> bool,
+    ) -> Result<Map<String, Value>, Problem> {
+        let mut options = self.object("options")?.cloned().unwrap_or_default();
+        for (name, value) in self.object {
+            if !value.is_null() && !options.contains_key(name) && is_option(name) {
+                options.insert(name.clone(), value.clone());
+            }
+        }
+        Ok(options)
     }
 
     fn value(&self, name: &str) -> Option<&'a Value> {

@@ -286,9 +286,7 @@ fn options(
             fields.missing("kind").hint(format!("the kinds are {}", kinds.join(", ")))
         })?,
     };
-    // Older generations of the API took options there.
-    fields.refuse_options(|name| !KNOWN.contains(&name) && Options::has(kind, name))?;
-    let raw = fields.object("options")?.cloned().unwrap_or_default();
+    let raw = fields.options(|name| !KNOWN.contains(&name) && Options::has(kind, name))?;
     let options = Options::decode(kind, &raw)
         .map_err(|error| Problem::invalid_option(&fields.path("options"), error))?;
     if let Some(url) = options.subtitle_url()

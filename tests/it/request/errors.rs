@@ -69,7 +69,7 @@ async fn a_job_that_is_not_as_it_should_be_is_told_field_by_field() {
         json!({"input": input, "kind": "video", "webhook_url": "http://10.0.0.1/"}),
         json!({"input": input, "kind": "video", "webhookUrl": "https://hooks.example.com"}),
         json!({"input": input, "kind": "video", "webhook": "https://hooks.example.com"}),
-        json!({"input": input, "kind": "video", "width": 640}),
+        json!({"input": input, "kind": "video", "width": 0}),
         json!({"input": input, "kind": "video", "connection_id": "conn_1"}),
         json!({"input": input, "kind": "video", "output": "s3://bucket/key"}),
     ];
@@ -90,7 +90,6 @@ async fn a_batch_that_is_not_as_it_should_be_is_told_by_its_path() {
         json!({"url": url, "tasks": [{"kind": "video"}, {"kind": "images"}]}),
         json!({"url": url, "tasks": [{"kind": "image"}, {"kind": "image", "options": {"width": "wide"}}]}),
         json!({"url": url, "tasks": [{"kind": "image", "option": {}}]}),
-        json!({"url": url, "tasks": [{"kind": "image", "width": 640}]}),
         json!({"url": url, "tasks": [{"kind": "image", "metadata": {}}]}),
         json!({"url": url, "kind": "video", "tasks": [{"kind": "image"}]}),
         json!({"url": url, "task": [{"kind": "image"}]}),

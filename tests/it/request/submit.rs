@@ -45,6 +45,22 @@ async fn process_takes_a_batch_and_keeps_its_order() {
 }
 
 #[tokio::test]
+async fn options_are_taken_where_earlier_apis_had_them() {
+    let app = TestApp::new().await;
+    let input = "https://example.com/a.mp4";
+    let both = json!({"input": input, "kind": "image", "width": 640, "start": 2, "format": null,
+                      "ref": "thumb", "options": {"width": 320}});
+    let answer = app.post("/jobs", &both).await;
+    assert_eq!(answer.json()["options"], json!({"width": 320, "start": 2}));
+
+    let many = json!({"url": input, "tasks": [{"kind": "image", "width": 640}]});
+    let answer = app.post("/process", &many).await.json();
+    let id = answer["tasks"][0]["task_id"].as_str().expect("an id").to_owned();
+    let job = app.get(&format!("/jobs/{id}")).await.json();
+    assert_eq!(job["options"], json!({"width": 640}));
+}
+
+#[tokio::test]
 async fn subtitles_at_a_private_address_are_refused_as_an_input_is() {
     let app = TestApp::new().await;
     for url in ["http://127.0.0.1/a.srt", "http://[::1]/a.srt", "http://0x7f.1/a.srt"] {
