@@ -71,7 +71,7 @@ where
 {
     let (config, _) = load(&it.settings, Purpose::Other)?;
     let engine = Once::open(&config).await?;
-    engine.warning().iter().for_each(|warning| terminal.say(warning));
+    engine.warnings().iter().for_each(|warning| terminal.say(warning));
     if it.args.print_command {
         return run::sketch(&it.args, terminal, async |sketch| engine.sketch(sketch).await).await;
     }
@@ -86,7 +86,7 @@ where
 pub async fn probe(it: &Settled<ProbeArgs>, terminal: &Terminal) -> Result<(), CliError> {
     let (config, _) = load(&it.settings, Purpose::Other)?;
     let engine = Once::open(&config).await?;
-    engine.warning().iter().for_each(|warning| terminal.say(warning));
+    engine.warnings().iter().for_each(|warning| terminal.say(warning));
     run::probe(&it.args, terminal, async |source, stop| engine.probe(source, stop).await).await
 }
 

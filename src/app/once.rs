@@ -8,7 +8,7 @@ use ffmpeg::{Facts, Media};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use super::{engine_settings, fetcher, through_gateway, tools};
+use super::{engine_settings, fetcher, through_gateway, tools, unmet};
 use crate::cli::{CliError, Commands, Made, NotMade, Order, Sketch, Source};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
@@ -25,6 +25,7 @@ pub struct Once {
     engine: Engine,
     downloads: Downloads,
     sandbox: ffmpeg::Sandbox,
+    unmet: Option<String>,
     folder: TempDir,
 }
 
@@ -43,20 +44,25 @@ impl Once {
         let downloads = Downloads::new(fetcher, inputs, keep, Arc::new(SystemClock));
         Ok(Self {
             sandbox: tools.sandbox(),
+            unmet: unmet(config, &tools),
             downloads: through_gateway(downloads, config, &tools),
             engine: Engine::new(tools, engine_settings(config)),
             folder,
         })
     }
 
-    /// What to know before a file from a stranger is read here, if anything.
+    /// What to know before a file is read here, if anything.
     #[must_use]
-    pub fn warning(&self) -> Option<String> {
-        let missing = self.sandbox.level().missing().first()?.to_string();
-        Some(format!(
-            "warning: this kernel has no {missing}, so ffmpeg reads the input with all your \
-             rights; `reelway doctor` says what it takes"
-        ))
+    pub fn warnings(&self) -> Vec<String> {
+        let without = |missing: &ffmpeg::Layer| {
+            format!(
+                "this kernel has no {missing}, so ffmpeg reads the input with all your rights; \
+                 `reelway doctor` says what it takes"
+            )
+        };
+        let sandbox = self.sandbox.level().missing().first().map(without);
+        let all = sandbox.into_iter().chain(self.unmet.clone());
+        all.map(|warning| format!("warning: {warning}")).collect()
     }
 
     /// Makes what was ordered.

@@ -258,6 +258,9 @@ impl Worker {
         let report = |told: Told<'_>| match told {
             Told::Percent(percent) => held.advance(percent),
             Told::Runs(command) => {
+                if let Some(encoder) = command.hardware {
+                    held.sum_up(&format!("encoder {}", encoder.name()));
+                }
                 held.note(notes::command(command, room.path()));
             }
             Told::Said(lines) => notes::said(lines).for_each(|line| held.note(line)),

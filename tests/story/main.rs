@@ -11,6 +11,7 @@ mod contract;
 mod crash;
 mod dashboard;
 mod express;
+mod hardware;
 mod harness;
 mod hostile;
 mod ittybit;
