@@ -36,9 +36,7 @@ impl Encoder {
             Self::Only(hardware) => vec![hardware],
         }
     }
-}
 
-impl Encoder {
     /// What whoever asked for one kind of hardware has to know when none of it was found.
     #[must_use]
     pub fn missed(self, found_any: bool) -> Option<String> {
