@@ -53,6 +53,7 @@ check: ## format, lints, licences, unused dependencies, documentation
 	@scripts/setup deny machete
 	cargo fmt --all --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
+	cargo tree --manifest-path fuzz/Cargo.toml --locked --quiet >/dev/null
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo deny --log-level error check bans licenses sources
 	cargo machete
