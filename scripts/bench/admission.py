@@ -10,7 +10,7 @@ from typing import Callable, Dict, List
 
 from measure import Cost, Row, compared, in_turn, machine_is_busy, say
 from overhead import NICE
-from product import Bench, Server, environment, fail, run
+from product import Bench, Server, environment, fail, flags_of, run
 
 REPEAT = "python3 -B scripts/bench admission"
 
@@ -59,8 +59,7 @@ def short_clip(bench: Bench) -> Path:
 def command(bench: Bench, clip: Path, name: str) -> List[str]:
     """What makes one of the outputs by hand, with the threads that ffmpeg chooses."""
     output = bench.folder / f"admission-{name}.mp4"
-    flags = [word for name, value in OPTIONS.items() if name != "format"
-             for word in (f"--{name}", str(value))]
+    flags = flags_of(OPTIONS)
     return [*NICE, *bench.command_line("video", clip, output, flags)]
 
 

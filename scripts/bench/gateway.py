@@ -174,7 +174,6 @@ def counted(line: Line, sent: Dict[str, List[int]], name: str,
 
 def by_hand_argv(bench: Bench, film: Path, kind: str, ending: str, flags: List[str]) -> list:
     output = bench.folder / f"by-hand.{ending}"
-    output.unlink(missing_ok=True)
     return bench.command_line(kind, film, output, flags)
 
 

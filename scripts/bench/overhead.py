@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import List
 
 from measure import Cost, Row, compared, in_turn, machine_is_busy, say
-from product import Bench, Server, run
+from product import Bench, Server, flags_of, run
 
 # How long the encode takes at least on processors that have nothing else to do: a cost that is
 # the same for every job counts by how long the job is.
@@ -50,8 +50,7 @@ def rows(bench: Bench) -> List[Row]:
 def ways(bench: Bench, server: Server, clip: Path, url: str, kind: str, options: dict) -> dict:
     """The three ways to the same file."""
     output = bench.folder / f"made.{options['format']}"
-    flags = [word for name, value in options.items() if name != "format"
-             for word in (f"--{name}", str(value))]
+    flags = flags_of(options)
     by_hand = [*NICE, *bench.command_line(kind, clip, output, flags)]
     once = [bench.reelway, kind, "-i", clip, "-o", output, "--force", *flags]
 
@@ -71,8 +70,7 @@ def long_clip(bench: Bench) -> Path:
     if bench.given:
         return bench.given
     output = bench.folder / "once.mp4"
-    flags = [word for name, value in VIDEO.items() if name != "format"
-             for word in (f"--{name}", str(value))]
+    flags = flags_of(VIDEO)
     once = run([*NICE, *bench.command_line("video", bench.phone, output, flags)])
     quiet_secs = once.cpu_secs / len(os.sched_getaffinity(0))
     times = max(1, math.ceil(ENCODE_SECS / quiet_secs))

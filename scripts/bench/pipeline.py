@@ -6,10 +6,13 @@ from typing import Dict, List
 
 from measure import Cost, Row, compared, in_turn, machine_is_busy, say
 from overhead import NICE, long_clip
-from product import Bench, Server, run
+from product import Bench, Server, flags_of, run
 
 AT_MOST = 0.80
 REPEAT = "python3 -B scripts/bench pipeline"
+
+# How long the large film is, in seconds: as much work as the long clip.
+LARGE_SECS = 10
 
 
 def tasks(quality: str) -> List[tuple]:
@@ -19,10 +22,6 @@ def tasks(quality: str) -> List[tuple]:
         ("image", {"format": "webp", "width": 640, "start": 2}),
         ("video", {"format": "mp4", "width": 480, "quality": "low", "copy": "never"}),
     ]
-
-
-# How long the large film is, in seconds: as much work as the long clip.
-LARGE_SECS = 10
 
 
 def rows(bench: Bench) -> List[Row]:
@@ -67,7 +66,4 @@ def large_film(bench: Bench) -> Path:
 def command(bench: Bench, clip: Path, number: int, kind: str, options: dict) -> List[str]:
     """What makes the task's output alone, by hand."""
     output = bench.folder / f"task-{number}.{options['format']}"
-    output.unlink(missing_ok=True)
-    flags = [word for name, value in options.items() if name != "format"
-             for word in (f"--{name}", str(value))]
-    return [*NICE, *bench.command_line(kind, clip, output, flags)]
+    return [*NICE, *bench.command_line(kind, clip, output, flags_of(options))]

@@ -71,7 +71,9 @@ class Bench:
         self.folder.mkdir(parents=True)
 
     def command_line(self, kind: str, source: Path, output: Path, options: List[str]) -> List[str]:
-        """What `reelway KIND` runs, as its own --print-command says."""
+        """What `reelway KIND` runs, as its own --print-command says, which it does for an output that
+        is not there."""
+        output.unlink(missing_ok=True)
         printed = subprocess.run(
             [self.reelway, kind, "-i", source, "-o", output, *options, "--print-command"],
             stdout=subprocess.PIPE, text=True, check=True, env=environment())
@@ -79,6 +81,12 @@ class Bench:
         if len(lines) != 1:
             fail("this job is more than one command")
         return shlex.split(lines[0])
+
+
+def flags_of(options: dict) -> List[str]:
+    """A job's options as a command takes them; its format is the end of the output's name."""
+    return [word for name, value in options.items() if name != "format"
+            for word in (f"--{name}", str(value))]
 
 
 def run(argv: list) -> Cost:
