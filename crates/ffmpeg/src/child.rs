@@ -34,6 +34,10 @@ const OPEN_FILES: u64 = 64;
 /// A name of an environment, and what it stands for.
 pub(crate) type Variable = (&'static str, OsString);
 
+pub(crate) fn variable((name, value): (&'static str, &str)) -> Variable {
+    (name, value.into())
+}
+
 /// What holds inside a process: made before the fork, applied between fork and exec.
 #[derive(Clone, Debug)]
 pub(crate) struct Containment {

@@ -12,7 +12,7 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use crate::cgroup::Cgroup;
-use crate::child::{Containment, spawn};
+use crate::child::{Containment, spawn, variable};
 use crate::hardware::HardwareEncoder;
 use crate::tail::Tail;
 use crate::vips::{self, Savers, Vips};
@@ -280,8 +280,7 @@ async fn ask(
 /// A libvips that is there, new enough and answers: whatever else it is, ffmpeg does its work.
 async fn find_vips(containment: &Containment) -> Option<Vips> {
     let program = locate("vipsthumbnail", None).ok()?;
-    let with =
-        |(name, value): (_, &str)| containment.clone().with_environment(vec![(name, value.into())]);
+    let with = |pair| containment.clone().with_environment(vec![variable(pair)]);
     let (talkative, bare) = (with(vips::TALKATIVE), with(vips::WITHOUT_MODULES));
     let (version, config) = tokio::try_join!(
         ask("vipsthumbnail", &program, &["--version"], &talkative),

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use crate::beside::Beside;
-use crate::child::Variable;
+use crate::child::{Variable, variable};
 use crate::run::failed;
 use crate::still;
 use crate::{Cause, RunError, Tools, webp_bare};
@@ -26,7 +26,7 @@ pub(crate) const OLDEST: (u32, u32) = (8, 13);
 const WALL: Duration = Duration::from_mins(2);
 
 /// No loader runs but the hardened ones.
-const TRUSTED_ONLY: &str = "VIPS_BLOCK_UNTRUSTED";
+const TRUSTED_ONLY: (&str, &str) = ("VIPS_BLOCK_UNTRUSTED", "1");
 
 /// Where modules are looked for, instead of beside the library.
 const HOME: &str = "VIPSHOME";
@@ -147,7 +147,7 @@ impl Home {
 
     fn variable(&self) -> Option<Variable> {
         match self {
-            Self::Nowhere => Some((HOME, WITHOUT_MODULES.1.into())),
+            Self::Nowhere => Some(variable(WITHOUT_MODULES)),
             Self::Own(home) => Some((HOME, home.path().into())),
             Self::Installed => None,
         }
@@ -251,12 +251,11 @@ impl Tools {
         let folder = still.output.parent().unwrap_or(Path::new("/"));
         let argv = still.argv();
         let home = Home::open(still.encoder, vips, folder).map_err(RunError::Lost)?;
-        let trusted_only = (TRUSTED_ONLY, "1".into());
         let run = Beside {
             name: "vipsthumbnail",
             program: &vips.program,
             argv: &argv,
-            environment: std::iter::once(trusted_only).chain(home.variable()).collect(),
+            environment: home.variable().into_iter().chain([variable(TRUSTED_ONLY)]).collect(),
             input: &still.input,
             folder,
             wall: WALL,
