@@ -84,10 +84,7 @@ impl Options {
     #[must_use]
     pub fn has(kind: Kind, name: &str) -> bool {
         let alone = Map::from_iter([(name.to_owned(), Value::Null)]);
-        !matches!(
-            Self::decode(kind, &alone),
-            Err(OptionError { message, .. }) if message.starts_with(NO_OPTION)
-        )
+        !matches!(Self::decode(kind, &alone), Err(OptionError { is_unknown: true, .. }))
     }
 
     /// The kind that these are the options of.
@@ -205,9 +202,6 @@ pub fn whole(number: &Number) -> Option<i64> {
     })
 }
 
-/// How an error about a name that is no option's begins.
-const NO_OPTION: &str = "there is no option";
-
 /// An option that cannot be accepted, in words for the person who sent it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -218,11 +212,13 @@ pub struct OptionError {
     pub message: String,
     /// What to do about it, when there is something to say.
     pub hint: Option<String>,
+    /// Whether there is no option of that name.
+    pub is_unknown: bool,
 }
 
 impl OptionError {
     pub(crate) fn new(field: &str, message: impl Into<String>) -> Self {
-        Self { field: field.to_owned(), message: message.into(), hint: None }
+        Self { field: field.to_owned(), message: message.into(), hint: None, is_unknown: false }
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -266,11 +262,9 @@ impl OptionError {
             };
         }
         let path = if field.ends_with(name) { field } else { name };
-        if known.is_empty() {
-            return Self::new(path, format!("{NO_OPTION} `{name}`; there are none"));
-        }
-        let unknown =
-            Self::new(path, format!("{NO_OPTION} `{name}`; there are {}", known.join(", ")));
+        let all = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let message = format!("there is no option `{name}`; there are {all}");
+        let unknown = Self { is_unknown: true, ..Self::new(path, message) };
         match closest(name, known.iter().copied()) {
             Some(meant) => unknown.hint(format!("did you mean `{meant}`?")),
             None => unknown,
