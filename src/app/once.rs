@@ -235,6 +235,7 @@ impl Places<'_> {
         Media::from(self.of(Path::new(path))).argument()
     }
 }
+
 /// Where a file lies that one command writes for the next.
 fn between(name: &Path) -> PathBuf {
     let mut file = OsString::from("reelway-");

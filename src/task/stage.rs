@@ -94,6 +94,15 @@ const MAX_SUMMARY_BYTES: usize = 1 << 10;
 #[serde(transparent)]
 pub struct Stages(Vec<Stage>);
 
+impl Stage {
+    fn note(&mut self, mut text: String) {
+        text.truncate(text.floor_char_boundary(MAX_NOTE_BYTES));
+        if self.notes.len() < MAX_NOTES {
+            self.notes.push(text);
+        }
+    }
+}
+
 impl Stages {
     /// Ends the open stage well and begins the next one.
     pub fn begin(&mut self, kind: StageKind, at: Timestamp) {
@@ -112,10 +121,9 @@ impl Stages {
     }
 
     /// Writes down something about the open stage.
-    pub fn note(&mut self, mut text: String) {
-        text.truncate(text.floor_char_boundary(MAX_NOTE_BYTES));
-        if let Some(stage) = self.open().filter(|stage| stage.notes.len() < MAX_NOTES) {
-            stage.notes.push(text);
+    pub fn note(&mut self, text: String) {
+        if let Some(stage) = self.open() {
+            stage.note(text);
         }
     }
 
@@ -134,11 +142,10 @@ impl Stages {
     /// what was said before.
     pub fn sum_up_on(&mut self, kind: StageKind, mut text: String) {
         text.truncate(text.floor_char_boundary(MAX_SUMMARY_BYTES));
-        let Some(stage) = self.0.iter_mut().rev().find(|stage| stage.kind == kind) else { return };
-        if stage.notes.len() < MAX_NOTES {
-            stage.notes.push(text.clone());
+        if let Some(stage) = self.0.iter_mut().rev().find(|stage| stage.kind == kind) {
+            stage.note(text.clone());
+            stage.summary = Some(text);
         }
-        stage.summary = Some(text);
     }
 
     /// Sets the open stage's progress in per cent; never back.
